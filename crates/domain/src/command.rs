@@ -1,0 +1,277 @@
+//! What can be asked: commands on a conversation, and commands on a user's own rows.
+
+use crate::{
+    conversation::GroupSettings,
+    id::{ConversationId, Millis, Seq, UserId},
+    inbox::Applied,
+    member::Role,
+    message::{ClientId, Mention, MessageKind},
+};
+
+/// One command. It touches rows of one subject only, so that it commits in one place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// On a conversation.
+    Conversation(ConversationCommand),
+    /// On a user's own rows.
+    Inbox(InboxCommand),
+}
+
+/// What a command is about; commands of one subject keep their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject {
+    /// A conversation with its members, messages and reactions.
+    Conversation(ConversationId),
+    /// A user's own rows.
+    User(UserId),
+}
+
+impl Command {
+    /// The subject of the command.
+    pub const fn subject(&self) -> Subject {
+        match self {
+            Self::Conversation(command) => Subject::Conversation(command.conversation),
+            Self::Inbox(command) => Subject::User(command.user),
+        }
+    }
+}
+
+/// Somebody does something in a conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConversationCommand {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Who. The caller has checked that it is really this user.
+    pub actor: UserId,
+    /// What.
+    pub action: Action,
+}
+
+/// What somebody does in a conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Opens a direct conversation; finds it when it is there.
+    OpenDirect,
+    /// Creates a group.
+    CreateGroup(NewGroup),
+    /// Sends a message; the first one opens a direct conversation.
+    Send(NewMessage),
+    /// Changes the text of one's own message.
+    Edit(Edit),
+    /// Deletes a message for everyone.
+    Delete {
+        /// Which.
+        seq: Seq,
+    },
+    /// Adds or removes one's own reaction.
+    React {
+        /// To which message.
+        seq: Seq,
+        /// With what.
+        emoji: String,
+        /// Whether to remove it.
+        remove: bool,
+    },
+    /// Marks everything up to `seq` as read and delivered.
+    MarkRead {
+        /// Clamped to the head.
+        seq: Seq,
+    },
+    /// Marks everything up to `seq` as delivered.
+    MarkDelivered {
+        /// Clamped to the head.
+        seq: Seq,
+    },
+    /// Adds users to a group.
+    AddMembers {
+        /// Whom; those who are there already stay as they are.
+        users: Vec<UserId>,
+    },
+    /// Removes a user from a group; oneself: leaves it.
+    RemoveMember {
+        /// Whom.
+        user: UserId,
+    },
+    /// Gives a member another role; `Owner` hands the group over.
+    SetRole {
+        /// Whom.
+        user: UserId,
+        /// The new role.
+        role: Role,
+    },
+    /// Renames a group or changes its settings.
+    Change(GroupChange),
+    /// Deletes a group for everyone.
+    DeleteGroup,
+    /// Changes one's own private view: hidden part, mute.
+    ChangeView(ViewChange),
+}
+
+/// A group to create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewGroup {
+    /// Its name.
+    pub name: String,
+    /// Members besides the creator.
+    pub members: Vec<UserId>,
+    /// Keyed hash of the request, when it came with a client id.
+    pub create_hash: Option<u128>,
+}
+
+/// A message to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewMessage {
+    /// What it is.
+    pub kind: MessageKind,
+    /// The text.
+    pub content: String,
+    /// The sender's own id; the same id again gives the first result.
+    pub client_id: Option<ClientId>,
+    /// Keyed hash over kind, content, reply and mentions as the client gave them.
+    pub payload_hash: u128,
+    /// Seq of the message it answers.
+    pub reply_to: Option<Seq>,
+    /// Users named in the text.
+    pub mentions: Vec<Mention>,
+}
+
+/// A new text for a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// Which message.
+    pub seq: Seq,
+    /// The new text.
+    pub content: String,
+    /// Only if the content still is of this rev.
+    pub if_content_rev: Option<u64>,
+}
+
+/// What an admin changes of a group; `None` leaves it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GroupChange {
+    /// A new name.
+    pub name: Option<String>,
+    /// New settings.
+    pub settings: Option<GroupSettings>,
+}
+
+/// What a member changes of the private part of the member row; `None` leaves it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ViewChange {
+    /// Hide everything up to this seq; clamped to the head, forward only.
+    pub hidden_to: Option<Seq>,
+    /// Silent until this time; `Some(None)` ends it.
+    pub muted_until: Option<Option<Millis>>,
+}
+
+/// A change of a user's own rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InboxCommand {
+    /// Whose.
+    pub user: UserId,
+    /// What.
+    pub action: InboxAction,
+}
+
+/// What happens to a user's own rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InboxAction {
+    /// Conversations moved on: from a dispatcher.
+    Apply(Vec<InboxChange>),
+    /// The user changes an entry; `None` leaves a field.
+    Set {
+        /// Which entry; it must exist.
+        conversation: ConversationId,
+        /// Keep it at the top.
+        pinned: Option<bool>,
+        /// Move it to the archive or back.
+        archived: Option<bool>,
+        /// Mark it as unread.
+        marked_unread: Option<bool>,
+    },
+}
+
+/// How far a conversation has moved on, for one of its members. Merging two keeps the later of each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InboxChange {
+    /// Which conversation.
+    pub conversation: ConversationId,
+    /// Where it stands now.
+    pub applied: Applied,
+    /// Seq of its newest message.
+    pub last_seq: Seq,
+    /// Time of its newest message.
+    pub last_activity_at: Millis,
+    /// The member row's private fields, when they were part of the change.
+    pub view: Option<(Seq, Option<Millis>)>,
+    /// The conversation is gone for this user.
+    pub removed: bool,
+}
+
+impl InboxChange {
+    /// Takes in a later change of the same entry.
+    pub fn merge(&mut self, later: Self) {
+        let same_line = self.applied.history == later.applied.history;
+        let view = later.view.or(self.view.take());
+        if same_line {
+            let (mine, new) = (self.applied, later.applied);
+            *self = Self {
+                applied: Applied {
+                    history: new.history,
+                    rev: mine.rev.max(new.rev),
+                    mark_rev: mine.mark_rev.max(new.mark_rev),
+                },
+                last_seq: self.last_seq.max(later.last_seq),
+                last_activity_at: self.last_activity_at.max(later.last_activity_at),
+                view,
+                removed: self.removed || later.removed,
+                conversation: later.conversation,
+            };
+        } else {
+            *self = Self { view, ..later };
+        }
+    }
+}
+
+/// The rows a conversation command must see before it can be decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Needs {
+    /// Member rows of these users; the actor is always the first.
+    pub members: Vec<UserId>,
+    /// Message rows, with their reactions and the quotes of what they answer.
+    pub messages: Vec<Seq>,
+}
+
+impl ConversationCommand {
+    /// What must be loaded. The conversation row always is; for a send with a client id also its duplicate, if any.
+    pub fn needs(&self) -> Needs {
+        let mut users = vec![self.actor];
+        let mut messages = Vec::new();
+        match &self.action {
+            Action::Send(message) => messages.extend(message.reply_to),
+            Action::Edit(Edit { seq, .. })
+            | Action::Delete { seq }
+            | Action::React { seq, .. } => messages.push(*seq),
+            Action::AddMembers { users: added } => users.extend(added),
+            Action::RemoveMember { user } | Action::SetRole { user, .. } => users.push(*user),
+            Action::CreateGroup(group) => users.extend(&group.members),
+            Action::OpenDirect
+            | Action::MarkRead { .. }
+            | Action::MarkDelivered { .. }
+            | Action::Change(_)
+            | Action::DeleteGroup
+            | Action::ChangeView(_) => {}
+        }
+        Needs { members: users, messages }
+    }
+
+    /// The sender and client id whose first result must be looked up, for a send that names one.
+    pub const fn probe(&self) -> Option<(UserId, &ClientId)> {
+        match &self.action {
+            Action::Send(NewMessage { client_id: Some(client_id), .. }) => {
+                Some((self.actor, client_id))
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Every limit of the rules, in one place, each with its unit and what happens beyond it.
+
+/// Text of a message, UTF-16 units; more is `invalid`.
+pub const TEXT_UNITS_MAX: usize = 10_000;
+/// Client's own id of a send, bytes; more is `invalid`.
+pub const CLIENT_ID_BYTES_MAX: usize = 64;
+/// Name of a group, characters; more is `invalid`.
+pub const GROUP_NAME_CHARS_MAX: usize = 200;
+/// Mentions in one message; more is `invalid`.
+pub const MENTIONS_MAX: usize = 50;
+/// One reaction, bytes (a family emoji with skin tones has 41); more is `invalid`.
+pub const EMOJI_BYTES_MAX: usize = 64;
+/// Different emoji on one message; one more is `conflict`.
+pub const EMOJI_PER_MESSAGE_MAX: usize = 50;
+/// Users named in one request; more is `too_large`.
+pub const USERS_PER_REQUEST_MAX: usize = 1_000;
+/// A group above this many members is `large`: stored once, delivered by subscription.
+pub const LARGE_ABOVE: u32 = 100;
+/// A large group below this many members is not large any more.
+pub const LARGE_UNTIL_BELOW: u32 = 80;
+/// Quoted text of a reply, UTF-16 units; more is cut at a character.
+pub const EXCERPT_UNITS: usize = 140;
+/// Users of a message's reaction shown by name; the rest are counted.
+pub const REACTION_USERS_SHOWN: usize = 10;
+
+/// Limits that an operator may set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Members of one group; one more is `conflict`.
+    pub group_members_max: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { group_members_max: 500 }
+    }
+}

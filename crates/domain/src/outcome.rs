@@ -1,0 +1,76 @@
+//! What a decided command answers.
+
+use std::sync::Arc;
+
+use crate::{
+    conversation::Conversation,
+    id::{MarkRev, Millis, Rev, Seq, UserId},
+    inbox::InboxEntry,
+    member::Member,
+    message::MessageView,
+};
+
+/// The result of a command. Everything in it is as of this command, not of the end of its batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// A direct conversation or a group is there.
+    Opened {
+        /// The conversation.
+        conversation: Arc<Conversation>,
+        /// The caller's member row.
+        member: Arc<Member>,
+        /// Whether this command made it.
+        created: bool,
+    },
+    /// A message is stored.
+    Sent {
+        /// The message as it is now.
+        message: MessageView,
+        /// The sender's mark rev, which moved to this message.
+        mark_rev: MarkRev,
+        /// Whether an earlier send with the same client id made it.
+        duplicate: bool,
+    },
+    /// A message was edited or got or lost a reaction.
+    Changed {
+        /// The message as it is now.
+        message: MessageView,
+    },
+    /// A message is deleted.
+    Deleted {
+        /// Which.
+        seq: Seq,
+        /// Rev of the deletion.
+        rev: Rev,
+        /// When.
+        at: Millis,
+        /// By whom.
+        by: UserId,
+    },
+    /// The caller's member row is as asked (marks, mute, hidden part).
+    Marked {
+        /// The caller's member row.
+        member: Arc<Member>,
+        /// Whether anything moved.
+        moved: bool,
+    },
+    /// Members were added, removed or given a role.
+    Members {
+        /// The member rows as they are now.
+        members: Vec<Arc<Member>>,
+        /// The conversation's rev after it.
+        rev: Rev,
+    },
+    /// The conversation was renamed, changed or deleted.
+    Group {
+        /// The conversation.
+        conversation: Arc<Conversation>,
+        /// The caller's member row.
+        member: Arc<Member>,
+    },
+    /// Entries of a user's own list as they are now; only those that changed.
+    Inbox {
+        /// The entries.
+        entries: Vec<Arc<InboxEntry>>,
+    },
+}
