@@ -1,9 +1,14 @@
-//! Links and names of documents lead to files that exist. Addresses of other places are not tried.
+//! Links and names of documents and folders lead to files that exist. Addresses of other places are
+//! not tried.
 
 use super::Problem;
 use crate::tree::Tree;
 
-/// Checks the links of a Markdown file, and in Markdown and Rust every word that ends in `.md`.
+/// Folders whose paths are checked where a document names them in backticks.
+const FOLDERS: [&str; 5] = ["crates/", "dev/", "docs/", "xtask/", ".ci/"];
+
+/// Checks the links of a Markdown file and the paths it names, and in Markdown and in whole-line Rust
+/// comments every word that ends in `.md`.
 pub(super) fn check(file: &str, text: &str, files: &Tree) -> Vec<Problem> {
     let markdown = file.ends_with(".md");
     let mut problems = Vec::new();
@@ -12,9 +17,13 @@ pub(super) fn check(file: &str, text: &str, files: &Tree) -> Vec<Problem> {
         if markdown && line.trim_start().starts_with("```") {
             fenced = !fenced;
         }
+        if !markdown && !line.trim_start().starts_with("//") {
+            continue;
+        }
         let mut targets = Vec::new();
         if markdown && !fenced {
             targets.extend(links(line));
+            targets.extend(paths(line));
         }
         targets.extend(documents(line));
         targets.sort_unstable();
@@ -42,6 +51,16 @@ fn links(line: &str) -> Vec<&str> {
             let foreign = target.contains("://") || target.starts_with("mailto:");
             (!target.is_empty() && !foreign).then_some(target)
         })
+        .collect()
+}
+
+/// Paths of ours in backticks. With a space it is a command, with an ellipsis a pattern.
+fn paths(line: &str) -> Vec<&str> {
+    line.split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|word| FOLDERS.iter().any(|folder| word.starts_with(folder)))
+        .filter(|word| !word.contains([' ', '…', '*', '<']))
         .collect()
 }
 
@@ -135,9 +154,24 @@ mod tests {
     }
 
     #[test]
+    fn paths() {
+        found(
+            "README.md",
+            "`docs/data.md` `docs/decisions` `docs/x y` `docs/….rs` docs/z",
+            &[],
+        );
+        found(
+            "README.md",
+            "in `docs/gone.toml` and `dev/gone`",
+            &["dev/gone", "docs/gone.toml"],
+        );
+    }
+
+    #[test]
     fn names_of_documents() {
         found("src/a.rs", "//! Rows: see `docs/data.md`, data.md.", &[]);
-        found("src/a.rs", "// as plan.md says", &["plan.md"]);
+        found("src/a.rs", "    // as plan.md says", &["plan.md"]);
+        found("src/a.rs", "let name = \"plan.md\";", &[]);
         found(
             "docs/data.md",
             "decisions/NNNN-title.md and `.md` files, 0001-one.md",

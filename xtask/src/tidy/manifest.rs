@@ -49,7 +49,12 @@ pub(super) fn check_member(name: &str, text: &str) -> Vec<String> {
             continue;
         };
         for (dependency, value) in table {
-            if !inherits(Some(value)) {
+            if kind != "dev-dependencies" && has_testing(value) {
+                problems.push(format!(
+                    "{name}: {dependency} brings test code into the product"
+                ));
+            }
+            if !inherits(Some(value)) && !is_itself(value) {
                 problems.push(format!("{name}: {dependency} must be `workspace = true`"));
             }
         }
@@ -75,6 +80,17 @@ pub(super) fn unused(metadata: &Metadata, text: &str) -> Vec<String> {
         .filter(|name| !used.contains(name.as_str()))
         .map(|name| format!("Cargo.toml: no crate uses {name}"))
         .collect()
+}
+
+/// The feature that opens twins and contract suites.
+fn has_testing(value: &Value) -> bool {
+    let features = value.get("features").and_then(Value::as_array);
+    features.is_some_and(|list| list.iter().any(|one| one.as_str() == Some("testing")))
+}
+
+/// A crate may name itself to switch a feature on for its own tests.
+fn is_itself(value: &Value) -> bool {
+    value.get("path").and_then(Value::as_str) == Some(".")
 }
 
 fn inherits(value: Option<&Value>) -> bool {
@@ -106,5 +122,19 @@ mod tests {
             ]
         );
         assert_eq!(check_member("x", "[").len(), 1);
+    }
+
+    #[test]
+    fn test_code_stays_in_tests() {
+        let with = |kind: &str, value: &str| {
+            let text = format!("[lints]\nworkspace = true\n[{kind}]\na = {value}\n");
+            check_member("x", &text).len()
+        };
+        let testing = "{ workspace = true, features = [\"testing\"] }";
+        assert_eq!(with("dev-dependencies", testing), 0);
+        assert_eq!(with("dependencies", testing), 1);
+        let itself = "{ path = \".\", features = [\"testing\"] }";
+        assert_eq!(with("dev-dependencies", itself), 0);
+        assert_eq!(with("dependencies", itself), 1);
     }
 }
