@@ -27,7 +27,9 @@ impl Access {
 
     /// Whether a message's content is withheld: it was edited after the reader left.
     pub fn withholds(&self, message: &Message) -> bool {
-        self.content_until.is_some_and(|rev| message.content_rev > rev) && message.deleted.is_none()
+        self.content_until
+            .is_some_and(|rev| message.content_rev > rev)
+            && message.deleted.is_none()
     }
 }
 

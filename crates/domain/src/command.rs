@@ -249,9 +249,9 @@ impl ConversationCommand {
         let mut messages = Vec::new();
         match &self.action {
             Action::Send(message) => messages.extend(message.reply_to),
-            Action::Edit(Edit { seq, .. })
-            | Action::Delete { seq }
-            | Action::React { seq, .. } => messages.push(*seq),
+            Action::Edit(Edit { seq, .. }) | Action::Delete { seq } | Action::React { seq, .. } => {
+                messages.push(*seq)
+            }
             Action::AddMembers { users: added } => users.extend(added),
             Action::RemoveMember { user } | Action::SetRole { user, .. } => users.push(*user),
             Action::CreateGroup(group) => users.extend(&group.members),
@@ -262,15 +262,19 @@ impl ConversationCommand {
             | Action::DeleteGroup
             | Action::ChangeView(_) => {}
         }
-        Needs { members: users, messages }
+        Needs {
+            members: users,
+            messages,
+        }
     }
 
     /// The sender and client id whose first result must be looked up, for a send that names one.
     pub const fn probe(&self) -> Option<(UserId, &ClientId)> {
         match &self.action {
-            Action::Send(NewMessage { client_id: Some(client_id), .. }) => {
-                Some((self.actor, client_id))
-            }
+            Action::Send(NewMessage {
+                client_id: Some(client_id),
+                ..
+            }) => Some((self.actor, client_id)),
             _ => None,
         }
     }

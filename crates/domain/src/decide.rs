@@ -66,9 +66,7 @@ pub fn decide(
         Action::Send(message) => send::send(slice, command, message, context),
         Action::Edit(edit) => edit::edit(slice, command, edit, context),
         Action::Delete { seq } => delete::delete(slice, command, *seq, context),
-        Action::React { seq, emoji, remove } => {
-            react::react(slice, command, *seq, emoji, *remove)
-        }
+        Action::React { seq, emoji, remove } => react::react(slice, command, *seq, emoji, *remove),
         Action::MarkRead { seq } => mark::mark(slice, command, *seq, *seq),
         Action::MarkDelivered { seq } => mark::mark(slice, command, 0, *seq),
         Action::AddMembers { users } => members::add(slice, command, users, context),
@@ -113,7 +111,9 @@ fn group_as(
 ) -> Result<(Arc<Conversation>, Arc<Member>), Refusal> {
     let (conversation, member) = present(slice, actor)?;
     if conversation.kind == crate::ConversationKind::Direct {
-        return Err(Refusal::conflict("A direct conversation has no members to manage."));
+        return Err(Refusal::conflict(
+            "A direct conversation has no members to manage.",
+        ));
     }
     if member.role < role {
         return Err(Refusal::forbidden(match role {

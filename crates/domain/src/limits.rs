@@ -32,6 +32,8 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { group_members_max: 500 }
+        Self {
+            group_members_max: 500,
+        }
     }
 }

@@ -15,7 +15,11 @@ pub struct MessageIds {
 impl MessageIds {
     /// `node` is the leased node number, 0 … 1023; ids begin at `from`, the end of the time reserved before.
     pub const fn new(node: u16, from: Millis) -> Self {
-        Self { node, ms: from, counter: 0 }
+        Self {
+            node,
+            ms: from,
+            counter: 0,
+        }
     }
 
     /// The next id: not before `now`, later than every id made here and than `later_than`.

@@ -10,7 +10,9 @@ pub const fn pair_hash(a: u64, b: u64) -> u64 {
 
 /// The same mixing without swapping: the two halves of a group's id.
 pub const fn mix(first: u64, second: u64) -> u64 {
-    let mut h = first.wrapping_mul(LO_FACTOR).wrapping_add(second.wrapping_mul(HI_FACTOR));
+    let mut h = first
+        .wrapping_mul(LO_FACTOR)
+        .wrapping_add(second.wrapping_mul(HI_FACTOR));
     h ^= h >> 16;
     h = h.wrapping_mul(LO_FACTOR);
     h ^ (h >> 16)

@@ -37,7 +37,13 @@ impl PlacementMap {
     pub fn initial(shards: &[ShardId]) -> Self {
         let homes = (0..SLOTS).filter_map(|slot| {
             let shard = *shards.get(usize::from(slot) % shards.len().max(1))?;
-            Some((UnitId(u32::from(slot)), UnitHome { shard, epoch: Epoch(1) }))
+            Some((
+                UnitId(u32::from(slot)),
+                UnitHome {
+                    shard,
+                    epoch: Epoch(1),
+                },
+            ))
         });
         Self::new(1, homes, [])
     }
@@ -49,8 +55,15 @@ impl PlacementMap {
         conversations: impl IntoIterator<Item = (ConversationId, UnitId)>,
     ) -> Self {
         let homes: BTreeMap<_, _> = homes.into_iter().collect();
-        let slots = (0..SLOTS).map(|slot| homes.get(&UnitId(u32::from(slot))).copied()).collect();
-        Self { version, homes, slots, conversations: conversations.into_iter().collect() }
+        let slots = (0..SLOTS)
+            .map(|slot| homes.get(&UnitId(u32::from(slot))).copied())
+            .collect();
+        Self {
+            version,
+            homes,
+            slots,
+            conversations: conversations.into_iter().collect(),
+        }
     }
 
     /// The unit of a conversation: its override, otherwise its slot.
@@ -58,7 +71,10 @@ impl PlacementMap {
         if self.conversations.is_empty() {
             return conversation.slot().unit();
         }
-        self.conversations.get(&conversation).copied().unwrap_or(conversation.slot().unit())
+        self.conversations
+            .get(&conversation)
+            .copied()
+            .unwrap_or(conversation.slot().unit())
     }
 
     /// The unit of a user's own rows.

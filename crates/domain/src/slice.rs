@@ -14,8 +14,6 @@ use crate::{
 /// Rows of one conversation, as far as one command needs them.
 #[derive(Debug, Clone, Default)]
 pub struct ConversationSlice {
-    /// The unit the command named; a new conversation is born in it.
-    pub unit: Option<UnitId>,
     /// The conversation, if it exists.
     pub conversation: Option<Arc<Conversation>>,
     /// The member rows asked for that exist.
@@ -28,6 +26,14 @@ pub struct ConversationSlice {
 }
 
 impl ConversationSlice {
+    /// A slice of a conversation, or of nothing yet; the other rows are filled in.
+    pub fn new(conversation: Option<Arc<Conversation>>) -> Self {
+        Self {
+            conversation,
+            ..Self::default()
+        }
+    }
+
     /// The changed rows in the order of their change; one row may stand there more than once.
     pub fn into_changes(self) -> Vec<Row> {
         self.changes
@@ -66,7 +72,11 @@ impl ConversationSlice {
     ) -> MessageView {
         let row = Arc::new(message);
         self.changes.push(Row::Message(Arc::clone(&row)));
-        MessageView { message: row, reactions, quote }
+        MessageView {
+            message: row,
+            reactions,
+            quote,
+        }
     }
 
     pub(crate) fn put_reaction(&mut self, reaction: Reaction) {
@@ -78,7 +88,10 @@ impl ConversationSlice {
     }
 
     pub(crate) fn remove_messages(&mut self, conversation: ConversationId, below: Seq) {
-        self.changes.push(Row::MessagesGone { conversation, below });
+        self.changes.push(Row::MessagesGone {
+            conversation,
+            below,
+        });
     }
 }
 

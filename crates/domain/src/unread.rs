@@ -17,5 +17,8 @@ pub fn unread(conversation: &Conversation, member: &Member, uncounted_above_floo
         return 0;
     }
     let floor = unread_floor(conversation, member);
-    conversation.head_seq.saturating_sub(floor).saturating_sub(uncounted_above_floor)
+    conversation
+        .head_seq
+        .saturating_sub(floor)
+        .saturating_sub(uncounted_above_floor)
 }

@@ -1,1 +1,31 @@
-//! Placeholder.
+//! The seams of storage: what a shard and a directory must do, in the domain's words.
+//!
+//! It is: two traits, the canonical encoding of rows, the part of a commit that every backend shares,
+//! and, under the feature `testing`, an in-memory twin and a contract suite for each seam.
+//! It is not: a backend.
+//!
+//! To add a backend: implement [`Shard`] (load what [`WorkingSet::missing`] names, run it, write the rows),
+//! then run every function of `contract` against it.
+
+#[cfg(any(test, feature = "testing"))]
+pub mod contract;
+pub mod directory;
+#[cfg(any(test, feature = "testing"))]
+pub mod memory;
+pub mod read;
+pub mod record;
+pub mod shard;
+pub mod unit_state;
+pub mod working_set;
+
+pub use directory::{Accounts, Cluster, Directory, DirectoryError, Sessions};
+pub use read::{
+    Changes, ChangesSince, InboxChanges, InboxPage, InboxRows, MembersPage, MembersRows,
+    MessagePage, Messages, Overview, PagePosition,
+};
+pub use shard::{
+    Answer, Batch, Commit, Ids, Incarnation, Order, Position, Read, ScanCursor, ScanPage, Shard,
+    ShardError, ShardStats, Shards, Undispatched,
+};
+pub use unit_state::{Pair, UnitChange, UnitPhase, UnitState};
+pub use working_set::{Missing, WorkingSet};

@@ -1,0 +1,1 @@
+//! One suite for each seam: plain async functions that every backend passes.

@@ -1,0 +1,181 @@
+//! The seam of the directory: the one small transactional store of accounts, sessions, shards and the map.
+//!
+//! Three traits by noun; a directory is all of them.
+
+use async_trait::async_trait;
+use ostracon_domain::{Millis, PlacementMap, ShardId, UserId};
+
+/// A person or bot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// The number everything else uses.
+    pub id: UserId,
+    /// Name to sign in with; lower case, unique. None for users of an existing system only.
+    pub username: Option<String>,
+    /// Id in an existing system, unique.
+    pub external_id: Option<String>,
+    /// Name to show.
+    pub display_name: String,
+    /// What the account may do.
+    pub role: AccountRole,
+    /// When it was created.
+    pub created_at: Millis,
+    /// Rises when the password or role changes; cached sessions of a smaller one are looked up again.
+    pub version: u64,
+}
+
+/// What an account may do besides talking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AccountRole {
+    /// Nothing.
+    User,
+    /// Everything an operator may.
+    Admin,
+}
+
+/// An account to create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewUser {
+    /// Lower case; at least one of this and the external id.
+    pub username: Option<String>,
+    /// Id in an existing system.
+    pub external_id: Option<String>,
+    /// Name to show.
+    pub display_name: String,
+    /// Password hash in PHC form; none: cannot sign in with a password.
+    pub password_hash: Option<String>,
+    /// What the account may do.
+    pub role: AccountRole,
+}
+
+/// A signed-in device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Its number; never reused.
+    pub id: u64,
+    /// Whose.
+    pub user: UserId,
+    /// What the user called the device.
+    pub device_name: Option<String>,
+    /// When it signed in.
+    pub created_at: Millis,
+    /// About when it was last used.
+    pub last_seen_at: Millis,
+    /// When it ends by itself.
+    pub expires_at: Option<Millis>,
+}
+
+/// A device to sign in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewSession {
+    /// Whose.
+    pub user: UserId,
+    /// Hash of the token; the token itself is never stored.
+    pub token_hash: [u8; 32],
+    /// What the user called the device.
+    pub device_name: Option<String>,
+    /// When it ends by itself.
+    pub expires_at: Option<Millis>,
+}
+
+/// A shard as the directory knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShardRow {
+    /// Its number; never reused.
+    pub id: ShardId,
+    /// How to reach it: `embedded`, or the URL of a database.
+    pub url: String,
+}
+
+/// A node's lease: its number and from when on its ids may lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodeLease {
+    /// 0 … 1023.
+    pub number: u16,
+    /// End of the id time reserved before under this number.
+    pub ids_from: Millis,
+}
+
+/// What a caller can do about a directory that failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DirectoryError {
+    /// A unique value is taken.
+    #[error("{0} is taken")]
+    Taken(&'static str),
+    /// Not reachable or out of space; try again.
+    #[error("directory is unavailable: {0}")]
+    Unavailable(String),
+    /// Foreign, newer or damaged; a person must look.
+    #[error("{0}")]
+    Refused(String),
+}
+
+type Result<T> = std::result::Result<T, DirectoryError>;
+
+/// Accounts.
+#[async_trait]
+pub trait Accounts: Send + Sync {
+    /// Creates an account with the next free number.
+    ///
+    /// # Errors
+    /// `Taken("username")` or `Taken("external id")`.
+    async fn create_user(&self, new: NewUser, now: Millis) -> Result<User>;
+    /// Accounts by number; unknown ones are left out, order is by number.
+    async fn users(&self, ids: &[UserId]) -> Result<Vec<User>>;
+    /// Accounts by external id; unknown ones are left out, order is by number.
+    async fn users_by_external_id(&self, ids: &[String]) -> Result<Vec<User>>;
+    /// The account and password hash of a lower-case username.
+    async fn credentials(&self, username: &str) -> Result<Option<(User, Option<String>)>>;
+    /// Accounts whose username begins with, or whose display name contains, the text (any case); all for an empty text. By number, after `after`, at most `limit`.
+    async fn find_users(&self, query: &str, after: Option<UserId>, limit: u32)
+    -> Result<Vec<User>>;
+    /// Changes the name to show; the account, or none if unknown.
+    async fn set_display_name(&self, id: UserId, name: &str) -> Result<Option<User>>;
+    /// Replaces the password hash; the account, or none if unknown.
+    async fn set_password(&self, id: UserId, password_hash: &str) -> Result<Option<User>>;
+    /// Replaces the role; the account, or none if unknown.
+    async fn set_role(&self, id: UserId, role: AccountRole) -> Result<Option<User>>;
+}
+
+/// Sessions.
+#[async_trait]
+pub trait Sessions: Send + Sync {
+    /// Signs a device in.
+    async fn create_session(&self, new: NewSession, now: Millis) -> Result<Session>;
+    /// The session of a token, with its user, if it has not ended before `now`.
+    async fn session_by_token(
+        &self,
+        token_hash: &[u8; 32],
+        now: Millis,
+    ) -> Result<Option<(Session, User)>>;
+    /// A user's sessions, newest first.
+    async fn sessions(&self, user: UserId, now: Millis) -> Result<Vec<Session>>;
+    /// Ends a session of this user; whether there was one.
+    async fn revoke_session(&self, user: UserId, id: u64) -> Result<bool>;
+    /// Notes when sessions were last used; lossy, called now and then with many.
+    async fn touch_sessions(&self, seen: &[(u64, Millis)]) -> Result<()>;
+}
+
+/// The cluster: identity, shards, the map, nodes, secrets.
+#[async_trait]
+pub trait Cluster: Send + Sync {
+    /// Random id of this cluster; every shard is formatted with it.
+    async fn cluster_id(&self) -> Result<u128>;
+    /// The shards, by number.
+    async fn shards(&self) -> Result<Vec<ShardRow>>;
+    /// Makes an empty directory know its first shards and their map. Does nothing if it knows any.
+    async fn found(&self, shards: &[ShardRow]) -> Result<()>;
+    /// The newest map.
+    async fn map(&self) -> Result<PlacementMap>;
+    /// Leases a node number.
+    async fn lease_node(&self, now: Millis) -> Result<NodeLease>;
+    /// Reserves id time for a node up to `until`; it is durable when this returns.
+    async fn reserve_ids(&self, node: u16, until: Millis) -> Result<()>;
+    /// A random secret of the cluster, made at the first call with this name.
+    async fn secret(&self, name: &str) -> Result<[u8; 32]>;
+}
+
+/// All of a directory.
+pub trait Directory: Accounts + Sessions + Cluster {}
+
+impl<T: Accounts + Sessions + Cluster> Directory for T {}

@@ -1,0 +1,1 @@
+//! The twin of each seam in memory.

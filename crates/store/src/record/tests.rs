@@ -1,0 +1,1 @@
+//! Round trips of extreme rows, and hostile bytes.

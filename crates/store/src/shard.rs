@@ -1,0 +1,247 @@
+//! The seam of a shard: one store that owns units.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use ostracon_domain::{
+    Command, ConversationId, History, Limits, MessageId, Millis, Outcome, Refusal, Row, ShardId,
+    Subject, UnitAt, UnitId, UserId, UserRev,
+};
+
+use crate::{
+    read::{
+        Changes, ChangesSince, InboxChanges, InboxPage, InboxRows, MembersPage, MembersRows,
+        MessagePage, Messages, Overview,
+    },
+    unit_state::{UnitChange, UnitState},
+};
+
+/// A place in a shard's own log of commits; rises with every batch. Means nothing to another shard.
+pub type Position = u64;
+
+/// Which start of a shard this is; what a restart forgets is tagged with it.
+pub type Incarnation = u64;
+
+/// A node's source of ids, shared by its shards.
+pub trait Ids: Send + Sync {
+    /// An id later than `later_than`, not before `now`; `None` when time is used up.
+    fn message_id(&self, now: Millis, later_than: Option<MessageId>) -> Option<MessageId>;
+    /// A random line of numbers.
+    fn history(&self) -> History;
+}
+
+/// One command and the unit it names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// Where the sender's map says that the subject lives.
+    pub at: UnitAt,
+    /// What to do.
+    pub command: Command,
+}
+
+/// Commands that become durable together. Order is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// The server's time for all of them.
+    pub now: Millis,
+    /// Limits that the operator has set.
+    pub limits: Limits,
+    /// The commands.
+    pub orders: Vec<Order>,
+}
+
+/// What became of one command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Done and durable.
+    Done {
+        /// What it answers.
+        outcome: Outcome,
+        /// The rows it changed, in order; empty when nothing changed.
+        rows: Vec<Row>,
+    },
+    /// Refused; nothing was changed.
+    Refused(Refusal),
+    /// This shard does not serve that unit at that epoch; ask the map again. `None`: it knows nothing of it.
+    Fenced(Option<UnitState>),
+}
+
+/// A batch that is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// Where its changes stand in this shard's log: what a dispatcher has passed when it has dispatched them.
+    pub position: Position,
+    /// Answer n belongs to order n.
+    pub answers: Vec<Answer>,
+}
+
+/// The result of a read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Read<T> {
+    /// The rows, all as of one moment not earlier than the call.
+    Rows(T),
+    /// There is no such conversation.
+    Absent,
+    /// This shard does not serve that unit at that epoch.
+    Fenced(Option<UnitState>),
+}
+
+/// What a caller can do about a shard that failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ShardError {
+    /// Not reachable, out of space or rebuilding; try again. A command's outcome may be unknown.
+    #[error("shard is unavailable: {0}")]
+    Unavailable(String),
+    /// So much waits to be written into tables that nothing more is taken; nothing was changed.
+    #[error("shard is busy")]
+    Busy,
+    /// Stored bytes are not what was written; a person must look.
+    #[error("shard is damaged: {0}")]
+    Corrupt(String),
+    /// A command of a move is older than one that ran already, or the unit is in another state than it expects.
+    #[error("stale or unexpected: the unit is {0:?}")]
+    Unexpected(Option<UnitState>),
+}
+
+/// Rows of a batch that may not have been dispatched before a crash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undispatched {
+    /// The batch's place.
+    pub position: Position,
+    /// Its rows, in order.
+    pub rows: Vec<Row>,
+}
+
+/// Where a scan of a unit goes on: after this subject, or inside it after this message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScanCursor {
+    /// The subject.
+    pub subject: Subject,
+    /// The last message that was given of it; `None` when the subject is done.
+    pub after_seq: Option<u64>,
+}
+
+/// A page of a unit's rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScanPage {
+    /// Rows in subject order: first a subject's own row, its members or entries, then messages by seq, each with its reactions.
+    pub rows: Vec<Row>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<ScanCursor>,
+}
+
+/// What a shard holds, for operators.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ShardStats {
+    /// Conversations.
+    pub conversations: u64,
+    /// Messages, tombstones included.
+    pub messages: u64,
+    /// Users with rows of their own.
+    pub users: u64,
+    /// Bytes on disk of this shard's tables.
+    pub bytes: u64,
+    /// Conversations that live in a unit of their own.
+    pub overridden: u64,
+    /// Bytes that are durable but not yet in the tables.
+    pub pending_bytes: u64,
+}
+
+/// One shard. Every method checks the fence in the same snapshot as its work.
+#[async_trait]
+pub trait Shard: Send + Sync {
+    /// Its number; never reused.
+    fn id(&self) -> ShardId;
+
+    /// Which start of the shard this is.
+    fn incarnation(&self) -> Incarnation;
+
+    /// Commits a batch: atomic and durable when this returns. Fenced and refused commands drop out, the others commit.
+    ///
+    /// # Errors
+    /// After `Unavailable` the outcome of every command is unknown; after `Busy` nothing was changed.
+    async fn commit(&self, batch: Batch) -> Result<Commit, ShardError>;
+
+    /// Several conversations as one user sees them; answer n belongs to question n.
+    async fn overviews(
+        &self,
+        reader: UserId,
+        wanted: &[(UnitAt, ConversationId)],
+    ) -> Result<Vec<Read<Overview>>, ShardError>;
+
+    /// A page of messages.
+    async fn messages(
+        &self,
+        at: UnitAt,
+        conversation: ConversationId,
+        reader: UserId,
+        page: MessagePage,
+    ) -> Result<Read<Messages>, ShardError>;
+
+    /// What changed after a rev.
+    async fn changes(&self, at: UnitAt, since: ChangesSince) -> Result<Read<Changes>, ShardError>;
+
+    /// A page of member rows.
+    async fn members(
+        &self,
+        at: UnitAt,
+        conversation: ConversationId,
+        page: MembersPage,
+    ) -> Result<Read<MembersRows>, ShardError>;
+
+    /// A page of a user's list.
+    async fn inbox(
+        &self,
+        at: UnitAt,
+        user: UserId,
+        page: InboxPage,
+    ) -> Result<Read<InboxRows>, ShardError>;
+
+    /// What changed in a user's list after a user rev.
+    async fn inbox_changes(
+        &self,
+        at: UnitAt,
+        user: UserId,
+        since: UserRev,
+        limit: u32,
+    ) -> Result<Read<InboxChanges>, ShardError>;
+
+    /// The state of every unit this shard knows, by unit.
+    async fn unit_states(&self) -> Result<Vec<UnitState>, ShardError>;
+
+    /// Changes a unit's state. When it returns, no command under the old state runs any more and all that ran are durable.
+    ///
+    /// # Errors
+    /// `Unexpected` when the pair is stale or the unit is not in the state expected.
+    async fn set_unit_state(&self, change: UnitChange) -> Result<UnitState, ShardError>;
+
+    /// A page of about `limit` rows of a unit, whatever its state, in subject order.
+    async fn scan_unit(
+        &self,
+        unit: UnitId,
+        from: Option<ScanCursor>,
+        limit: u32,
+    ) -> Result<ScanPage, ShardError>;
+
+    /// Writes rows of a unit that is being imported at this epoch. A row already there with a higher number stays.
+    ///
+    /// # Errors
+    /// `Unexpected` when the unit is not `Importing` at that epoch.
+    async fn apply_rows(&self, at: UnitAt, rows: Vec<Row>) -> Result<(), ShardError>;
+
+    /// Batches after the dispatch cursor, oldest first, at most `limit`: what a dispatcher repeats after a crash.
+    async fn undispatched(
+        &self,
+        after: Option<Position>,
+        limit: u32,
+    ) -> Result<Vec<Undispatched>, ShardError>;
+
+    /// Moves the dispatch cursor forward: everything up to here has taken effect elsewhere. Durable some time later.
+    async fn dispatched(&self, up_to: Position) -> Result<(), ShardError>;
+
+    /// What the shard holds.
+    async fn stats(&self) -> Result<ShardStats, ShardError>;
+}
+
+/// Shards by number, as an engine holds them.
+pub type Shards = std::collections::BTreeMap<ShardId, Arc<dyn Shard>>;
