@@ -139,6 +139,7 @@ pub(crate) fn run(which: &Which) -> Result<()> {
     if let Which::Only(name) = which {
         ensure!(!chosen.is_empty(), "no mutant is called {name}");
     }
+    ensure!(!chosen.is_empty(), "xtask/mutants.toml lists no mutant");
     let tree = metadata.target_directory.join("mutants/tree");
     copy_tree(&metadata.workspace_root, &tree)?;
     let bench = Bench {
