@@ -204,6 +204,8 @@ pub struct InboxChange {
     pub last_activity_at: Millis,
     /// The member row's private fields, when they were part of the change.
     pub view: Option<(Seq, Option<Millis>)>,
+    /// Whether the conversation is large as of `applied`.
+    pub large: bool,
     /// The conversation is gone for this user.
     pub removed: bool,
 }
@@ -224,6 +226,7 @@ impl InboxChange {
                 last_seq: self.last_seq.max(later.last_seq),
                 last_activity_at: self.last_activity_at.max(later.last_activity_at),
                 view,
+                large: if new.rev >= mine.rev { later.large } else { self.large },
                 removed: self.removed || later.removed,
                 conversation: later.conversation,
             };

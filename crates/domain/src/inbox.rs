@@ -53,6 +53,8 @@ pub struct InboxEntry {
     pub marked_unread: bool,
     /// Kept at the top.
     pub pinned: bool,
+    /// Whether the conversation is large: then a send writes nothing here, and readers bring it up to date.
+    pub large: bool,
     /// The conversation is gone for this user; only the number of that change remains.
     pub removed: bool,
     /// Last change of this entry.

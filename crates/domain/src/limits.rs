@@ -18,6 +18,8 @@ pub const USERS_PER_REQUEST_MAX: usize = 1_000;
 pub const LARGE_ABOVE: u32 = 100;
 /// A large group below this many members is not large any more.
 pub const LARGE_UNTIL_BELOW: u32 = 80;
+/// Large groups that one user's list is brought up to date with; of more, the latest joined are left to themselves.
+pub const LARGE_PER_USER_MAX: u32 = 500;
 /// Quoted text of a reply, UTF-16 units; more is cut at a character.
 pub const EXCERPT_UNITS: usize = 140;
 /// Users of a message's reaction shown by name; the rest are counted.

@@ -311,6 +311,7 @@ fn inbox(w: &mut Writer<'_>, row: &InboxEntry) {
     w.option(row.archived_seq, |w, seq| w.number(seq));
     w.byte(u8::from(row.marked_unread));
     w.byte(u8::from(row.pinned));
+    w.byte(u8::from(row.large));
     w.byte(u8::from(row.removed));
     w.number(row.user_rev);
 }
@@ -331,6 +332,7 @@ fn read_inbox(r: &mut Reader<'_>) -> Result<InboxEntry, DecodeError> {
         archived_seq: r.option(Reader::number)?,
         marked_unread: r.flag()?,
         pinned: r.flag()?,
+        large: r.flag()?,
         removed: r.flag()?,
         user_rev: r.number()?,
     })

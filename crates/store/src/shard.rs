@@ -206,6 +206,10 @@ pub trait Shard: Send + Sync {
         limit: u32,
     ) -> Result<Read<InboxChanges>, ShardError>;
 
+    /// The entries of a user's list that are large and not removed, by conversation id: the ones that a reader
+    /// brings up to date. At most [`ostracon_domain::limits::LARGE_PER_USER_MAX`].
+    async fn inbox_large(&self, at: UnitAt, user: UserId) -> Result<Read<InboxRows>, ShardError>;
+
     /// The state of every unit this shard knows, by unit.
     async fn unit_states(&self) -> Result<Vec<UnitState>, ShardError>;
 

@@ -87,6 +87,7 @@ fn follow(
         archived_seq: None,
         marked_unread: false,
         pinned: false,
+        large: change.large,
         removed: change.removed,
         user_rev: 0,
     };
@@ -107,6 +108,7 @@ fn follow(
                 mark_rev: known.applied.mark_rev.max(change.applied.mark_rev),
                 ..change.applied
             },
+            large: if change.applied.rev >= known.applied.rev { change.large } else { known.large },
             removed: known.removed || change.removed,
             ..known.clone()
         }
@@ -115,6 +117,7 @@ fn follow(
             applied: change.applied,
             last_seq: change.last_seq,
             last_activity_at: change.last_activity_at,
+            large: change.large,
             removed: change.removed,
             ..known.clone()
         }
