@@ -1,0 +1,21 @@
+//! Bodies and queries of the REST calls, one file for each group, and the table of all calls.
+//! Routing and status codes of a running server are not here; they follow this table.
+
+pub mod auth;
+pub mod conversations;
+pub mod dialog;
+pub mod messages;
+pub mod sync;
+pub mod users;
+
+pub use auth::{Login, Register, Session, Sessions, SignedIn, Ticket};
+pub use conversations::{
+    AddMembers, Changed, Conversations, ConversationsQuery, CreateConversation, EditConversation,
+    EditInbox, EditMember, EditSettings, Members, MembersAdded, MembersQuery, Unread,
+};
+pub use dialog::{DialogList, DialogMessage, DialogQuery, DialogSend};
+pub use messages::{
+    Anchor, DeleteQuery, Deleted, EditContent, Empty, MarkUpTo, MessagePage, MessagesQuery,
+};
+pub use sync::{Changes, ChangesQuery, Sync, SyncQuery};
+pub use users::{EditProfile, LookupUsers, Profile, Profiles, UsersQuery};
