@@ -41,10 +41,15 @@ pub enum Missing {
 pub struct WorkingSet {
     conversations: FxHashMap<ConversationId, Known>,
     users: FxHashMap<UserId, KnownUser>,
+    /// Conversations that may hold messages or probes; one may stand here twice.
+    with_messages: Vec<ConversationId>,
+    /// Counts batches: what was used last is kept longest.
+    batches: u64,
 }
 
 #[derive(Debug, Default)]
 struct Known {
+    used: u64,
     conversation: Option<Option<Arc<Conversation>>>,
     members: FxHashMap<UserId, Option<Arc<Member>>>,
     messages: FxHashMap<Seq, Option<MessageView>>,
@@ -53,6 +58,7 @@ struct Known {
 
 #[derive(Debug, Default)]
 struct KnownUser {
+    used: u64,
     state: Option<Option<Arc<UserState>>>,
     entries: FxHashMap<ConversationId, Option<Arc<InboxEntry>>>,
 }
@@ -60,10 +66,21 @@ struct KnownUser {
 impl WorkingSet {
     /// The rows to load before this batch can run, each once, in no particular order.
     pub fn missing(&self, orders: &[Order]) -> Vec<Missing> {
+        self.missing_unless(orders, |_, _, _| false)
+    }
+
+    /// As [`missing`](Self::missing), without the probes of which the caller is certain that nothing was sent with them.
+    pub fn missing_unless(
+        &self,
+        orders: &[Order],
+        mut certainly_new: impl FnMut(ConversationId, UserId, &ClientId) -> bool,
+    ) -> Vec<Missing> {
         let mut missing = Vec::new();
         for order in orders {
             match &order.command {
-                Command::Conversation(command) => self.missing_of(command, &mut missing),
+                Command::Conversation(command) => {
+                    self.missing_of(command, &mut certainly_new, &mut missing);
+                }
                 Command::Inbox(command) => self.missing_of_user(command, &mut missing),
             }
         }
@@ -72,7 +89,12 @@ impl WorkingSet {
         missing
     }
 
-    fn missing_of(&self, command: &ConversationCommand, missing: &mut Vec<Missing>) {
+    fn missing_of(
+        &self,
+        command: &ConversationCommand,
+        certainly_new: &mut impl FnMut(ConversationId, UserId, &ClientId) -> bool,
+        missing: &mut Vec<Missing>,
+    ) {
         let id = command.conversation;
         let known = self.conversations.get(&id);
         if known.is_none_or(|known| known.conversation.is_none()) {
@@ -89,7 +111,9 @@ impl WorkingSet {
                 missing.push(Missing::Message(id, seq));
             }
         }
-        if let Some((sender, client_id)) = command.probe() {
+        if let Some((sender, client_id)) = command.probe()
+            && !certainly_new(id, sender, client_id)
+        {
             let key = (sender, client_id.clone());
             if known.is_none_or(|known| !known.probes.contains_key(&key)) {
                 missing.push(Missing::Probe(id, sender, key.1));
@@ -129,6 +153,7 @@ impl WorkingSet {
 
     /// Learns a message with its reactions and quote, or that there is none.
     pub fn know_message(&mut self, id: ConversationId, seq: Seq, view: Option<MessageView>) {
+        self.with_messages.push(id);
         self.conversations
             .entry(id)
             .or_default()
@@ -144,6 +169,7 @@ impl WorkingSet {
         client_id: ClientId,
         view: Option<MessageView>,
     ) {
+        self.with_messages.push(id);
         self.conversations
             .entry(id)
             .or_default()
@@ -168,6 +194,7 @@ impl WorkingSet {
         fence: &dyn Fn(UnitId) -> Option<UnitState>,
         ids: &dyn Ids,
     ) -> Vec<Answer> {
+        self.batches += 1;
         let mut source = Source(ids);
         let mut answers = Vec::with_capacity(batch.orders.len());
         for order in &batch.orders {
@@ -197,10 +224,40 @@ impl WorkingSet {
 
     /// Forgets messages and probes, which are needed for one batch only.
     pub fn forget_messages(&mut self) {
-        for known in self.conversations.values_mut() {
-            known.messages.clear();
-            known.probes.clear();
+        for id in std::mem::take(&mut self.with_messages) {
+            if let Some(known) = self.conversations.get_mut(&id) {
+                known.messages.clear();
+                known.probes.clear();
+            }
         }
+    }
+
+    /// Keeps about `subjects` subjects, those that were used last, when there are more than twice as many.
+    pub fn shrink(&mut self, subjects: usize) {
+        if self.len() <= subjects.saturating_mul(2) {
+            return;
+        }
+        let mut used: Vec<u64> = self
+            .conversations
+            .values()
+            .map(|known| known.used)
+            .chain(self.users.values().map(|known| known.used))
+            .collect();
+        let place = used.len() - subjects.max(1);
+        let (_, oldest, _) = used.select_nth_unstable(place);
+        // Those of the last batch always stay, those of the border go: many may share one number.
+        let (oldest, newest) = (*oldest, self.batches);
+        self.conversations
+            .retain(|_, known| known.used > oldest || known.used == newest);
+        self.users
+            .retain(|_, known| known.used > oldest || known.used == newest);
+    }
+
+    /// Whether it knows this conversation's row, or that there is none.
+    pub fn knows_conversation(&self, id: ConversationId) -> bool {
+        self.conversations
+            .get(&id)
+            .is_some_and(|known| known.conversation.is_some())
     }
 
     /// Subjects that the set knows something of.
@@ -227,6 +284,7 @@ impl WorkingSet {
     pub fn clear(&mut self) {
         self.conversations.clear();
         self.users.clear();
+        self.with_messages.clear();
     }
 
     /// The row's-unit check: a carve moves a conversation to another unit under the eyes of stale routers.
@@ -250,6 +308,7 @@ impl WorkingSet {
         context: &mut Context<'_>,
     ) -> Result<(Outcome, Vec<Row>), Refusal> {
         let known = self.conversations.entry(command.conversation).or_default();
+        known.used = self.batches;
         let needs = command.needs();
         let mut slice = ConversationSlice::new(known.conversation.clone().flatten());
         slice.members.extend(
@@ -273,6 +332,9 @@ impl WorkingSet {
         });
         let outcome = decide(&mut slice, command, context)?;
         let rows = slice.into_changes();
+        if known.messages.is_empty() && known.probes.is_empty() {
+            self.with_messages.push(command.conversation);
+        }
         known.take_in(&rows, &outcome, &command.action);
         Ok((outcome, rows))
     }
@@ -283,6 +345,7 @@ impl WorkingSet {
         context: &mut Context<'_>,
     ) -> Result<(Outcome, Vec<Row>), Refusal> {
         let known = self.users.entry(command.user).or_default();
+        known.used = self.batches;
         let wanted: Vec<ConversationId> = match &command.action {
             InboxAction::Apply(changes) => changes.iter().map(|c| c.conversation).collect(),
             InboxAction::Set { conversation, .. } => vec![*conversation],
