@@ -1,1 +1,3 @@
 //! One suite for each seam: plain async functions that every backend passes.
+
+pub mod directory;

@@ -118,8 +118,15 @@ pub trait Accounts: Send + Sync {
     /// Creates an account with the next free number.
     ///
     /// # Errors
-    /// `Taken("username")` or `Taken("external id")`.
-    async fn create_user(&self, new: NewUser, now: Millis) -> Result<User>;
+    /// Those of [`create_users`](Self::create_users).
+    async fn create_user(&self, new: NewUser, now: Millis) -> Result<User> {
+        first(self.create_users(vec![new], now).await?)
+    }
+    /// Creates accounts with rising numbers, all or none; the answer is in the order of the argument.
+    ///
+    /// # Errors
+    /// `Taken("username")` or `Taken("external id")`; `Refused` for one that has neither.
+    async fn create_users(&self, new: Vec<NewUser>, now: Millis) -> Result<Vec<User>>;
     /// Accounts by number; unknown ones are left out, order is by number.
     async fn users(&self, ids: &[UserId]) -> Result<Vec<User>>;
     /// Accounts by external id; unknown ones are left out, order is by number.
@@ -141,18 +148,28 @@ pub trait Accounts: Send + Sync {
 #[async_trait]
 pub trait Sessions: Send + Sync {
     /// Signs a device in.
-    async fn create_session(&self, new: NewSession, now: Millis) -> Result<Session>;
-    /// The session of a token, with its user, if it has not ended before `now`.
+    ///
+    /// # Errors
+    /// Those of [`create_sessions`](Self::create_sessions).
+    async fn create_session(&self, new: NewSession, now: Millis) -> Result<Session> {
+        first(self.create_sessions(vec![new], now).await?)
+    }
+    /// Signs devices in, all or none; the answer is in the order of the argument.
+    ///
+    /// # Errors
+    /// `Taken("token")`; `Refused` when a user is unknown.
+    async fn create_sessions(&self, new: Vec<NewSession>, now: Millis) -> Result<Vec<Session>>;
+    /// The session of a token, with its user, unless it ended at `now` or before.
     async fn session_by_token(
         &self,
         token_hash: &[u8; 32],
         now: Millis,
     ) -> Result<Option<(Session, User)>>;
-    /// A user's sessions, newest first.
+    /// A user's sessions that have not ended, newest first.
     async fn sessions(&self, user: UserId, now: Millis) -> Result<Vec<Session>>;
     /// Ends a session of this user; whether there was one.
     async fn revoke_session(&self, user: UserId, id: u64) -> Result<bool>;
-    /// Notes when sessions were last used; lossy, called now and then with many.
+    /// Notes when sessions were last used; lossy, called now and then with many. Never goes back; unknown ones are left out.
     async fn touch_sessions(&self, seen: &[(u64, Millis)]) -> Result<()>;
 }
 
@@ -163,16 +180,27 @@ pub trait Cluster: Send + Sync {
     async fn cluster_id(&self) -> Result<u128>;
     /// The shards, by number.
     async fn shards(&self) -> Result<Vec<ShardRow>>;
-    /// Makes an empty directory know its first shards and their map. Does nothing if it knows any.
+    /// Makes an empty directory know its first shards and their initial map, in one step. Does nothing if it knows any.
+    ///
+    /// # Errors
+    /// `Refused` without a shard; `Taken("shard number")`.
     async fn found(&self, shards: &[ShardRow]) -> Result<()>;
-    /// The newest map.
+    /// The newest map; version 0 and empty before the cluster is founded.
     async fn map(&self) -> Result<PlacementMap>;
     /// Leases a node number.
     async fn lease_node(&self, now: Millis) -> Result<NodeLease>;
-    /// Reserves id time for a node up to `until`; it is durable when this returns.
+    /// Reserves id time for a node up to `until`; it is durable when this returns, and never goes back.
+    ///
+    /// # Errors
+    /// `Refused` for a number that was never leased.
     async fn reserve_ids(&self, node: u16, until: Millis) -> Result<()>;
     /// A random secret of the cluster, made at the first call with this name.
     async fn secret(&self, name: &str) -> Result<[u8; 32]>;
+}
+
+fn first<T>(created: Vec<T>) -> Result<T> {
+    let nothing = || DirectoryError::Refused("the directory created nothing".to_owned());
+    created.into_iter().next().ok_or_else(nothing)
 }
 
 /// All of a directory.

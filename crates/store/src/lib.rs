@@ -21,11 +21,11 @@ pub mod working_set;
 pub use directory::{Accounts, Cluster, Directory, DirectoryError, Sessions};
 pub use read::{
     Changes, ChangesSince, InboxChanges, InboxPage, InboxRows, MembersPage, MembersRows,
-    MessagePage, Messages, Overview, PagePosition,
+    MessagePage, Messages, Overview, PagePosition, Place,
 };
 pub use shard::{
     Answer, Batch, Commit, Ids, Incarnation, Order, Position, Read, ScanCursor, ScanPage, Shard,
     ShardError, ShardStats, Shards, Undispatched,
 };
-pub use unit_state::{Pair, UnitChange, UnitPhase, UnitState};
+pub use unit_state::{Pair, UnitChange, UnitPhase, UnitState, UnitVerdict};
 pub use working_set::{Missing, WorkingSet};

@@ -1,1 +1,3 @@
 //! The twin of each seam in memory.
+
+pub mod directory;

@@ -1,10 +1,16 @@
-//! Questions to a shard and the rows they answer.
+//! Questions to a shard and the rows they answer. Also which seqs a page covers: that is arithmetic, the same everywhere.
+//!
+//! Who may read is `domain`'s [`access`](ostracon_domain::access): a shard gives no message outside of it, but what is
+//! inside is given as it is stored (content withheld from former members is cut later).
 
-use std::sync::Arc;
+#[cfg(test)]
+mod tests;
+
+use std::{ops::Range, sync::Arc};
 
 use ostracon_domain::{
-    Conversation, ConversationId, InboxEntry, MarkRev, Member, MessageId, MessageView, Millis, Rev,
-    Seq, UserId, UserRev, UserState,
+    Access, Conversation, ConversationId, InboxEntry, MarkRev, Member, MessageId, MessageView,
+    Millis, Rev, Seq, UserId, UserRev, UserState,
 };
 
 /// A conversation as one user's list shows it.
@@ -14,21 +20,48 @@ pub struct Overview {
     pub conversation: Arc<Conversation>,
     /// The reader's member row; none for a stranger.
     pub member: Option<Arc<Member>>,
-    /// The newest message that the reader may see.
+    /// The newest message inside the reader's access, tombstones included; none for strangers and deleted groups.
     pub last_message: Option<MessageView>,
-    /// Messages above the reader's unread floor that do not count.
+    /// Messages above the reader's unread floor that do not count; only meaningful for a present member.
     pub uncounted: u64,
 }
 
-/// A place in a conversation.
+/// A place in a conversation: a message, or a point between two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PagePosition {
-    /// A message's number.
+    /// A message's number. One that does not exist yet stands at the end.
     Seq(Seq),
-    /// The first message at or after a time.
+    /// A time stands just before the first message at or after it, so that `Before` and `After` it give everything.
     Time(Millis),
-    /// A message's id, or the first after it.
+    /// A message's id; an id of no message here stands between its neighbours.
     Id(MessageId),
+}
+
+/// A place in a conversation as seqs, looked up by a backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// First readable message that is not before the place; one past the last if there is none.
+    pub at: Seq,
+    /// First readable message after the place: `at + 1` if a message stands there, otherwise `at`.
+    pub after: Seq,
+}
+
+impl Place {
+    /// The place of a message.
+    pub const fn message(seq: Seq) -> Self {
+        Self {
+            at: seq,
+            after: seq.saturating_add(1),
+        }
+    }
+
+    /// The place just before a message.
+    pub const fn before(seq: Seq) -> Self {
+        Self {
+            at: seq,
+            after: seq,
+        }
+    }
 }
 
 /// Which messages of a conversation are wanted; always answered in ascending seq.
@@ -53,13 +86,46 @@ pub enum MessagePage {
         /// At most so many.
         limit: u32,
     },
-    /// Half before a place, the rest from it on, that one included.
+    /// At most half before a place, the rest from it on, that one included.
     Around {
         /// The place.
         position: PagePosition,
         /// At most so many.
         limit: u32,
     },
+}
+
+impl MessagePage {
+    /// The position to look up, if the page has one.
+    pub const fn position(&self) -> Option<PagePosition> {
+        match self {
+            Self::Newest { .. } => None,
+            Self::Before { position, .. }
+            | Self::After { position, .. }
+            | Self::Around { position, .. } => Some(*position),
+        }
+    }
+
+    /// The seqs on the page, first to one past the last, maybe none. `place` is that of [`position`](Self::position);
+    /// for a page without one it does not matter. All of them exist, since seqs have no gaps.
+    pub fn span(&self, place: Place, access: Access) -> Range<Seq> {
+        let (first, end) = (access.from, access.to.saturating_add(1));
+        let from_end = |end: Seq, limit: u32| end.saturating_sub(u64::from(limit)).max(first)..end;
+        let from_start = |start: Seq, limit: u32| {
+            let start = start.clamp(first, end.max(first));
+            start..start.saturating_add(u64::from(limit)).min(end)
+        };
+        let span = match *self {
+            Self::Newest { limit } => from_end(end, limit),
+            Self::Before { limit, .. } => from_end(place.at.min(end), limit),
+            Self::After { limit, .. } => from_start(place.after, limit),
+            Self::Around { limit, .. } => {
+                let half = from_end(place.at.min(end), limit / 2);
+                from_start(half.start, limit)
+            }
+        };
+        if span.is_empty() { first..first } else { span }
+    }
 }
 
 /// A page of messages, in ascending seq, without gaps.
@@ -90,6 +156,10 @@ pub struct ChangesSince {
 }
 
 /// Newest state of every row changed after a rev, complete up to `rev`.
+///
+/// The conversation counts as a row with rev `info_rev`, members and messages with their `rev`. Present members get
+/// all of them inside their access. A former member, and everybody in a deleted group, gets the messages inside his access
+/// and of members and receipts his own row only; a stranger gets nothing, complete up to the conversation's rev.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changes {
     /// The conversation as noted before the rows were read.
@@ -104,7 +174,7 @@ pub struct Changes {
     pub members: Vec<Arc<Member>>,
     /// Members whose marks changed, in mark rev order; in large groups only the reader's own.
     pub receipts: Vec<Arc<Member>>,
-    /// All rows up to this rev are included.
+    /// All rows up to this rev are included: the conversation's rev, or, when cut, that of the first left-out row less 1.
     pub rev: Rev,
     /// All marks up to this mark rev are included.
     pub mark_rev: MarkRev,
@@ -159,7 +229,7 @@ pub struct InboxChanges {
     pub state: Option<Arc<UserState>>,
     /// The entries, removed and hidden ones included.
     pub entries: Vec<Arc<InboxEntry>>,
-    /// All entries up to this user rev are included.
+    /// All entries up to this user rev are included: the user's newest, or, when cut, that of the first left-out entry less 1.
     pub user_rev: UserRev,
     /// Whether there are entries above it.
     pub more: bool,

@@ -80,7 +80,7 @@ pub struct Commit {
 pub enum Read<T> {
     /// The rows, all as of one moment not earlier than the call.
     Rows(T),
-    /// There is no such conversation.
+    /// There is no row of that conversation. A deleted group still has one.
     Absent,
     /// This shard does not serve that unit at that epoch.
     Fenced(Option<UnitState>),
@@ -117,14 +117,15 @@ pub struct Undispatched {
 pub struct ScanCursor {
     /// The subject.
     pub subject: Subject,
-    /// The last message that was given of it; `None` when the subject is done.
+    /// The last message that was given of it, 0 before the first; `None` when the subject is done.
     pub after_seq: Option<u64>,
 }
 
 /// A page of a unit's rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScanPage {
-    /// Rows in subject order: first a subject's own row, its members or entries, then messages by seq, each with its reactions.
+    /// Rows in subject order: first a subject's own row, its members by user or entries by conversation (all on one page),
+    /// then messages by seq, each followed by its reactions by user and emoji.
     pub rows: Vec<Row>,
     /// Where to go on; `None` at the end.
     pub next: Option<ScanCursor>,
@@ -162,14 +163,14 @@ pub trait Shard: Send + Sync {
     /// After `Unavailable` the outcome of every command is unknown; after `Busy` nothing was changed.
     async fn commit(&self, batch: Batch) -> Result<Commit, ShardError>;
 
-    /// Several conversations as one user sees them; answer n belongs to question n.
+    /// Several conversations as one user sees them; answer n belongs to question n, each with its own fence check.
     async fn overviews(
         &self,
         reader: UserId,
         wanted: &[(UnitAt, ConversationId)],
     ) -> Result<Vec<Read<Overview>>, ShardError>;
 
-    /// A page of messages.
+    /// A page of messages inside the reader's access; none for a stranger, nor of a deleted group.
     async fn messages(
         &self,
         at: UnitAt,
@@ -178,10 +179,10 @@ pub trait Shard: Send + Sync {
         page: MessagePage,
     ) -> Result<Read<Messages>, ShardError>;
 
-    /// What changed after a rev.
+    /// What changed after a rev, in rev order, cut after `limit` rows.
     async fn changes(&self, at: UnitAt, since: ChangesSince) -> Result<Read<Changes>, ShardError>;
 
-    /// A page of member rows.
+    /// A page of member rows, former members included, whoever asks.
     async fn members(
         &self,
         at: UnitAt,
@@ -189,7 +190,7 @@ pub trait Shard: Send + Sync {
         page: MembersPage,
     ) -> Result<Read<MembersRows>, ShardError>;
 
-    /// A page of a user's list.
+    /// A page of a user's list, hidden and removed entries left out.
     async fn inbox(
         &self,
         at: UnitAt,
@@ -213,7 +214,8 @@ pub trait Shard: Send + Sync {
     /// The state of every unit this shard knows, by unit.
     async fn unit_states(&self) -> Result<Vec<UnitState>, ShardError>;
 
-    /// Changes a unit's state. When it returns, no command under the old state runs any more and all that ran are durable.
+    /// Changes a unit's state as [`UnitChange::apply`] judges. When it returns, the row is durable, no command
+    /// under the old state runs any more and all that ran are durable.
     ///
     /// # Errors
     /// `Unexpected` when the pair is stale or the unit is not in the state expected.
@@ -227,13 +229,17 @@ pub trait Shard: Send + Sync {
         limit: u32,
     ) -> Result<ScanPage, ShardError>;
 
-    /// Writes rows of a unit that is being imported at this epoch. A row already there with a higher number stays.
+    /// Writes rows of a unit that is being imported at this epoch; they are never dispatched.
+    ///
+    /// A row already there with a higher number stays: messages and entries by rev, conversations and members by
+    /// rev + mark_rev. Reactions come with their message, right behind it, and replace those that were there.
     ///
     /// # Errors
     /// `Unexpected` when the unit is not `Importing` at that epoch.
     async fn apply_rows(&self, at: UnitAt, rows: Vec<Row>) -> Result<(), ShardError>;
 
-    /// Batches after the dispatch cursor, oldest first, at most `limit`: what a dispatcher repeats after a crash.
+    /// Batches after the dispatch cursor and after `after` that changed something, oldest first, at most `limit`:
+    /// what a dispatcher repeats after a crash.
     async fn undispatched(
         &self,
         after: Option<Position>,

@@ -1,8 +1,13 @@
 //! What a shard knows of a unit: whether it serves it, and at which epoch. The fence of every command.
+//!
+//! Which change of state is legal is decided here, once, for every backend. Not a store: a backend keeps the rows.
+
+#[cfg(test)]
+mod tests;
 
 use ostracon_domain::{Epoch, UnitAt, UnitId};
 
-use crate::shard::Incarnation;
+use crate::shard::{Incarnation, ShardError};
 
 /// What a shard does with a unit. No row at all means that it has nothing to do with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,7 +20,8 @@ pub enum UnitPhase {
     Frozen,
     /// Takes rows of one move only.
     Importing,
-    /// Served it once; it lives elsewhere now.
+    /// Holds nothing of it: served it once and it lives elsewhere now, or an import was given up.
+    /// The row stays, so that a late command of a move finds itself stale. Epoch 0: never had anything of it.
     Moved,
 }
 
@@ -37,9 +43,9 @@ pub struct UnitState {
     pub epoch: Epoch,
     /// What the shard does with it.
     pub phase: UnitPhase,
-    /// Which start of the shard set this state.
+    /// Which start of the shard set this state; of a frozen or re-asserted unit, which one began to capture.
     pub incarnation: Incarnation,
-    /// The command that set it.
+    /// The last command on this unit, done or refused.
     pub pair: Pair,
 }
 
@@ -57,7 +63,7 @@ impl UnitState {
 pub struct UnitChange {
     /// The unit.
     pub unit: UnitId,
-    /// The state it must be in; `None`: no row.
+    /// The state it must be in; `None`: the shard never had anything of it.
     pub expect: Option<(UnitPhase, Epoch)>,
     /// The state it gets.
     pub phase: UnitPhase,
@@ -66,3 +72,130 @@ pub struct UnitChange {
     /// Lease and step of this command: a smaller one than the last is stale, an equal one is answered again.
     pub pair: Pair,
 }
+
+/// What becomes of a change of state. A refused one leaves its pair behind, so that older ones are stale after it too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnitVerdict {
+    /// The unit gets this state.
+    Set(UnitState),
+    /// The same command again: the unit is as it asked.
+    Again(UnitState),
+    /// Refused. `noted` tells whether the row has changed by its pair.
+    Refused {
+        /// The row as it is now.
+        state: UnitState,
+        /// Whether the row has to be written.
+        noted: bool,
+    },
+}
+
+impl UnitVerdict {
+    /// The row to write before the answer leaves, if it changed.
+    pub const fn to_store(&self) -> Option<UnitState> {
+        match self {
+            Self::Set(state) | Self::Refused { state, noted: true } => Some(*state),
+            Self::Again(_) | Self::Refused { noted: false, .. } => None,
+        }
+    }
+
+    /// What the command is told.
+    ///
+    /// # Errors
+    /// `Unexpected` when it was refused.
+    pub const fn answer(&self) -> Result<UnitState, ShardError> {
+        match self {
+            Self::Set(state) | Self::Again(state) => Ok(*state),
+            Self::Refused { state, .. } => Err(ShardError::Unexpected(Some(*state))),
+        }
+    }
+}
+
+impl UnitChange {
+    /// Judges the change against the row as it is; `incarnation` is this start of the shard.
+    ///
+    /// A smaller pair than the last is stale. An equal one is the same command again and is answered by
+    /// whether the unit is as it asked. A larger one runs if the expectation holds and the step is legal.
+    pub fn apply(&self, current: Option<UnitState>, incarnation: Incarnation) -> UnitVerdict {
+        if let Some(state) = current
+            && self.pair <= state.pair
+        {
+            let again = self.pair == state.pair && self.target() == (state.phase, state.epoch);
+            return if again {
+                UnitVerdict::Again(state)
+            } else {
+                UnitVerdict::Refused {
+                    state,
+                    noted: false,
+                }
+            };
+        }
+        let from = current
+            .map(|state| (state.phase, state.epoch))
+            .filter(|from| *from != NEVER_HERE);
+        let expected = self.expect.filter(|expect| *expect != NEVER_HERE);
+        // What a restart forgot is missing from the copy: a freeze would lose it.
+        let capture_lost = from.is_some_and(|(phase, _)| phase == UnitPhase::Capturing)
+            && self.phase == UnitPhase::Frozen
+            && current.is_some_and(|state| state.incarnation != incarnation);
+        if expected != from || !self.is_legal_from(from) || capture_lost {
+            let (phase, epoch) = from.unwrap_or(NEVER_HERE);
+            return UnitVerdict::Refused {
+                state: UnitState {
+                    unit: self.unit,
+                    epoch,
+                    phase,
+                    incarnation: current.map_or(incarnation, |state| state.incarnation),
+                    pair: self.pair,
+                },
+                noted: true,
+            };
+        }
+        UnitVerdict::Set(UnitState {
+            unit: self.unit,
+            epoch: self.epoch,
+            phase: self.phase,
+            incarnation: match current {
+                Some(state) if self.keeps_tag_of(state.phase) => state.incarnation,
+                _ => incarnation,
+            },
+            pair: self.pair,
+        })
+    }
+
+    const fn target(&self) -> (UnitPhase, Epoch) {
+        (self.phase, self.epoch)
+    }
+
+    fn is_legal_from(&self, from: Option<(UnitPhase, Epoch)>) -> bool {
+        use UnitPhase::{Capturing, Frozen, Importing, Moved, Open};
+        let Some((phase, epoch)) = from else {
+            // To `Moved`: an abort that comes before the import it aborts.
+            return matches!(self.phase, Importing | Moved) && self.epoch > Epoch(0);
+        };
+        let same_epoch = self.epoch == epoch;
+        match (phase, self.phase) {
+            (Open, Capturing)
+            | (Capturing, Open | Frozen)
+            | (Frozen, Capturing | Moved)
+            | (Importing, Open | Moved) => same_epoch,
+            // A carve leaves the unit that gives rows away open at the next epoch.
+            (Frozen, Open) => same_epoch || self.epoch.0.checked_sub(1) == Some(epoch.0),
+            (Moved, Importing) => self.epoch > epoch,
+            // A take-over repeats the state it finds under its own lease.
+            (before, after) => before == after && same_epoch,
+        }
+    }
+
+    /// Freezing, thawing and re-asserting do not begin a capture or an import anew.
+    fn keeps_tag_of(&self, before: UnitPhase) -> bool {
+        use UnitPhase::{Capturing, Frozen};
+        before == self.phase
+            || matches!(
+                (before, self.phase),
+                (Capturing, Frozen) | (Frozen, Capturing)
+            )
+    }
+}
+
+/// The row of a unit of which nothing was ever here, kept for its pair only.
+const NEVER_HERE: (UnitPhase, Epoch) = (UnitPhase::Moved, Epoch(0));
