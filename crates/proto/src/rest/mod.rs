@@ -5,6 +5,7 @@ pub mod auth;
 pub mod conversations;
 pub mod dialog;
 pub mod messages;
+pub mod operations;
 pub mod sync;
 pub mod users;
 
@@ -17,5 +18,6 @@ pub use dialog::{DialogList, DialogMessage, DialogQuery, DialogSend};
 pub use messages::{
     Anchor, DeleteQuery, Deleted, EditContent, Empty, MarkUpTo, MessagePage, MessagesQuery,
 };
+pub use operations::{OPERATIONS, Operation};
 pub use sync::{Changes, ChangesQuery, Sync, SyncQuery};
 pub use users::{EditProfile, LookupUsers, Profile, Profiles, UsersQuery};

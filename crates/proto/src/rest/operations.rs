@@ -1,0 +1,756 @@
+//! The table of all REST calls: what the documents are generated from, and what a router is checked
+//! against.
+
+use super::*;
+use crate::{
+    Entry, ErrorBody,
+    ErrorCode::{self, *},
+    Inbox, Message,
+    frame::OutgoingMessage,
+    query::Limit,
+};
+use utoipa::{
+    ToSchema,
+    openapi::{RefOr, schema::Schema},
+};
+
+/// One REST call.
+#[derive(Debug)]
+pub struct Operation {
+    /// `GET`, `POST`, `PUT`, `PATCH` or `DELETE`.
+    pub method: &'static str,
+    /// The path, with `{names}` of its parameters.
+    pub path: &'static str,
+    /// The heading it stands under.
+    pub tag: &'static str,
+    /// What it does, in one sentence.
+    pub summary: &'static str,
+    /// What else there is to know.
+    pub notes: &'static str,
+    /// Whether it needs a token.
+    pub auth: bool,
+    /// Parameters of the query.
+    pub query: &'static [Param],
+    /// The body of the request.
+    pub body: Option<Shape>,
+    /// Answers below 400.
+    pub answers: &'static [Answer],
+    /// Refusals besides those that every call can give.
+    pub errors: &'static [ErrorCode],
+}
+
+/// A parameter of a query.
+#[derive(Debug)]
+pub struct Param {
+    /// Its name.
+    pub name: &'static str,
+    /// How it is read.
+    pub kind: ParamKind,
+    /// Whether it must be there.
+    pub required: bool,
+    /// What it says.
+    pub meaning: &'static str,
+}
+
+/// How a parameter of a query is read.
+#[derive(Debug)]
+pub enum ParamKind {
+    /// Any text.
+    Text,
+    /// A whole number, 0 and up.
+    Number,
+    /// A number of rows.
+    Limit(Limit),
+    /// A seq, a time or a message id.
+    Position,
+    /// A cursor of an earlier answer.
+    Cursor,
+    /// The line of numbers, as text.
+    History,
+    /// One of these words.
+    Words(&'static [&'static str]),
+}
+
+/// An answer of a call.
+#[derive(Debug)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// When.
+    pub meaning: &'static str,
+    /// The body, if there is one.
+    pub body: Option<Shape>,
+}
+
+/// A type of this crate as a schema.
+#[derive(Clone, Copy)]
+pub struct Shape {
+    name: fn() -> std::borrow::Cow<'static, str>,
+    schema: fn() -> RefOr<Schema>,
+    parts: fn(&mut Vec<(String, RefOr<Schema>)>),
+}
+
+impl Shape {
+    /// The schema of a type.
+    #[must_use]
+    pub const fn of<T: ToSchema>() -> Self {
+        Self {
+            name: T::name,
+            schema: T::schema,
+            parts: T::schemas,
+        }
+    }
+
+    /// Its name among the components.
+    #[must_use]
+    pub fn name(self) -> String {
+        (self.name)().into_owned()
+    }
+
+    /// The schema itself.
+    #[must_use]
+    pub fn schema(self) -> RefOr<Schema> {
+        (self.schema)()
+    }
+
+    /// The schemas it refers to, in any order, some perhaps more than once.
+    #[must_use]
+    pub fn parts(self) -> Vec<(String, RefOr<Schema>)> {
+        let mut parts = Vec::new();
+        (self.parts)(&mut parts);
+        parts
+    }
+}
+
+impl std::fmt::Debug for Shape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.name())
+    }
+}
+
+/// Refusals that every call with a token can give.
+pub const ERRORS_WITH_TOKEN: &[ErrorCode] = &[Unauthorized, RateLimited, Internal];
+/// Refusals that every call without a token can give.
+pub const ERRORS_WITHOUT_TOKEN: &[ErrorCode] = &[RateLimited, Internal];
+const READ: &[ErrorCode] = &[NotFound, Invalid, ShardUnavailable];
+const WRITE: &[ErrorCode] = &[
+    BadRequest,
+    Forbidden,
+    NotMember,
+    NotFound,
+    Conflict,
+    TooLarge,
+    Invalid,
+    Busy,
+    ShardUnavailable,
+];
+const WRITE_NO_BODY: &[ErrorCode] = &[
+    Forbidden,
+    NotMember,
+    NotFound,
+    Conflict,
+    Invalid,
+    Busy,
+    ShardUnavailable,
+];
+
+const fn limit(limit: Limit) -> Param {
+    Param {
+        name: "limit",
+        kind: ParamKind::Limit(limit),
+        required: false,
+        meaning: "How many; larger ones are cut to the maximum, 0 is `invalid`.",
+    }
+}
+
+const fn param(name: &'static str, kind: ParamKind, meaning: &'static str) -> Param {
+    Param {
+        name,
+        kind,
+        required: false,
+        meaning,
+    }
+}
+
+const fn ok<T: ToSchema>(meaning: &'static str) -> Answer {
+    Answer {
+        status: 200,
+        meaning,
+        body: Some(Shape::of::<T>()),
+    }
+}
+
+const fn created<T: ToSchema>(meaning: &'static str) -> Answer {
+    Answer {
+        status: 201,
+        meaning,
+        body: Some(Shape::of::<T>()),
+    }
+}
+
+const NO_CONTENT: Answer = Answer {
+    status: 204,
+    meaning: "Done.",
+    body: None,
+};
+
+const CURSOR: Param = param(
+    "cursor",
+    ParamKind::Cursor,
+    "`next_cursor` of the page before; none for the first page.",
+);
+
+/// Starts a row of the table.
+const fn call(
+    method: &'static str,
+    path: &'static str,
+    tag: &'static str,
+    summary: &'static str,
+) -> Operation {
+    Operation {
+        method,
+        path,
+        tag,
+        summary,
+        notes: "",
+        auth: true,
+        query: &[],
+        body: None,
+        answers: &[],
+        errors: &[],
+    }
+}
+
+const AUTH: &str = "Signing in";
+const USERS: &str = "Users";
+const DIALOGS: &str = "Dialogs";
+const CONVERSATIONS: &str = "Conversations";
+const MESSAGES: &str = "Messages";
+const MEMBERS: &str = "Members";
+const SYNC: &str = "Staying level";
+const OPERATOR: &str = "Operator";
+
+/// Every REST call, in the order of the documentation.
+pub const OPERATIONS: &[Operation] = &[
+    Operation {
+        notes: "Can be switched off by the operator (`forbidden`). `conflict` when the name is taken.",
+        auth: false,
+        body: Some(Shape::of::<Register<'_>>()),
+        answers: &[created::<SignedIn>("Signed up and signed in.")],
+        errors: &[BadRequest, Forbidden, Conflict, Invalid, Busy],
+        ..call(
+            "POST",
+            "/api/v1/auth/register",
+            AUTH,
+            "Create an account and sign in.",
+        )
+    },
+    Operation {
+        notes: "A wrong name and a wrong password get the same answer after the same time.",
+        auth: false,
+        body: Some(Shape::of::<Login<'_>>()),
+        answers: &[ok::<SignedIn>("Signed in.")],
+        errors: &[BadRequest, Unauthorized, Invalid, Busy],
+        ..call(
+            "POST",
+            "/api/v1/auth/login",
+            AUTH,
+            "Sign in with name and password.",
+        )
+    },
+    Operation {
+        notes: "Its connections close with 4401.",
+        answers: &[NO_CONTENT],
+        ..call(
+            "POST",
+            "/api/v1/auth/logout",
+            AUTH,
+            "Sign this session out.",
+        )
+    },
+    Operation {
+        answers: &[ok::<Sessions>("All sessions of this user.")],
+        ..call(
+            "GET",
+            "/api/v1/auth/sessions",
+            AUTH,
+            "List one's own sessions.",
+        )
+    },
+    Operation {
+        notes: "Its connections close with 4401.",
+        answers: &[NO_CONTENT],
+        errors: &[NotFound],
+        ..call(
+            "DELETE",
+            "/api/v1/auth/sessions/{session_id}",
+            AUTH,
+            "Revoke a session.",
+        )
+    },
+    Operation {
+        notes: "For browsers, which cannot send headers with a WebSocket: `/api/v1/ws?ticket=…`.",
+        answers: &[ok::<Ticket>("A ticket for one use within 30 seconds.")],
+        ..call(
+            "POST",
+            "/api/v1/auth/ticket",
+            AUTH,
+            "Get a ticket for the WebSocket.",
+        )
+    },
+    Operation {
+        answers: &[ok::<Profile>("One's own profile.")],
+        ..call("GET", "/api/v1/me", USERS, "Read one's own profile.")
+    },
+    Operation {
+        body: Some(Shape::of::<EditProfile>()),
+        answers: &[ok::<Profile>("The profile as it is now.")],
+        errors: &[BadRequest, Invalid],
+        ..call("PATCH", "/api/v1/me", USERS, "Change one's own profile.")
+    },
+    Operation {
+        query: &[
+            Param {
+                name: "query",
+                kind: ParamKind::Text,
+                required: true,
+                meaning: "Beginning of a user name or display name.",
+            },
+            limit(UsersQuery::LIMIT),
+        ],
+        answers: &[ok::<Profiles>("Matching users.")],
+        errors: &[Invalid],
+        ..call("GET", "/api/v1/users", USERS, "Find users by name.")
+    },
+    Operation {
+        answers: &[ok::<Profile>("The profile.")],
+        errors: &[NotFound],
+        ..call(
+            "GET",
+            "/api/v1/users/{user_id}",
+            USERS,
+            "Read a user's profile.",
+        )
+    },
+    Operation {
+        notes: "Ids that nobody has are left out.",
+        body: Some(Shape::of::<LookupUsers>()),
+        answers: &[ok::<Profiles>("Those that exist.")],
+        errors: &[BadRequest, TooLarge, Invalid],
+        ..call(
+            "POST",
+            "/api/v1/users/lookup",
+            USERS,
+            "Read many profiles at once.",
+        )
+    },
+    Operation {
+        notes: "A view of the direct conversation with that user. The same `client_id` with the \
+                same text gets the first result with 200; with another text, `conflict`.",
+        body: Some(Shape::of::<DialogSend<'_>>()),
+        answers: &[
+            created::<DialogMessage<'_>>("Sent; durable."),
+            ok::<DialogMessage<'_>>("Sent before under this `client_id`: the first result."),
+        ],
+        errors: WRITE,
+        ..call(
+            "POST",
+            "/api/v1/dialog/{user_id}/send",
+            DIALOGS,
+            "Send text to a user.",
+        )
+    },
+    Operation {
+        notes: "Deleted messages stay, with empty text and `deleted`, so that offsets are arithmetic.",
+        query: &[
+            limit(DialogQuery::LIMIT),
+            param(
+                "offset",
+                ParamKind::Number,
+                "How many of the newest to leave out.",
+            ),
+        ],
+        answers: &[ok::<DialogList<'_>>("The messages, newest first.")],
+        errors: READ,
+        ..call(
+            "GET",
+            "/api/v1/dialog/{user_id}/list",
+            DIALOGS,
+            "List what was said with a user.",
+        )
+    },
+    Operation {
+        query: &[limit(ConversationsQuery::LIMIT), CURSOR],
+        answers: &[ok::<Conversations<'_>>("A page of the chat list.")],
+        errors: &[Invalid, ShardUnavailable],
+        ..call(
+            "GET",
+            "/api/v1/conversations",
+            CONVERSATIONS,
+            "Read the chat list, latest activity first.",
+        )
+    },
+    Operation {
+        answers: &[ok::<Unread>("Unread counts.")],
+        errors: &[ShardUnavailable],
+        ..call(
+            "GET",
+            "/api/v1/conversations/unread",
+            CONVERSATIONS,
+            "Read all unread counts, cheaply.",
+        )
+    },
+    Operation {
+        notes: "A direct conversation exists once for two users; its id follows from theirs.",
+        body: Some(Shape::of::<conversations::CreateConversationWire<'_>>()),
+        answers: &[
+            created::<Entry<'_>>("Created."),
+            ok::<Entry<'_>>("It exists already (direct, or a group with this `client_id`)."),
+        ],
+        errors: WRITE,
+        ..call(
+            "POST",
+            "/api/v1/conversations",
+            CONVERSATIONS,
+            "Open a direct conversation or create a group.",
+        )
+    },
+    Operation {
+        answers: &[ok::<Entry<'_>>("The entry of the chat list.")],
+        errors: READ,
+        ..call(
+            "GET",
+            "/api/v1/conversations/{conversation_id}",
+            CONVERSATIONS,
+            "Read one conversation.",
+        )
+    },
+    Operation {
+        notes: "Groups only, by an admin or the owner.",
+        body: Some(Shape::of::<EditConversation<'_>>()),
+        answers: &[ok::<Entry<'_>>("The entry as it is now.")],
+        errors: WRITE,
+        ..call(
+            "PATCH",
+            "/api/v1/conversations/{conversation_id}",
+            CONVERSATIONS,
+            "Rename a group, change its settings.",
+        )
+    },
+    Operation {
+        notes: "Groups only, by the owner.",
+        answers: &[NO_CONTENT],
+        errors: WRITE_NO_BODY,
+        ..call(
+            "DELETE",
+            "/api/v1/conversations/{conversation_id}",
+            CONVERSATIONS,
+            "Delete a group for everyone.",
+        )
+    },
+    Operation {
+        notes: "Nobody else sees these settings.",
+        body: Some(Shape::of::<EditInbox>()),
+        answers: &[ok::<Inbox>("The settings as they are now.")],
+        errors: &[BadRequest, NotFound, Invalid, Busy, ShardUnavailable],
+        ..call(
+            "PATCH",
+            "/api/v1/conversations/{conversation_id}/inbox",
+            CONVERSATIONS,
+            "Pin, mute, archive, hide, mark as unread.",
+        )
+    },
+    Operation {
+        notes: "At most one of `before`, `after` and `around`; without any, the newest page.",
+        query: &[
+            limit(MessagesQuery::LIMIT),
+            param(
+                "before",
+                ParamKind::Position,
+                "The page that ends right before this position.",
+            ),
+            param(
+                "after",
+                ParamKind::Position,
+                "The page that begins right after this position.",
+            ),
+            param(
+                "around",
+                ParamKind::Position,
+                "The page with this position in its middle.",
+            ),
+            param(
+                "min_rev",
+                ParamKind::Number,
+                "The page may be stale, but holds everything up to this rev.",
+            ),
+        ],
+        answers: &[ok::<MessagePage<'_>>("The page, by rising seq.")],
+        errors: READ,
+        ..call(
+            "GET",
+            "/api/v1/conversations/{conversation_id}/messages",
+            MESSAGES,
+            "Read a page of messages.",
+        )
+    },
+    Operation {
+        notes: "The same `client_id` with the same payload gets the first result with 200, also \
+                after an edit; after a deletion with any payload. With another payload, `conflict`.",
+        body: Some(Shape::of::<OutgoingMessage<'_>>()),
+        answers: &[
+            created::<Message<'_>>("Sent; durable."),
+            ok::<Message<'_>>("Sent before under this `client_id`: the message as it is now."),
+        ],
+        errors: WRITE,
+        ..call(
+            "POST",
+            "/api/v1/conversations/{conversation_id}/messages",
+            MESSAGES,
+            "Send a message.",
+        )
+    },
+    Operation {
+        notes: "By its sender.",
+        body: Some(Shape::of::<EditContent<'_>>()),
+        answers: &[ok::<Message<'_>>("The message as it is now.")],
+        errors: WRITE,
+        ..call(
+            "PATCH",
+            "/api/v1/conversations/{conversation_id}/messages/{seq}",
+            MESSAGES,
+            "Edit a message.",
+        )
+    },
+    Operation {
+        notes: "By its sender; in groups also by an admin. Twice gets the same answer.",
+        query: &[param("for", ParamKind::Words(&["everyone"]), "For whom.")],
+        answers: &[ok::<Deleted>("Deleted; a tombstone stays.")],
+        errors: WRITE_NO_BODY,
+        ..call(
+            "DELETE",
+            "/api/v1/conversations/{conversation_id}/messages/{seq}",
+            MESSAGES,
+            "Delete a message.",
+        )
+    },
+    Operation {
+        answers: &[ok::<Changed>("One's own reaction is there.")],
+        errors: WRITE_NO_BODY,
+        ..call(
+            "PUT",
+            "/api/v1/conversations/{conversation_id}/messages/{seq}/reactions/{emoji}",
+            MESSAGES,
+            "React to a message.",
+        )
+    },
+    Operation {
+        answers: &[ok::<Changed>("One's own reaction is gone.")],
+        errors: WRITE_NO_BODY,
+        ..call(
+            "DELETE",
+            "/api/v1/conversations/{conversation_id}/messages/{seq}/reactions/{emoji}",
+            MESSAGES,
+            "Take a reaction back.",
+        )
+    },
+    Operation {
+        notes: "Forward only, clamped to the newest message. Read implies delivered.",
+        body: Some(Shape::of::<messages::MarkUpToWire>()),
+        answers: &[ok::<Empty>("Marked.")],
+        errors: &[
+            BadRequest,
+            NotMember,
+            NotFound,
+            Invalid,
+            Busy,
+            ShardUnavailable,
+        ],
+        ..call(
+            "POST",
+            "/api/v1/conversations/{conversation_id}/read",
+            MESSAGES,
+            "Mark as read up to a message.",
+        )
+    },
+    Operation {
+        notes: "Forward only, clamped to the newest message.",
+        body: Some(Shape::of::<messages::MarkUpToWire>()),
+        answers: &[ok::<Empty>("Marked.")],
+        errors: &[
+            BadRequest,
+            NotMember,
+            NotFound,
+            Invalid,
+            Busy,
+            ShardUnavailable,
+        ],
+        ..call(
+            "POST",
+            "/api/v1/conversations/{conversation_id}/delivered",
+            MESSAGES,
+            "Mark as delivered up to a message.",
+        )
+    },
+    Operation {
+        query: &[limit(MembersQuery::LIMIT), CURSOR],
+        answers: &[ok::<Members>("A page of members.")],
+        errors: READ,
+        ..call(
+            "GET",
+            "/api/v1/conversations/{conversation_id}/members",
+            MEMBERS,
+            "List the members.",
+        )
+    },
+    Operation {
+        notes: "By an admin or the owner. Each new member is one change of its own.",
+        body: Some(Shape::of::<AddMembers>()),
+        answers: &[ok::<MembersAdded>("Added.")],
+        errors: WRITE,
+        ..call(
+            "POST",
+            "/api/v1/conversations/{conversation_id}/members",
+            MEMBERS,
+            "Add members to a group.",
+        )
+    },
+    Operation {
+        notes: "By the owner. Giving `owner` to another hands the group over.",
+        body: Some(Shape::of::<EditMember>()),
+        answers: &[ok::<Changed>("The role is set.")],
+        errors: WRITE,
+        ..call(
+            "PATCH",
+            "/api/v1/conversations/{conversation_id}/members/{user_id}",
+            MEMBERS,
+            "Change a member's role.",
+        )
+    },
+    Operation {
+        notes: "Removing oneself is leaving. An owner hands the group over first (`conflict`); the \
+                last one out deletes it.",
+        answers: &[ok::<Changed>("No longer a member.")],
+        errors: WRITE_NO_BODY,
+        ..call(
+            "DELETE",
+            "/api/v1/conversations/{conversation_id}/members/{user_id}",
+            MEMBERS,
+            "Remove a member, or leave.",
+        )
+    },
+    Operation {
+        notes: "The newest state of every row that changed after `since_rev`, in rev order, \
+                complete up to the answer's `rev`. Ask again while `more` is true.",
+        query: &[
+            param(
+                "since_rev",
+                ParamKind::Number,
+                "Changes above this; 0 = from the start.",
+            ),
+            param(
+                "since_mark",
+                ParamKind::Number,
+                "Marks above this; 0 = all.",
+            ),
+            param(
+                "history",
+                ParamKind::History,
+                "The line of numbers that the two belong to; may be left out only with `since_rev=0`.",
+            ),
+            limit(ChangesQuery::LIMIT),
+        ],
+        answers: &[ok::<Changes<'_>>("What changed.")],
+        errors: READ,
+        ..call(
+            "GET",
+            "/api/v1/conversations/{conversation_id}/changes",
+            SYNC,
+            "Read what changed in a conversation.",
+        )
+    },
+    Operation {
+        query: &[
+            param(
+                "cursor",
+                ParamKind::Cursor,
+                "`cursor` of the last answer; none = from the start.",
+            ),
+            limit(SyncQuery::LIMIT),
+        ],
+        answers: &[ok::<Sync<'_>>("What changed in one's own list.")],
+        errors: &[Invalid, ShardUnavailable],
+        ..call(
+            "GET",
+            "/api/v1/sync",
+            SYNC,
+            "Read which conversations changed.",
+        )
+    },
+    Operation {
+        notes: "`?ticket=` instead of the header for browsers. Frames: see docs/protocol.md.",
+        query: &[param(
+            "ticket",
+            ParamKind::Text,
+            "A ticket instead of the header.",
+        )],
+        answers: &[Answer {
+            status: 101,
+            meaning: "The WebSocket is open.",
+            body: None,
+        }],
+        errors: &[BadRequest],
+        ..call("GET", "/api/v1/ws", SYNC, "Open the WebSocket.")
+    },
+    Operation {
+        auth: false,
+        answers: &[Answer {
+            status: 200,
+            meaning: "The process lives.",
+            body: None,
+        }],
+        ..call("GET", "/healthz", OPERATOR, "Is it alive?")
+    },
+    Operation {
+        auth: false,
+        answers: &[
+            Answer {
+                status: 200,
+                meaning: "It serves; the body has the state of each shard.",
+                body: None,
+            },
+            Answer {
+                status: 503,
+                meaning: "It does not serve now; the body says why.",
+                body: None,
+            },
+        ],
+        ..call("GET", "/readyz", OPERATOR, "Does it serve?")
+    },
+    Operation {
+        auth: false,
+        answers: &[Answer {
+            status: 200,
+            meaning: "Prometheus text.",
+            body: None,
+        }],
+        ..call("GET", "/metrics", OPERATOR, "Metrics.")
+    },
+    Operation {
+        auth: false,
+        answers: &[Answer {
+            status: 200,
+            meaning: "This document.",
+            body: None,
+        }],
+        ..call(
+            "GET",
+            "/openapi.json",
+            OPERATOR,
+            "The description of this API.",
+        )
+    },
+];
+
+/// The body of every refusal.
+pub const ERROR_BODY: Shape = Shape::of::<ErrorBody>();
