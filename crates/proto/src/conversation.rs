@@ -25,10 +25,13 @@ pub struct Conversation<'a> {
     /// Members that have not left.
     pub member_count: u32,
     /// Seq of the newest message; 0 before the first.
+    #[schema(value_type = u64)]
     pub head_seq: Seq,
     /// Number of the newest change that every member may see.
+    #[schema(value_type = u64)]
     pub rev: Rev,
     /// Number of the newest mark or private change.
+    #[schema(value_type = u64)]
     pub mark_rev: MarkRev,
     /// The line of numbers that seq, rev and mark_rev belong to.
     #[schema(value_type = schema::History)]
@@ -50,15 +53,20 @@ pub struct Membership {
     #[schema(value_type = schema::Role)]
     pub role: Role,
     /// First seq after joining.
+    #[schema(value_type = u64)]
     pub joined_seq: Seq,
     /// Last seq before leaving; left out while a member.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     pub left_seq: Option<Seq>,
     /// Everything up to here is read.
+    #[schema(value_type = u64)]
     pub read_seq: Seq,
     /// Everything up to here has reached a device of one's own.
+    #[schema(value_type = u64)]
     pub delivered_seq: Seq,
     /// Unread messages are those above this seq.
+    #[schema(value_type = u64)]
     pub unread_floor: Seq,
 }
 
@@ -72,20 +80,26 @@ pub struct Member {
     #[schema(value_type = schema::Role)]
     pub role: Role,
     /// First seq after joining.
+    #[schema(value_type = u64)]
     pub joined_seq: Seq,
     /// Last seq before leaving; left out while a member.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     pub left_seq: Option<Seq>,
     /// Number of the last change of role or membership. The higher one wins.
+    #[schema(value_type = u64)]
     pub rev: Rev,
     /// Read mark; in large groups only one's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     pub read_seq: Option<Seq>,
     /// Delivered mark; in large groups only one's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     pub delivered_seq: Option<Seq>,
     /// Number of the last change of the marks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     pub mark_rev: Option<MarkRev>,
 }
 
@@ -96,10 +110,13 @@ pub struct Receipt {
     #[schema(value_type = schema::UserId)]
     pub user_id: UserId,
     /// Everything up to here is read.
+    #[schema(value_type = u64)]
     pub read_seq: Seq,
     /// Everything up to here has reached a device.
+    #[schema(value_type = u64)]
     pub delivered_seq: Seq,
     /// Number of the last change of these marks.
+    #[schema(value_type = u64)]
     pub mark_rev: MarkRev,
 }
 
@@ -113,6 +130,7 @@ pub struct Entry<'a> {
     pub membership: Membership,
     /// The newest message one may read; null before the first.
     #[serde(borrow)]
+    #[schema(required = true)]
     pub last_message: Option<Message<'a>>,
     /// Unread messages; 0 for who has left.
     pub unread: u64,

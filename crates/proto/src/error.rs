@@ -18,10 +18,11 @@ pub struct ErrorObject {
     pub message: String,
     /// Milliseconds to wait before the same request may succeed; null when waiting does not help.
     #[serde(default)]
+    #[schema(required = true)]
     pub retry_after_ms: Option<u64>,
     /// More for machines: `field` (with `invalid`), `request_id` (with `internal`).
     #[serde(default)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = Object, required = true)]
     pub details: Map<String, Value>,
 }
 

@@ -10,11 +10,12 @@ pub struct Inbox {
     /// Kept at the top of the list.
     pub pinned: bool,
     /// Silent until then; null when not muted.
-    #[schema(value_type = Option<schema::Millis>)]
+    #[schema(value_type = Option<schema::Millis>, required = true)]
     pub muted_until: Option<Millis>,
     /// Out of the way until the next message.
     pub archived: bool,
     /// Everything up to this seq is hidden for oneself; 0 when nothing is.
+    #[schema(value_type = u64)]
     pub hidden_to: Seq,
     /// Marked as unread by hand.
     pub marked_unread: bool,

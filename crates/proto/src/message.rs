@@ -18,10 +18,13 @@ pub struct Message<'a> {
     #[schema(value_type = schema::ConversationId)]
     pub conversation_id: ConversationId,
     /// Its place there: 1, 2, 3 … without gaps.
+    #[schema(value_type = u64)]
     pub seq: Seq,
     /// Number of its last change, reactions included. The higher one wins.
+    #[schema(value_type = u64)]
     pub rev: Rev,
     /// Number of the last change of its content; for `if_content_rev`.
+    #[schema(value_type = u64)]
     pub content_rev: Rev,
     /// Who sent it.
     #[schema(value_type = schema::UserId)]
@@ -73,6 +76,7 @@ pub struct Message<'a> {
     pub history: Option<History>,
     /// With a new message: its sender's own marks moved to its seq, with this number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     pub mark_rev: Option<MarkRev>,
 }
 
@@ -80,6 +84,7 @@ pub struct Message<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Reply<'a> {
     /// Seq of the quoted message.
+    #[schema(value_type = u64)]
     pub seq: Seq,
     /// Its sender.
     #[schema(value_type = schema::UserId)]

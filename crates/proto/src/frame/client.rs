@@ -68,6 +68,7 @@ pub struct OutgoingMessage<'a> {
     pub client_id: Option<Cow<'a, str>>,
     /// Seq of the message it answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     pub reply_to: Option<Seq>,
     /// Users named in the text.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -110,8 +111,8 @@ pub struct OutgoingWire<'a> {
     client_id: Option<Cow<'a, str>>,
     #[serde(default)]
     reply_to: Option<Seq>,
-    #[serde(default)]
-    mentions: Option<Vec<Mention>>,
+    #[serde(default, deserialize_with = "body::objects")]
+    mentions: Vec<Mention>,
     #[serde(borrow, default)]
     attachments: Option<&'a RawValue>,
 }
@@ -139,7 +140,7 @@ impl<'a> Body<'a> for OutgoingMessage<'a> {
             kind: wire.kind,
             client_id: wire.client_id,
             reply_to: wire.reply_to,
-            mentions: wire.mentions.unwrap_or_default(),
+            mentions: wire.mentions,
         })
     }
 }
@@ -217,12 +218,14 @@ pub struct EditMessage<'a> {
     #[schema(value_type = schema::ConversationId)]
     pub conversation_id: ConversationId,
     /// The message.
+    #[schema(value_type = u64)]
     pub seq: Seq,
     /// The new text.
     #[serde(borrow)]
     pub content: Cow<'a, str>,
     /// Only if the content is still the one of this number; else `conflict`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     pub if_content_rev: Option<Rev>,
 }
 
@@ -242,6 +245,7 @@ pub struct DeleteMessage {
     #[schema(value_type = schema::ConversationId)]
     pub conversation_id: ConversationId,
     /// The message.
+    #[schema(value_type = u64)]
     pub seq: Seq,
     /// For whom; `everyone` when left out.
     #[serde(rename = "for", default)]
@@ -256,6 +260,7 @@ pub struct React<'a> {
     #[schema(value_type = schema::ConversationId)]
     pub conversation_id: ConversationId,
     /// The message.
+    #[schema(value_type = u64)]
     pub seq: Seq,
     /// The emoji, at most 64 bytes.
     #[serde(borrow)]
@@ -294,6 +299,7 @@ pub struct MarkWire {
     conversation_id: ConversationId,
     /// Everything up to this seq; clamped to the head.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     seq: Option<Seq>,
     /// Or everything up to this message.
     #[serde(default, skip_serializing_if = "Option::is_none")]

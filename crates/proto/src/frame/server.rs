@@ -35,6 +35,7 @@ pub struct Hello<'a> {
     #[schema(value_type = schema::Millis)]
     pub server_time: Millis,
     /// Newest change of this user's own view.
+    #[schema(value_type = u64)]
     pub user_rev: UserRev,
 }
 
@@ -48,8 +49,10 @@ pub struct MessageSent<'a> {
     #[schema(value_type = schema::ConversationId)]
     pub conversation_id: ConversationId,
     /// Its place there.
+    #[schema(value_type = u64)]
     pub seq: Seq,
     /// Its number of change; of a repeated send, that of its present state.
+    #[schema(value_type = u64)]
     pub rev: Rev,
     /// The line of numbers that `rev` belongs to.
     #[schema(value_type = schema::History)]
@@ -59,6 +62,7 @@ pub struct MessageSent<'a> {
     pub timestamp: Millis,
     /// The id that the sender gave it; null without one.
     #[serde(borrow, default, deserialize_with = "text::optional")]
+    #[schema(required = true)]
     pub client_id: Option<Cow<'a, str>>,
     /// The message as stored; of a repeated send, as it is now.
     #[serde(borrow)]
@@ -74,6 +78,7 @@ pub struct Done<'a> {
     pub message: Option<Message<'a>>,
     /// Delete: number of the deletion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     pub rev: Option<Rev>,
     /// Delete: the line of numbers that `rev` belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -106,11 +111,13 @@ pub struct MessageDeleted {
     #[schema(value_type = schema::ConversationId)]
     pub conversation_id: ConversationId,
     /// Its place there; the tombstone keeps it.
+    #[schema(value_type = u64)]
     pub seq: Seq,
     /// Its id.
     #[schema(value_type = schema::MessageId)]
     pub message_id: MessageId,
     /// Number of the deletion.
+    #[schema(value_type = u64)]
     pub rev: Rev,
     /// The line of numbers that `rev` belongs to.
     #[schema(value_type = schema::History)]
@@ -135,11 +142,14 @@ pub struct ReceiptUpdated {
     pub user_id: UserId,
     /// Everything up to here is read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     pub read_seq: Option<Seq>,
     /// Everything up to here has reached a device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     pub delivered_seq: Option<Seq>,
     /// Number of this change of marks.
+    #[schema(value_type = u64)]
     pub mark_rev: MarkRev,
     /// The line of numbers that `mark_rev` belongs to.
     #[schema(value_type = schema::History)]
@@ -162,6 +172,7 @@ pub struct MemberUpdated {
     #[schema(value_type = schema::History)]
     pub history: History,
     /// Number of this change.
+    #[schema(value_type = u64)]
     pub rev: Rev,
     /// Members after it.
     pub member_count: u32,
@@ -180,10 +191,13 @@ pub struct InboxUpdated {
     #[schema(value_type = schema::History)]
     pub history: History,
     /// The conversation's newest change: above your own, ask `changes`.
+    #[schema(value_type = u64)]
     pub rev: Rev,
     /// The conversation's newest mark.
+    #[schema(value_type = u64)]
     pub mark_rev: MarkRev,
     /// Newest change of this user's own view. Only `/sync` moves the stored cursor.
+    #[schema(value_type = u64)]
     pub user_rev: UserRev,
     /// Unread messages.
     pub unread: u64,
@@ -204,6 +218,7 @@ pub struct HeartbeatAnswer {
     #[schema(value_type = schema::Millis)]
     pub server_time: Millis,
     /// Newest change of this user's own view: above the last answer of `/sync`, ask it again.
+    #[schema(value_type = u64)]
     pub user_rev: UserRev,
 }
 

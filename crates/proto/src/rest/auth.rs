@@ -88,12 +88,13 @@ pub struct Session {
     /// Its id, for revoking it.
     pub session_id: String,
     /// The name given at sign-in; null without one.
+    #[schema(required = true)]
     pub device_name: Option<String>,
     /// When it signed in.
     #[schema(value_type = schema::Millis)]
     pub created_at: Millis,
     /// When it was last seen, to the minute or so; null when never.
-    #[schema(value_type = Option<schema::Millis>)]
+    #[schema(value_type = Option<schema::Millis>, required = true)]
     pub last_seen_at: Option<Millis>,
     /// Whether it is the one that asks.
     pub current: bool,

@@ -19,6 +19,7 @@ pub struct Conversations<'a> {
     #[serde(borrow)]
     pub conversations: Vec<Entry<'a>>,
     /// For the next page; null at the end.
+    #[schema(required = true)]
     pub next_cursor: Option<String>,
 }
 
@@ -131,7 +132,8 @@ pub struct EditConversation<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<Cow<'a, str>>,
     /// New settings; what is left out stays.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "body::optional_object")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub settings: Option<EditSettings>,
 }
 
@@ -150,6 +152,7 @@ pub struct Members {
     /// Those that have not left, by rising user id.
     pub members: Vec<Member>,
     /// For the next page; null at the end.
+    #[schema(required = true)]
     pub next_cursor: Option<String>,
 }
 
@@ -167,6 +170,7 @@ pub struct MembersAdded {
     /// Each as it is now.
     pub members: Vec<Member>,
     /// Number of the last of these changes.
+    #[schema(value_type = u64)]
     pub rev: Rev,
     /// The line of numbers that `rev` belongs to.
     #[schema(value_type = schema::History)]
@@ -185,6 +189,7 @@ pub struct EditMember {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Changed {
     /// Number of the change.
+    #[schema(value_type = u64)]
     pub rev: Rev,
     /// The line of numbers that `rev` belongs to.
     #[schema(value_type = schema::History)]
@@ -206,6 +211,7 @@ pub struct EditInbox {
     pub archived: Option<bool>,
     /// Hide everything up to this seq for oneself; forward only, clamped to the head.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     pub hidden_to: Option<Seq>,
     /// Mark as unread by hand, or take that back.
     #[serde(default, skip_serializing_if = "Option::is_none")]

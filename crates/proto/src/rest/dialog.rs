@@ -47,6 +47,7 @@ pub struct DialogMessage<'a> {
     #[schema(value_type = schema::ConversationId)]
     pub conversation_id: ConversationId,
     /// Its place there.
+    #[schema(value_type = u64)]
     pub seq: Seq,
     /// True for a deleted message; else left out.
     #[serde(default, skip_serializing_if = "crate::message::is_false")]

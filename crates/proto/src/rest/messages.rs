@@ -22,10 +22,13 @@ pub struct MessagePage<'a> {
     /// Whether one may read newer ones.
     pub has_more_after: bool,
     /// First seq that one may read at all.
+    #[schema(value_type = u64)]
     pub first_seq: Seq,
     /// Last seq that one may read; for members, that of the newest message.
+    #[schema(value_type = u64)]
     pub head_seq: Seq,
     /// The page holds at least everything up to this change; rows may be newer.
+    #[schema(value_type = u64)]
     pub rev: Rev,
     /// The line of numbers that seq and rev belong to.
     #[schema(value_type = schema::History)]
@@ -44,6 +47,7 @@ pub struct EditContent<'a> {
     pub content: Cow<'a, str>,
     /// Only if the content is still the one of this number; else `conflict`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     pub if_content_rev: Option<Rev>,
 }
 
@@ -51,6 +55,7 @@ pub struct EditContent<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Deleted {
     /// Number of the deletion.
+    #[schema(value_type = u64)]
     pub rev: Rev,
     /// The line of numbers that `rev` belongs to.
     #[schema(value_type = schema::History)]
@@ -74,6 +79,7 @@ pub struct MarkUpTo(pub MarkTarget);
 pub struct MarkUpToWire {
     /// Everything up to this seq; forward only, clamped to the head.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     seq: Option<Seq>,
     /// Or everything up to this message.
     #[serde(default, skip_serializing_if = "Option::is_none")]

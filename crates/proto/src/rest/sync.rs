@@ -24,8 +24,10 @@ pub struct Changes<'a> {
     /// Marks above `since_mark`.
     pub receipts: Vec<Receipt>,
     /// Complete up to this change: the next `since_rev`.
+    #[schema(value_type = u64)]
     pub rev: Rev,
     /// Complete up to this mark: the next `since_mark`.
+    #[schema(value_type = u64)]
     pub mark_rev: MarkRev,
     /// The line of numbers that rev and mark_rev belong to.
     #[schema(value_type = schema::History)]
@@ -48,6 +50,7 @@ pub struct Sync<'a> {
     /// Where to go on; store it. Only this call moves it.
     pub cursor: String,
     /// Newest change of one's own view that this answer covers.
+    #[schema(value_type = u64)]
     pub user_rev: UserRev,
     /// Whether there is more: ask again with the new cursor.
     pub more: bool,

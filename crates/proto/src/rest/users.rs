@@ -15,6 +15,7 @@ pub struct Profile {
     #[schema(value_type = schema::UserId)]
     pub user_id: UserId,
     /// The name to sign in with; null for users of your own system that have none here.
+    #[schema(required = true)]
     pub username: Option<String>,
     /// The name that others see.
     pub display_name: String,
