@@ -91,7 +91,7 @@ impl Writer {
             taken: Vec::new(),
             shared,
         };
-        writer.remove_strays(0)?;
+        writer.remove_strays(0, header.ordinal)?;
         Ok(writer)
     }
 
@@ -309,7 +309,14 @@ impl Writer {
             previous_end: self.end,
         };
         let active = self.prepare(header, 0)?;
-        self.remove_strays(header.ordinal)?;
+        // Only from the oldest on: what lies before is being removed by somebody else.
+        let oldest = self
+            .shared
+            .log
+            .lock()
+            .front()
+            .map_or(0, |(first, _)| first.ordinal);
+        self.remove_strays(oldest, header.ordinal)?;
         self.enter(active);
         let status = {
             let mut queue = self.shared.queue.lock();
@@ -353,17 +360,17 @@ impl Writer {
 
     /// Removes files that are not part of the log: unused ones, and ones that a header has cut
     /// away. Those must be gone before older segments go, or they would look like a hole.
-    fn remove_strays(&self, keep: u64) -> io::Result<()> {
+    fn remove_strays(&self, from: u64, newest: u64) -> io::Result<()> {
         let fs = &*self.shared.fs;
         for ordinal in segment::list(fs)? {
-            let stray = {
-                let log = self.shared.log.lock();
-                let behind = log
-                    .front()
-                    .is_none_or(|(oldest, _)| ordinal > oldest.ordinal);
-                behind && ordinal != keep && log.iter().all(|(part, _)| part.ordinal != ordinal)
-            };
-            if stray {
+            let part = ordinal == newest
+                || self
+                    .shared
+                    .log
+                    .lock()
+                    .iter()
+                    .any(|(part, _)| part.ordinal == ordinal);
+            if ordinal >= from && !part {
                 segment::remove(fs, ordinal)?;
             }
         }
