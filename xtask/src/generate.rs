@@ -11,7 +11,10 @@ use crate::metadata::Metadata;
 /// Path from the root, and the function that returns the whole text of the file.
 type Document = (&'static str, fn() -> String);
 
-const DOCUMENTS: &[Document] = &[];
+const DOCUMENTS: &[Document] = &[
+    ("docs/protocol.md", ostracon_proto::protocol_doc::document),
+    ("docs/openapi.json", ostracon_proto::openapi::document),
+];
 
 /// What to do with a document whose file differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
