@@ -1,1 +1,43 @@
-//! Placeholder.
+//! The live part: from a command to its commit, and from a commit to every screen.
+//!
+//! Who owns what. A **committer** (one task a shard) forms batches of what waits and commits them, one at a time.
+//! A **dispatcher** (one task a shard) gets committed changes in order, hands events to the **hub**, changes of users'
+//! lists to **lanes**, and answers to whoever asked. It never waits on a committer. A **lane** (one task a shard)
+//! commits those changes through the committer of the users' shard. A **connection** is one socket; its outbox is the
+//! only way to it. Locks here are held for a few instructions and never over an await.
+//!
+//! It sees the seams of `store` only: no backend, no socket, no HTTP.
+
+mod audience;
+mod clock;
+mod committer;
+mod connection;
+mod dispatcher;
+mod engine;
+mod error;
+mod event;
+mod gate;
+mod hub;
+mod keys;
+mod known_users;
+mod lane;
+mod large;
+pub mod limits;
+mod node_ids;
+mod outbox;
+mod rate_limit;
+mod reads;
+mod reply;
+mod socket_commands;
+pub mod view;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use connection::{Closing, Connection};
+pub use engine::{Engine, EngineOptions, lease};
+pub use error::EngineError;
+pub use keys::Keys;
+pub use node_ids::NodeIds;
+pub use outbox::Drained;
+pub use rate_limit::{Allowance, RateLimits, Remaining};
+pub use reads::{ChatList, EntryRows, SyncPage};
+pub use reply::Done;

@@ -1,0 +1,127 @@
+//! One open socket of a session, as the engine sees it: who it is, what it still waits for, its outbox.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU32, Ordering},
+};
+
+use bytes::Bytes;
+use ostracon_domain::UserId;
+use ostracon_proto::{
+    CloseCode, Encoding,
+    frame::{FrameRef, Hello, ServerData, SyncRequired, encode},
+};
+use parking_lot::Mutex;
+
+use crate::{
+    limits::IN_FLIGHT_MAX,
+    outbox::{Drained, Outbox},
+};
+
+/// Why a connection is to be closed by the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closing {
+    /// The close code.
+    pub code: CloseCode,
+    /// The reason sent with it.
+    pub reason: String,
+}
+
+/// One open socket. Safe from any task.
+#[derive(Debug)]
+pub struct Connection {
+    /// Unique in this process.
+    pub id: u64,
+    /// Whose.
+    pub user: UserId,
+    /// Of which session.
+    pub session: u64,
+    /// How its frames are written.
+    pub encoding: Encoding,
+    outbox: Outbox,
+    in_flight: AtomicU32,
+    closing: Mutex<Option<Closing>>,
+    is_closing: AtomicBool,
+}
+
+impl Connection {
+    pub(crate) fn new(id: u64, user: UserId, session: u64, encoding: Encoding) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            user,
+            session,
+            encoding,
+            outbox: Outbox::default(),
+            in_flight: AtomicU32::new(0),
+            closing: Mutex::default(),
+            is_closing: AtomicBool::new(false),
+        })
+    }
+
+    /// Moves every frame that waits to the end of `out`, in order; `sync_required` when events were dropped before.
+    pub fn drain(&self, out: &mut Vec<Bytes>) -> Drained {
+        let drained = self.outbox.drain(out);
+        if drained == Drained::SyncRequired {
+            out.push(encode::event(self.encoding, &SyncRequired {}));
+        }
+        drained
+    }
+
+    /// Waits until there may be something to drain, or the connection is to be closed.
+    pub async fn filled(&self) {
+        self.outbox.filled().await;
+    }
+
+    /// Whether so many commands wait for an answer that the socket must not be read.
+    pub fn is_saturated(&self) -> bool {
+        self.in_flight.load(Ordering::Relaxed) >= IN_FLIGHT_MAX
+    }
+
+    /// Commands that wait for an answer.
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Asks the socket to close; the first reason stands.
+    pub fn close(&self, code: CloseCode, reason: impl Into<String>) {
+        self.closing.lock().get_or_insert(Closing {
+            code,
+            reason: reason.into(),
+        });
+        self.is_closing.store(true, Ordering::Release);
+        self.outbox.wake();
+    }
+
+    /// Why the socket is to be closed, if it is.
+    pub fn closing(&self) -> Option<Closing> {
+        if !self.is_closing.load(Ordering::Acquire) {
+            return None;
+        }
+        self.closing.lock().clone()
+    }
+
+    /// Queues the first frame. Events that came before it wait behind it: they are newer than what it says.
+    pub(crate) fn hello(&self, hello: &Hello<'_>) {
+        self.outbox.first(encode::event(self.encoding, hello));
+    }
+
+    pub(crate) fn begin(&self) {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Queues the answer to a command that [began](Self::begin).
+    pub(crate) fn finish<T: ServerData>(&self, id: Option<&FrameRef>, data: &T) {
+        let frame = encode::answer(self.encoding, id, data);
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.outbox.answer(frame);
+    }
+
+    /// Queues an answer to a frame that never became a command.
+    pub(crate) fn answer<T: ServerData>(&self, id: Option<&FrameRef>, data: &T) {
+        self.outbox.answer(encode::answer(self.encoding, id, data));
+    }
+
+    pub(crate) fn events<'a>(&self, frames: impl IntoIterator<Item = &'a Bytes>) {
+        self.outbox.events(frames);
+    }
+}

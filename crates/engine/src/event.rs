@@ -1,0 +1,241 @@
+//! From changed rows to events: each rev of a conversation has exactly one.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ostracon_domain::{Conversation, MarkRev, Member, MessageView, Outcome, Rev, Row, UserId};
+use ostracon_proto::{
+    Encoding,
+    frame::{
+        ConversationUpdated, MemberUpdated, MessageDeleted, MessageUpdated, NewMessage,
+        ReceiptUpdated, ServerData, encode,
+    },
+};
+
+use crate::view;
+
+/// One change of a conversation, to be told to its members.
+#[derive(Debug)]
+pub(crate) enum Event<'a> {
+    /// A message is new; its sender's marks moved to it.
+    New {
+        message: &'a MessageView,
+        mark_rev: MarkRev,
+    },
+    /// A message was edited or reacted to.
+    Updated { message: &'a MessageView },
+    /// A message was deleted.
+    Deleted {
+        message: &'a ostracon_domain::Message,
+    },
+    /// A member joined, left or got another role.
+    Member { member: &'a Arc<Member> },
+    /// The conversation's visible part changed, or it was deleted.
+    Conversation { conversation: &'a Arc<Conversation> },
+    /// A member's marks moved.
+    Receipt { member: &'a Arc<Member> },
+}
+
+/// The events of a command on a conversation, in rev order. `private` says that its marks are nobody else's business.
+pub(crate) fn events<'a>(outcome: &'a Outcome, rows: &'a [Row], private: bool) -> Vec<Event<'a>> {
+    let mut events: Vec<(Rev, Event<'a>)> = Vec::with_capacity(1);
+    let marks_of = marks_of(outcome);
+    for row in rows {
+        match row {
+            Row::Message(row) if row.deleted.is_some() => {
+                events.push((row.rev, Event::Deleted { message: row }));
+            }
+            Row::Message(row) => match outcome {
+                Outcome::Sent {
+                    message, mark_rev, ..
+                } => {
+                    events.push((
+                        row.rev,
+                        Event::New {
+                            message,
+                            mark_rev: *mark_rev,
+                        },
+                    ));
+                }
+                Outcome::Changed { message } => {
+                    events.push((row.rev, Event::Updated { message }));
+                }
+                _ => {}
+            },
+            Row::Member(row) if marks_of == Some((row.user, row.mark_rev)) => {
+                // A send's marks are part of its message.
+                if matches!(outcome, Outcome::Marked { .. }) && !private {
+                    events.push((Rev::MAX, Event::Receipt { member: row }));
+                }
+            }
+            Row::Member(row) => events.push((row.rev, Event::Member { member: row })),
+            _ => {}
+        }
+    }
+    if let Some(conversation) = told(outcome, rows) {
+        events.push((conversation.info_rev, Event::Conversation { conversation }));
+    }
+    events.sort_by_key(|(rev, _)| *rev);
+    events.into_iter().map(|(_, event)| event).collect()
+}
+
+/// Whose row was written for its marks, and with which mark rev.
+fn marks_of(outcome: &Outcome) -> Option<(UserId, MarkRev)> {
+    match outcome {
+        Outcome::Sent {
+            message, mark_rev, ..
+        } => Some((message.message.sender, *mark_rev)),
+        Outcome::Marked { member, .. } => Some((member.user, member.mark_rev)),
+        _ => None,
+    }
+}
+
+/// The conversation row whose visible part took a rev in this command: its birth, or its change.
+fn told<'a>(outcome: &Outcome, rows: &'a [Row]) -> Option<&'a Arc<Conversation>> {
+    let mut written = rows.iter().filter_map(|row| match row {
+        Row::Conversation(row) => Some(row),
+        _ => None,
+    });
+    match outcome {
+        Outcome::Opened { created: true, .. } => written.next(),
+        // A first message writes the row twice: its birth, then the message.
+        Outcome::Sent { .. } => {
+            let (first, second) = (written.next(), written.next());
+            second.and(first)
+        }
+        Outcome::Members { .. } | Outcome::Group { .. } => {
+            written.last().filter(|row| row.info_rev == row.rev)
+        }
+        _ => None,
+    }
+}
+
+impl Event<'_> {
+    /// The event's frame, without anything that only the sender of a message may see.
+    pub(crate) fn frame(&self, encoding: Encoding, conversation: &Conversation) -> Bytes {
+        let history = conversation.history;
+        match self {
+            Self::New { message, mark_rev } => {
+                let mut shown = view::message(message, Some(history));
+                shown.mark_rev = Some(*mark_rev);
+                encode::event(encoding, &NewMessage(shown))
+            }
+            Self::Updated { message } => encode::event(
+                encoding,
+                &MessageUpdated(view::message(message, Some(history))),
+            ),
+            Self::Deleted { message } => {
+                let (deleted_at, deleted_by) = message
+                    .deleted
+                    .unwrap_or((message.created_at, message.sender));
+                let deleted = MessageDeleted {
+                    conversation_id: message.conversation,
+                    seq: message.seq,
+                    message_id: message.message_id,
+                    rev: message.rev,
+                    history,
+                    deleted_at,
+                    deleted_by,
+                };
+                encode::event(encoding, &deleted)
+            }
+            Self::Member { member } => {
+                let updated = MemberUpdated {
+                    conversation_id: member.conversation,
+                    history,
+                    rev: member.rev,
+                    member_count: conversation.member_count,
+                    member: view::member(member, !conversation.large),
+                };
+                encode::event(encoding, &updated)
+            }
+            Self::Conversation { conversation } => {
+                let mut shown = view::conversation(conversation);
+                shown.rev = conversation.info_rev;
+                encode::event(encoding, &ConversationUpdated(shown))
+            }
+            Self::Receipt { member } => {
+                let receipt = ReceiptUpdated {
+                    conversation_id: member.conversation,
+                    user_id: member.user,
+                    read_seq: Some(member.read_seq),
+                    delivered_seq: Some(member.delivered_seq),
+                    mark_rev: member.mark_rev,
+                    history,
+                };
+                encode::event(encoding, &receipt)
+            }
+        }
+    }
+
+    /// The frame for the other connections of a message's sender.
+    pub(crate) fn own_frame(&self, encoding: Encoding, conversation: &Conversation) -> Bytes {
+        let history = Some(conversation.history);
+        match self {
+            Self::New { message, mark_rev } => encode::event(
+                encoding,
+                &NewMessage(view::own_message(message, history, Some(*mark_rev))),
+            ),
+            Self::Updated { message } => encode::event(
+                encoding,
+                &MessageUpdated(view::own_message(message, history, None)),
+            ),
+            _ => self.frame(encoding, conversation),
+        }
+    }
+
+    /// The user whose own connections get [`own_frame`](Self::own_frame).
+    pub(crate) fn owner(&self) -> Option<UserId> {
+        match self {
+            Self::New { message, .. } | Self::Updated { message } => message
+                .message
+                .client_id
+                .is_some()
+                .then_some(message.message.sender),
+            _ => None,
+        }
+    }
+
+    /// The seq that only those who were members then may learn of.
+    pub(crate) fn seq(&self) -> Option<u64> {
+        match self {
+            Self::New { message, .. } | Self::Updated { message } => Some(message.message.seq),
+            Self::Deleted { message } => Some(message.seq),
+            _ => None,
+        }
+    }
+}
+
+/// A frame in the encodings that are asked for, each made once.
+pub(crate) struct Frames<'a> {
+    event: &'a Event<'a>,
+    conversation: &'a Conversation,
+    common: [Option<Bytes>; 2],
+    own: [Option<Bytes>; 2],
+}
+
+impl<'a> Frames<'a> {
+    pub(crate) const fn new(event: &'a Event<'a>, conversation: &'a Conversation) -> Self {
+        Self {
+            event,
+            conversation,
+            common: [None, None],
+            own: [None, None],
+        }
+    }
+
+    pub(crate) fn get(&mut self, user: UserId, encoding: Encoding) -> &Bytes {
+        let (event, conversation) = (self.event, self.conversation);
+        let at = usize::from(encoding == Encoding::Cbor);
+        if event.owner() == Some(user) {
+            self.own[at].get_or_insert_with(|| event.own_frame(encoding, conversation))
+        } else {
+            self.common[at].get_or_insert_with(|| event.frame(encoding, conversation))
+        }
+    }
+}
+
+/// A frame without variants in the encodings that are asked for.
+pub(crate) fn plain<T: ServerData>(encoding: Encoding, data: &T) -> Bytes {
+    encode::event(encoding, data)
+}

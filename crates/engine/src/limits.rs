@@ -1,0 +1,42 @@
+//! Every bound of the live part, each with its unit and what happens beyond it.
+
+use std::time::Duration;
+
+/// Commands that wait for one shard's committer; one more is refused with `busy`.
+pub const COMMITTER_QUEUE: usize = 16_384;
+/// Commands in one batch; the rest waits for the next.
+pub const BATCH_MAX: usize = 1_024;
+/// Batches that wait for one dispatcher; the committer waits for room before it commits.
+pub const DISPATCH_QUEUE: usize = 8;
+/// Users whose list changes are committed in one go.
+pub const LANE_USERS_PER_FLUSH: usize = 2_000;
+/// List changes that wait in one lane, one for each user and conversation; beyond it new commands are refused with `busy`.
+pub const LANE_ENTRIES_MAX: usize = 200_000;
+/// A lane is drained at most this often for users with a connection here.
+pub const LANE_PERIOD: Duration = Duration::from_millis(250);
+/// A lane is drained at least this often for everybody else.
+pub const LANE_PERIOD_OFFLINE: Duration = Duration::from_secs(3);
+/// Pause after a lane could not be drained.
+pub const LANE_RETRY: Duration = Duration::from_millis(500);
+/// Events that wait for one connection; beyond it they are dropped and the client is told `sync_required`.
+pub const OUTBOX_EVENTS_MAX: usize = 4_096;
+/// Bytes of events that wait for one connection; as above.
+pub const OUTBOX_BYTES_MAX: usize = 4 << 20;
+/// Commands of one connection that wait for an answer; beyond it the socket is not read.
+pub const IN_FLIGHT_MAX: u32 = 256;
+/// Events of a large group are held back at most this long, so that many leave at once.
+pub const LARGE_COALESCE: Duration = Duration::from_millis(25);
+/// Events that wait to leave together; one more makes them leave now.
+pub const LARGE_COALESCE_EVENTS: usize = 64;
+/// Conversations whose members a dispatcher remembers; beyond it some are forgotten and loaded again.
+pub const AUDIENCES_MAX: usize = 50_000;
+/// Users known to exist; beyond it all are forgotten and looked up again.
+pub const KNOWN_USERS_MAX: usize = 1_000_000;
+/// Member rows read at once.
+pub const MEMBERS_PER_READ: u32 = 1_000;
+/// Hint to a client that was refused with `busy`, milliseconds.
+pub const BUSY_RETRY_MS: u64 = 250;
+/// Hint to a client whose shard does not answer, milliseconds.
+pub const UNAVAILABLE_RETRY_MS: u64 = 1_000;
+/// Id time that a node reserves ahead, milliseconds.
+pub const ID_RESERVE_MS: i64 = 5_000;

@@ -1,0 +1,108 @@
+//! What waits to be written to one socket: answers and events in one queue, in rev order.
+//!
+//! Safe from any task; the lock is held for a few instructions. Answers are never dropped: how many there can be is
+//! bounded by the commands in flight. Events are, beyond a bound; then `sync_required` follows once all is written.
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::limits::{OUTBOX_BYTES_MAX, OUTBOX_EVENTS_MAX};
+
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    state: Mutex<State>,
+    wake: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    frames: Vec<Bytes>,
+    events: usize,
+    bytes: usize,
+    /// Events were dropped since the queue was last empty.
+    lossy: bool,
+}
+
+/// What was taken out of an outbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drained {
+    /// Frames were moved out.
+    Frames,
+    /// Nothing waits, but events were dropped before: say `sync_required`.
+    SyncRequired,
+    /// Nothing waits.
+    Empty,
+}
+
+impl Outbox {
+    /// Puts a frame before all others.
+    pub(crate) fn first(&self, frame: Bytes) {
+        let mut state = self.state.lock();
+        state.bytes += frame.len();
+        state.frames.insert(0, frame);
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    pub(crate) fn answer(&self, frame: Bytes) {
+        let mut state = self.state.lock();
+        state.bytes += frame.len();
+        let was_empty = state.frames.is_empty();
+        state.frames.push(frame);
+        drop(state);
+        if was_empty {
+            self.wake.notify_one();
+        }
+    }
+
+    pub(crate) fn events<'a>(&self, frames: impl IntoIterator<Item = &'a Bytes>) {
+        let mut state = self.state.lock();
+        let was_empty = state.frames.is_empty();
+        for frame in frames {
+            let full = state.events >= OUTBOX_EVENTS_MAX || state.bytes >= OUTBOX_BYTES_MAX;
+            if full || state.lossy {
+                if !state.lossy {
+                    metrics::counter!("outbox_overflows_total").increment(1);
+                }
+                state.lossy = true;
+                break;
+            }
+            state.events += 1;
+            state.bytes += frame.len();
+            state.frames.push(frame.clone());
+        }
+        drop(state);
+        if was_empty {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Moves everything that waits to the end of `out`.
+    pub(crate) fn drain(&self, out: &mut Vec<Bytes>) -> Drained {
+        let mut state = self.state.lock();
+        if !state.frames.is_empty() {
+            out.append(&mut state.frames);
+            state.events = 0;
+            state.bytes = 0;
+            return Drained::Frames;
+        }
+        if std::mem::take(&mut state.lossy) {
+            return Drained::SyncRequired;
+        }
+        // A burst must not keep its memory for as long as the socket is idle.
+        if state.frames.capacity() > 64 {
+            state.frames = Vec::new();
+        }
+        Drained::Empty
+    }
+
+    /// Waits until something may have been put in since the last drain.
+    pub(crate) async fn filled(&self) {
+        self.wake.notified().await;
+    }
+
+    pub(crate) fn wake(&self) {
+        self.wake.notify_one();
+    }
+}

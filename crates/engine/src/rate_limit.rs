@@ -1,0 +1,92 @@
+//! How many commands a user and a session may send: GCRA, checked before anything is done.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use governor::clock::Clock as _;
+use governor::middleware::StateInformationMiddleware;
+use governor::{Quota, RateLimiter, clock::DefaultClock, state::keyed::DefaultKeyedStateStore};
+use ostracon_domain::UserId;
+
+use crate::error::EngineError;
+
+type Keyed<K> = RateLimiter<K, DefaultKeyedStateStore<K>, DefaultClock, StateInformationMiddleware>;
+
+/// Limits of one kind: so many at once, refilled at so many a second.
+#[derive(Debug, Clone, Copy)]
+pub struct Allowance {
+    /// Commands at once.
+    pub burst: NonZeroU32,
+    /// Commands a second in the long run.
+    pub per_second: NonZeroU32,
+}
+
+/// What a response's headers say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remaining {
+    /// Commands at once.
+    pub limit: u32,
+    /// Commands left now.
+    pub remaining: u32,
+    /// Seconds until all are there again.
+    pub reset_s: u64,
+}
+
+/// Limits of users and sessions; a session has the same allowance as its user.
+pub struct RateLimits {
+    users: Keyed<UserId>,
+    sessions: Keyed<u64>,
+    clock: DefaultClock,
+    allowance: Allowance,
+}
+
+impl RateLimits {
+    /// Limits with an allowance for each user; one session may use three quarters of it.
+    pub fn new(allowance: Allowance) -> Self {
+        let quota = |a: Allowance| Quota::per_second(a.per_second).allow_burst(a.burst);
+        let share = |n: NonZeroU32| NonZeroU32::new(n.get() / 4 * 3).unwrap_or(n);
+        let session = Allowance {
+            burst: share(allowance.burst),
+            per_second: share(allowance.per_second),
+        };
+        Self {
+            users: RateLimiter::keyed(quota(allowance))
+                .with_middleware::<StateInformationMiddleware>(),
+            sessions: RateLimiter::keyed(quota(session))
+                .with_middleware::<StateInformationMiddleware>(),
+            clock: DefaultClock::default(),
+            allowance,
+        }
+    }
+
+    /// Takes one command of a session.
+    ///
+    /// # Errors
+    /// `RateLimited` with the time to wait.
+    pub fn check(&self, user: UserId, session: u64) -> Result<Remaining, EngineError> {
+        let wait = |until: governor::NotUntil<_>| {
+            let wait: Duration = until.wait_time_from(self.clock.now());
+            EngineError::RateLimited(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1))
+        };
+        let session = self.sessions.check_key(&session).map_err(wait)?;
+        let user = self.users.check_key(&user).map_err(wait)?;
+        let remaining = user
+            .remaining_burst_capacity()
+            .min(session.remaining_burst_capacity());
+        let limit = self.allowance.burst.get();
+        let used = u64::from(limit.saturating_sub(remaining));
+        let reset_s = used.div_ceil(u64::from(self.allowance.per_second.get()));
+        Ok(Remaining {
+            limit,
+            remaining,
+            reset_s,
+        })
+    }
+
+    /// Forgets users and sessions that have their whole allowance again; to be called now and then.
+    pub fn tidy(&self) {
+        self.users.retain_recent();
+        self.users.shrink_to_fit();
+        self.sessions.retain_recent();
+        self.sessions.shrink_to_fit();
+    }
+}

@@ -1,0 +1,437 @@
+//! What readers ask: the chat list, what changed, pages, members.
+//!
+//! A read of a user's list first commits what this node still holds for it, and brings large groups up to date, so that
+//! it includes everything that was dispatched before it began.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use ostracon_domain::{
+    Access, Applied, ConversationId, History, InboxAction, InboxChange, InboxEntry, Member,
+    MessageId, Millis, Seq, ShardId, UnitAt, UserId, UserRev, access, unread,
+};
+use ostracon_store::{
+    Changes, ChangesSince, InboxPage, MembersPage, MembersRows, MessagePage, Messages, Overview,
+    PagePosition, Read, Shard,
+};
+
+use crate::{
+    connection::Connection,
+    engine::{Core, Engine},
+    error::EngineError,
+};
+
+/// A line of the chat list, as rows.
+#[derive(Debug, Clone)]
+pub struct EntryRows {
+    /// The conversation with its newest message.
+    pub overview: Overview,
+    /// The reader's member row.
+    pub member: Arc<Member>,
+    /// What the reader may see.
+    pub access: Access,
+    /// The reader's own entry.
+    pub inbox: Option<Arc<InboxEntry>>,
+}
+
+/// A page of the chat list.
+#[derive(Debug, Clone)]
+pub struct ChatList {
+    /// The lines, latest activity first.
+    pub entries: Vec<EntryRows>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<(Millis, ConversationId)>,
+}
+
+/// An answer to `/sync`.
+#[derive(Debug, Clone)]
+pub struct SyncPage {
+    /// Conversations that changed.
+    pub entries: Vec<EntryRows>,
+    /// Conversations that are gone for this user.
+    pub removed: Vec<ConversationId>,
+    /// The user's line of numbers.
+    pub history: History,
+    /// Everything up to here is included.
+    pub user_rev: UserRev,
+    /// Whether more follows.
+    pub more: bool,
+    /// Whether the cursor belonged to another line: this is a listing from the start.
+    pub reset: bool,
+}
+
+impl Core {
+    /// Conversations as a user sees them; answer n belongs to id n, none for what is not there.
+    pub(crate) async fn overviews(
+        &self,
+        reader: UserId,
+        ids: &[ConversationId],
+    ) -> Result<Vec<Option<Overview>>, EngineError> {
+        let mut by_shard: BTreeMap<ShardId, Vec<(usize, (UnitAt, ConversationId))>> =
+            BTreeMap::new();
+        for (index, id) in ids.iter().enumerate() {
+            let (at, shard) = self.place(*id)?;
+            by_shard.entry(shard).or_default().push((index, (at, *id)));
+        }
+        let mut found: Vec<Option<Overview>> = vec![None; ids.len()];
+        for (shard, wanted) in by_shard {
+            let questions: Vec<_> = wanted.iter().map(|(_, question)| *question).collect();
+            let answers = self.shard(shard)?.overviews(reader, &questions).await?;
+            for ((index, _), answer) in wanted.into_iter().zip(answers) {
+                match answer {
+                    Read::Rows(overview) => found[index] = Some(overview),
+                    Read::Absent => {}
+                    Read::Fenced(_) => return Err(EngineError::Unavailable),
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    pub(crate) fn shard(&self, id: ShardId) -> Result<&Arc<dyn Shard>, EngineError> {
+        self.shards.get(&id).ok_or(EngineError::Internal)
+    }
+
+    /// Commits what waits for a user's list.
+    pub(crate) async fn flush(&self, user: UserId) -> Result<(), EngineError> {
+        let (_, shard) = self.place_user(user)?;
+        match self.lanes.get(&shard) {
+            Some(lane) => lane.flush_user(self, user).await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Engine {
+    /// Subscribes a connection to its user's large groups; the user rev that the list stands at.
+    pub(crate) async fn subscribe(
+        &self,
+        connection: &Arc<Connection>,
+    ) -> Result<UserRev, EngineError> {
+        let core = self.core();
+        core.flush(connection.user).await?;
+        let (at, shard) = core.place_user(connection.user)?;
+        let large = rows(core.shard(shard)?.inbox_large(at, connection.user).await?)?;
+        for entry in &large.entries {
+            core.hub.large.subscribe(entry.conversation, connection);
+        }
+        Ok(large.state.map_or(0, |state| state.user_rev))
+    }
+
+    /// Makes a user's list include everything: what waits in the lane, large groups, and if named one conversation.
+    pub(crate) async fn bring_up_to_date(
+        &self,
+        user: UserId,
+        named: Option<ConversationId>,
+    ) -> Result<(), EngineError> {
+        let core = self.core();
+        core.flush(user).await?;
+        let (at, shard) = core.place_user(user)?;
+        let large = rows(core.shard(shard)?.inbox_large(at, user).await?)?.entries;
+        let known: BTreeMap<_, _> = large
+            .iter()
+            .map(|entry| (entry.conversation, entry.applied))
+            .collect();
+        let mut ids: Vec<_> = known.keys().copied().collect();
+        ids.extend(named.filter(|id| !known.contains_key(id)));
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let overviews = core.overviews(user, &ids).await?;
+        let behind: Vec<InboxChange> = overviews
+            .into_iter()
+            .flatten()
+            .filter(|overview| overview.member.as_ref().is_some_and(|row| row.is_present()))
+            .filter(|overview| {
+                let row = &overview.conversation;
+                known.get(&row.id).is_none_or(|applied| {
+                    applied.history != row.history
+                        || applied.rev < row.rev
+                        || applied.mark_rev < row.mark_rev
+                })
+            })
+            .map(|overview| change_of(&overview))
+            .collect();
+        if !behind.is_empty() {
+            let action = InboxAction::Apply(behind);
+            let command = ostracon_domain::InboxCommand { user, action };
+            self.call(ostracon_domain::Command::Inbox(command)).await?;
+        }
+        Ok(())
+    }
+
+    /// A page of the chat list.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub async fn chat_list(
+        &self,
+        user: UserId,
+        after: Option<(Millis, ConversationId)>,
+        limit: u32,
+    ) -> Result<ChatList, EngineError> {
+        if after.is_none() {
+            self.bring_up_to_date(user, None).await?;
+        }
+        let core = self.core();
+        let (at, shard) = core.place_user(user)?;
+        let page = rows(
+            core.shard(shard)?
+                .inbox(at, user, InboxPage { after, limit })
+                .await?,
+        )?;
+        let next = page.entries.last().filter(|_| page.more);
+        let next = next.map(|entry| (entry.last_activity_at, entry.conversation));
+        Ok(ChatList {
+            entries: self.entries(user, page.entries).await?,
+            next,
+        })
+    }
+
+    /// What changed in a user's list since a cursor; none: from the start.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub async fn sync(
+        &self,
+        user: UserId,
+        since: Option<(History, UserRev)>,
+        limit: u32,
+    ) -> Result<SyncPage, EngineError> {
+        self.bring_up_to_date(user, None).await?;
+        let core = self.core();
+        let (at, shard) = core.place_user(user)?;
+        let shard = core.shard(shard)?;
+        let from = since.map_or(0, |(_, user_rev)| user_rev);
+        let mut changes = rows(shard.inbox_changes(at, user, from, limit).await?)?;
+        let history = changes
+            .state
+            .as_ref()
+            .map_or(History(0), |state| state.history);
+        let newest = changes.state.as_ref().map_or(0, |state| state.user_rev);
+        // A cursor from before the user's first row has no line yet: it is the start of any.
+        let reset = since.is_some_and(|(line, user_rev)| {
+            (line != history && line != History(0)) || user_rev > newest
+        });
+        if reset {
+            changes = rows(shard.inbox_changes(at, user, 0, limit).await?)?;
+        }
+        let (gone, there): (Vec<_>, Vec<_>) =
+            changes.entries.into_iter().partition(|entry| entry.removed);
+        let mut removed: Vec<_> = gone.iter().map(|entry| entry.conversation).collect();
+        let named: Vec<_> = there.iter().map(|entry| entry.conversation).collect();
+        let entries = self.entries(user, there).await?;
+        // What was deleted a moment ago is in nobody's list any more.
+        removed.extend(named.into_iter().filter(|id| {
+            entries
+                .iter()
+                .all(|rows| rows.overview.conversation.id != *id)
+        }));
+        Ok(SyncPage {
+            entries,
+            removed,
+            history,
+            user_rev: changes.user_rev,
+            more: changes.more,
+            reset,
+        })
+    }
+
+    async fn entries(
+        &self,
+        user: UserId,
+        inbox: Vec<Arc<InboxEntry>>,
+    ) -> Result<Vec<EntryRows>, EngineError> {
+        let ids: Vec<_> = inbox.iter().map(|entry| entry.conversation).collect();
+        let overviews = self.core().overviews(user, &ids).await?;
+        let pairs = inbox.into_iter().zip(overviews);
+        Ok(pairs
+            .filter_map(|(entry, overview)| entry_rows(overview?, Some(entry)))
+            .collect())
+    }
+
+    /// One line of the chat list.
+    ///
+    /// # Errors
+    /// `NotFound` for a stranger's conversation.
+    pub async fn entry(&self, user: UserId, id: ConversationId) -> Result<EntryRows, EngineError> {
+        let core = self.core();
+        core.flush(user).await?;
+        let overview = core.overviews(user, &[id]).await?.pop().flatten();
+        let (at, shard) = core.place_user(user)?;
+        let inbox = rows(core.shard(shard)?.inbox_entry(at, user, id).await?)?;
+        overview
+            .and_then(|overview| entry_rows(overview, inbox))
+            .ok_or(EngineError::Refused(
+                ostracon_domain::Refusal::no_conversation(),
+            ))
+    }
+
+    /// Unread counts of every conversation that has any, by id, and whether each is part of the total.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub async fn unread(
+        &self,
+        user: UserId,
+    ) -> Result<(u64, BTreeMap<ConversationId, u64>), EngineError> {
+        const AT_ONCE: u32 = 500;
+        self.bring_up_to_date(user, None).await?;
+        let core = self.core();
+        let (at, shard) = core.place_user(user)?;
+        let now = core.clock.now();
+        let (mut total, mut counts, mut after) = (0, BTreeMap::new(), None);
+        loop {
+            let page = InboxPage {
+                after,
+                limit: AT_ONCE,
+            };
+            let page = rows(core.shard(shard)?.inbox(at, user, page).await?)?;
+            after = page
+                .entries
+                .last()
+                .map(|entry| (entry.last_activity_at, entry.conversation));
+            for rows in self.entries(user, page.entries).await? {
+                let count = unread(
+                    &rows.overview.conversation,
+                    &rows.member,
+                    rows.overview.uncounted,
+                );
+                if count == 0 {
+                    continue;
+                }
+                counts.insert(rows.overview.conversation.id, count);
+                let muted = rows.member.muted_until.is_some_and(|until| until > now);
+                let archived = rows
+                    .inbox
+                    .as_ref()
+                    .is_some_and(|entry| entry.archived_seq.is_some());
+                if !muted && !archived {
+                    total += count;
+                }
+            }
+            if !page.more || after.is_none() {
+                return Ok((total, counts));
+            }
+        }
+    }
+
+    /// A page of messages with what the reader may see.
+    ///
+    /// # Errors
+    /// `NotFound` for a stranger's conversation.
+    pub async fn messages(
+        &self,
+        reader: UserId,
+        id: ConversationId,
+        page: MessagePage,
+    ) -> Result<(Messages, Access), EngineError> {
+        let core = self.core();
+        let (at, shard) = core.place(id)?;
+        let found = rows(core.shard(shard)?.messages(at, id, reader, page).await?)?;
+        let access = access(Some(&found.conversation), found.member.as_deref())?;
+        Ok((found, access))
+    }
+
+    /// The seq of a message by its id.
+    ///
+    /// # Errors
+    /// `NotFound` when the reader may not see such a message.
+    pub async fn seq_of(
+        &self,
+        reader: UserId,
+        id: ConversationId,
+        message: MessageId,
+    ) -> Result<Seq, EngineError> {
+        let page = MessagePage::Around {
+            position: PagePosition::Id(message),
+            limit: 1,
+        };
+        let (found, _) = self.messages(reader, id, page).await?;
+        let view = found
+            .messages
+            .iter()
+            .find(|view| view.message.message_id == message);
+        view.map(|view| view.message.seq)
+            .ok_or(EngineError::Refused(ostracon_domain::Refusal::no_message()))
+    }
+
+    /// What changed in a conversation, with what the reader may see.
+    ///
+    /// # Errors
+    /// `NotFound` for a stranger's conversation.
+    pub async fn changes(&self, since: ChangesSince) -> Result<(Changes, Access), EngineError> {
+        let core = self.core();
+        let (at, shard) = core.place(since.conversation)?;
+        let found = rows(core.shard(shard)?.changes(at, since).await?)?;
+        let access = access(Some(&found.conversation), found.member.as_deref())?;
+        Ok((found, access))
+    }
+
+    /// A page of members, for a reader who is or was one; a former member sees only the own row.
+    ///
+    /// # Errors
+    /// `NotFound` for a stranger's conversation.
+    pub async fn members(
+        &self,
+        reader: UserId,
+        id: ConversationId,
+        page: MembersPage,
+    ) -> Result<MembersRows, EngineError> {
+        let core = self.core();
+        let own = core.overviews(reader, &[id]).await?.pop().flatten();
+        let row = own.as_ref().and_then(|overview| overview.member.clone());
+        access(
+            own.as_ref().map(|overview| &*overview.conversation),
+            row.as_deref(),
+        )?;
+        let (at, shard) = core.place(id)?;
+        let mut found = rows(core.shard(shard)?.members(at, id, page).await?)?;
+        if row.is_some_and(|row| !row.is_present()) {
+            found.members.retain(|member| member.user == reader);
+            found.more = found.more && found.members.is_empty();
+        }
+        Ok(found)
+    }
+}
+
+fn change_of(overview: &Overview) -> InboxChange {
+    let row = &overview.conversation;
+    InboxChange {
+        conversation: row.id,
+        applied: Applied {
+            history: row.history,
+            rev: row.rev,
+            mark_rev: row.mark_rev,
+        },
+        last_seq: row.head_seq,
+        last_activity_at: row.last_activity_at,
+        view: overview
+            .member
+            .as_ref()
+            .map(|member| (member.hidden_to, member.muted_until)),
+        large: row.large,
+        removed: row.deleted_at.is_some(),
+    }
+}
+
+fn entry_rows(overview: Overview, inbox: Option<Arc<InboxEntry>>) -> Option<EntryRows> {
+    let access = access(Some(&overview.conversation), overview.member.as_deref()).ok()?;
+    let member = overview.member.clone()?;
+    Some(EntryRows {
+        overview,
+        member,
+        access,
+        inbox,
+    })
+}
+
+/// The rows of a read.
+fn rows<T>(read: Read<T>) -> Result<T, EngineError> {
+    match read {
+        Read::Rows(rows) => Ok(rows),
+        Read::Absent => Err(EngineError::Refused(
+            ostracon_domain::Refusal::no_conversation(),
+        )),
+        Read::Fenced(_) => Err(EngineError::Unavailable),
+    }
+}

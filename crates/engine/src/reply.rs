@@ -1,0 +1,111 @@
+//! Where the answer to a command goes: a frame on the connection it came from, or a waiting call.
+
+use std::sync::Arc;
+
+use ostracon_domain::{Conversation, Outcome};
+use ostracon_proto::frame::{Done as DoneFrame, FrameRef, MessageSent};
+use tokio::sync::oneshot;
+
+use crate::{connection::Connection, error::EngineError, view};
+
+/// What a command answered, with the conversation as of that command.
+#[derive(Debug, Clone)]
+pub struct Done {
+    /// The result.
+    pub outcome: Outcome,
+    /// The conversation, if the command changed it.
+    pub conversation: Option<Arc<Conversation>>,
+}
+
+/// Where an answer goes.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    /// To a connection, which has counted the command as in flight.
+    Frame {
+        connection: Arc<Connection>,
+        id: Option<FrameRef>,
+    },
+    /// To a call that waits.
+    Call(oneshot::Sender<Result<Done, EngineError>>),
+}
+
+impl Reply {
+    /// The connection that must not get the events of its own command.
+    pub(crate) fn origin(&self) -> Option<&Arc<Connection>> {
+        match self {
+            Self::Frame { connection, .. } => Some(connection),
+            Self::Call(_) => None,
+        }
+    }
+
+    pub(crate) fn fail(self, error: EngineError) {
+        match self {
+            Self::Frame { connection, id } => connection.finish(id.as_ref(), &error.object()),
+            // The caller went away: nobody is left to tell.
+            Self::Call(call) => drop(call.send(Err(error))),
+        }
+    }
+
+    pub(crate) fn done(self, outcome: Outcome, conversation: Option<&Arc<Conversation>>) {
+        match self {
+            Self::Frame { connection, id } => {
+                answer_frame(&connection, id.as_ref(), &outcome, conversation);
+            }
+            Self::Call(call) => {
+                let conversation = conversation.cloned();
+                drop(call.send(Ok(Done {
+                    outcome,
+                    conversation,
+                })));
+            }
+        }
+    }
+}
+
+fn answer_frame(
+    connection: &Connection,
+    id: Option<&FrameRef>,
+    outcome: &Outcome,
+    conversation: Option<&Arc<Conversation>>,
+) {
+    let history = conversation.map(|row| row.history);
+    match outcome {
+        Outcome::Sent {
+            message, mark_rev, ..
+        } => {
+            let shown = view::own_message(message, history, Some(*mark_rev));
+            let sent = MessageSent {
+                message_id: message.message.message_id,
+                conversation_id: message.message.conversation,
+                seq: message.message.seq,
+                rev: message.message.rev,
+                history: history.unwrap_or(ostracon_domain::History(0)),
+                timestamp: message.message.created_at,
+                client_id: shown.client_id.clone(),
+                message: shown,
+            };
+            connection.finish(id, &sent);
+        }
+        Outcome::Changed { message } => {
+            let message = view::message_for(message, connection.user, history);
+            connection.finish(
+                id,
+                &DoneFrame {
+                    message: Some(message),
+                    ..DoneFrame::default()
+                },
+            );
+        }
+        Outcome::Deleted { rev, at, by, .. } => {
+            let done = DoneFrame {
+                rev: Some(*rev),
+                history,
+                deleted_at: Some(*at),
+                deleted_by: Some(*by),
+                ..DoneFrame::default()
+            };
+            connection.finish(id, &done);
+        }
+        _ => connection.finish(id, &DoneFrame::default()),
+    }
+}

@@ -1,0 +1,190 @@
+//! Rows as clients see them. Text is borrowed from the rows.
+
+use std::borrow::Cow;
+
+use ostracon_domain::{
+    Access, Conversation, History, InboxEntry, MarkRev, Member, MessageView, UserId,
+    limits::REACTION_USERS_SHOWN, unread,
+};
+use ostracon_proto as proto;
+
+use crate::reads::EntryRows;
+
+/// A message as everybody but its sender sees it.
+pub fn message(view: &MessageView, history: Option<History>) -> proto::Message<'_> {
+    let row = &*view.message;
+    let deleted = row.deleted.is_some();
+    proto::Message {
+        message_id: row.message_id,
+        conversation_id: row.conversation,
+        seq: row.seq,
+        rev: row.rev,
+        content_rev: row.content_rev,
+        sender_id: row.sender,
+        kind: row.kind,
+        content: (!deleted).then_some(Cow::Borrowed(row.content.as_str())),
+        timestamp: row.created_at,
+        client_id: None,
+        edited_at: row.edited_at,
+        deleted_at: row.deleted.map(|(at, _)| at),
+        deleted_by: row.deleted.map(|(_, by)| by),
+        reply_to: view.quote.as_ref().map(|quote| proto::Reply {
+            seq: quote.seq,
+            sender_id: quote.sender,
+            excerpt: Cow::Borrowed(quote.excerpt.as_str()),
+        }),
+        mentions: row.mentions.clone(),
+        reactions: view
+            .reactions
+            .iter()
+            .map(|group| proto::Reaction {
+                emoji: Cow::Borrowed(group.emoji.as_str()),
+                count: group.users.len() as u32,
+                user_ids: group
+                    .users
+                    .iter()
+                    .copied()
+                    .take(REACTION_USERS_SHOWN)
+                    .collect(),
+            })
+            .collect(),
+        withheld: false,
+        history,
+        mark_rev: None,
+    }
+}
+
+/// A message as its sender sees it: with the sender's own id of it.
+pub fn own_message(
+    view: &MessageView,
+    history: Option<History>,
+    mark_rev: Option<MarkRev>,
+) -> proto::Message<'_> {
+    let client_id = view
+        .message
+        .client_id
+        .as_ref()
+        .map(|id| Cow::Borrowed(id.as_str()));
+    proto::Message {
+        client_id,
+        mark_rev,
+        ..message(view, history)
+    }
+}
+
+/// A message as this user sees it.
+pub fn message_for(
+    view: &MessageView,
+    reader: UserId,
+    history: Option<History>,
+) -> proto::Message<'_> {
+    if view.message.sender == reader {
+        own_message(view, history, None)
+    } else {
+        message(view, history)
+    }
+}
+
+/// A message as this reader may see it: without content where that changed after leaving.
+pub fn message_within<'a>(
+    view: &'a MessageView,
+    reader: UserId,
+    access: &Access,
+) -> proto::Message<'a> {
+    let shown = message_for(view, reader, None);
+    if access.withholds(&view.message) {
+        let (mentions, reactions) = (Vec::new(), Vec::new());
+        return proto::Message {
+            content: None,
+            withheld: true,
+            mentions,
+            reactions,
+            ..shown
+        };
+    }
+    shown
+}
+
+/// A conversation.
+pub fn conversation(row: &Conversation) -> proto::Conversation<'_> {
+    proto::Conversation {
+        conversation_id: row.id,
+        kind: row.kind,
+        name: (!row.name.is_empty()).then_some(Cow::Borrowed(row.name.as_str())),
+        member_count: row.member_count,
+        head_seq: row.head_seq,
+        rev: row.rev,
+        mark_rev: row.mark_rev,
+        history: row.history,
+        large: row.large,
+        created_at: row.created_at,
+        settings: row.settings,
+    }
+}
+
+/// A member as the others see it; marks are left out where they are not shown.
+pub fn member(row: &Member, marks: bool) -> proto::Member {
+    proto::Member {
+        user_id: row.user,
+        role: row.role,
+        joined_seq: row.joined_seq,
+        left_seq: row.left_seq,
+        rev: row.rev,
+        read_seq: marks.then_some(row.read_seq),
+        delivered_seq: marks.then_some(row.delivered_seq),
+        mark_rev: marks.then_some(row.mark_rev),
+    }
+}
+
+/// A member's marks.
+pub fn receipt(row: &Member) -> proto::Receipt {
+    proto::Receipt {
+        user_id: row.user,
+        read_seq: row.read_seq,
+        delivered_seq: row.delivered_seq,
+        mark_rev: row.mark_rev,
+    }
+}
+
+/// One's own view of a conversation: the member row decides what is hidden and muted, the list's entry the rest.
+pub fn inbox(entry: Option<&InboxEntry>, member: Option<&Member>) -> proto::Inbox {
+    let mirrored = entry.map(|entry| (entry.hidden_to, entry.muted_until));
+    let (hidden_to, muted_until) = member
+        .map(|row| (row.hidden_to, row.muted_until))
+        .or(mirrored)
+        .unwrap_or_default();
+    proto::Inbox {
+        pinned: entry.is_some_and(|entry| entry.pinned),
+        muted_until,
+        archived: entry.is_some_and(|entry| entry.archived_seq.is_some()),
+        hidden_to,
+        marked_unread: entry.is_some_and(|entry| entry.marked_unread),
+    }
+}
+
+/// A line of the chat list.
+pub fn entry(rows: &EntryRows) -> proto::Entry<'_> {
+    let overview = &rows.overview;
+    let member = &*rows.member;
+    let row = &*overview.conversation;
+    let last = overview.last_message.as_ref();
+    let mut shown = conversation(row);
+    if let Some(left) = member.left_seq {
+        // Who has left sees the conversation end there.
+        shown.head_seq = left.min(shown.head_seq);
+    }
+    proto::Entry {
+        conversation: shown,
+        membership: proto::Membership {
+            role: member.role,
+            joined_seq: member.joined_seq,
+            left_seq: member.left_seq,
+            read_seq: member.read_seq,
+            delivered_seq: member.delivered_seq,
+            unread_floor: ostracon_domain::unread::unread_floor(row, member),
+        },
+        last_message: last.map(|view| message_within(view, member.user, &rows.access)),
+        unread: unread(row, member, overview.uncounted),
+        inbox: inbox(rows.inbox.as_deref(), Some(member)),
+    }
+}
