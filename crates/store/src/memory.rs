@@ -1,3 +1,9 @@
-//! The twin of each seam in memory.
+//! The twin of each seam in memory: as strict as a backend, for tests of what stands on the seam.
+//! Nothing of it is durable, and it is not tuned for speed.
 
 pub mod directory;
+pub mod ids;
+pub mod shard;
+
+pub use ids::CountingIds;
+pub use shard::{Hold, MemoryShard};
