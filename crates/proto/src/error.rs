@@ -2,6 +2,7 @@
 //! Which code when is not said here.
 
 use crate::{ErrorCode, Invalid};
+use ostracon_domain::{Refusal, RefusalCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -65,6 +66,23 @@ impl From<Invalid> for ErrorObject {
                 .with("field", invalid.field);
         }
         Self::invalid(invalid.field, invalid.message)
+    }
+}
+
+impl From<Refusal> for ErrorObject {
+    fn from(refusal: Refusal) -> Self {
+        let code = match refusal.code {
+            RefusalCode::NotFound => ErrorCode::NotFound,
+            RefusalCode::NotMember => ErrorCode::NotMember,
+            RefusalCode::Forbidden => ErrorCode::Forbidden,
+            RefusalCode::Conflict => ErrorCode::Conflict,
+            RefusalCode::Invalid => ErrorCode::Invalid,
+        };
+        let error = Self::new(code, refusal.message);
+        match refusal.field {
+            Some(field) => error.with("field", field),
+            None => error,
+        }
     }
 }
 

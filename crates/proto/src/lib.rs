@@ -1,9 +1,9 @@
 //! The wire: every frame, REST body, error and close code, and the documents made from them.
 //! It turns values into bytes and back. It is not: rules (they are in `domain`), sockets, HTTP.
 //!
-//! To add a command: its data in `frame/client.rs`, a variant of [`frame::Command`] and a row in
-//! `frame::client::COMMANDS`; its REST twin in `rest/`, with a row in `rest::OPERATIONS`; then
-//! regenerate the documents.
+//! To add a command: its data and a variant of [`frame::Command`] in `frame/client.rs`, its words in
+//! `protocol_doc`; its REST twin in `rest/` with a row in [`rest::OPERATIONS`]; then regenerate the
+//! documents.
 
 pub mod body;
 pub mod cbor;

@@ -120,23 +120,20 @@ impl Message<'_> {
     /// The same message, borrowing every text of this one.
     #[must_use]
     pub fn borrowed(&self) -> Message<'_> {
-        fn text<'b>(text: &'b Cow<'_, str>) -> Cow<'b, str> {
-            Cow::Borrowed(text)
-        }
         Message {
-            content: self.content.as_ref().map(text),
-            client_id: self.client_id.as_ref().map(text),
+            content: self.content.as_deref().map(Cow::Borrowed),
+            client_id: self.client_id.as_deref().map(Cow::Borrowed),
             reply_to: self.reply_to.as_ref().map(|reply| Reply {
                 seq: reply.seq,
                 sender_id: reply.sender_id,
-                excerpt: text(&reply.excerpt),
+                excerpt: Cow::Borrowed(&reply.excerpt),
             }),
             mentions: self.mentions.clone(),
             reactions: self
                 .reactions
                 .iter()
                 .map(|one| Reaction {
-                    emoji: text(&one.emoji),
+                    emoji: Cow::Borrowed(&one.emoji),
                     count: one.count,
                     user_ids: one.user_ids.clone(),
                 })

@@ -249,7 +249,7 @@ pub struct DeleteMessage {
     pub seq: Seq,
     /// For whom; `everyone` when left out.
     #[serde(rename = "for", default)]
-    #[schema(required = false)]
+    #[schema(inline, required = false)]
     pub scope: DeleteScope,
 }
 

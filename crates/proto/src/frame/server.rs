@@ -156,8 +156,8 @@ pub struct ReceiptUpdated {
     pub history: History,
 }
 
-/// `conversation_updated`: the conversation itself changed (name, settings, `large`); its `rev` is
-/// the number of this change.
+/// `conversation_updated`: the conversation itself changed (name, settings, member count, `large`);
+/// its `rev` is the number of this change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ConversationUpdated<'a>(#[serde(borrow)] pub Conversation<'a>);
@@ -174,8 +174,6 @@ pub struct MemberUpdated {
     /// Number of this change.
     #[schema(value_type = u64)]
     pub rev: Rev,
-    /// Members after it.
-    pub member_count: u32,
     /// The member as it is now; who left has `left_seq`.
     pub member: Member,
 }

@@ -125,7 +125,10 @@ pub(super) fn server() -> Result<Vec<String>, IdError> {
     }
     let cast = cast()?;
     let conversation_id = cast.direct;
-    let sent = message(&cast);
+    let sent = Message {
+        mark_rev: Some(3),
+        ..message(&cast)
+    };
     let edited = Message {
         rev: 10,
         content_rev: 10,
@@ -226,7 +229,6 @@ pub(super) fn server() -> Result<Vec<String>, IdError> {
             conversation_id: "0197a7f4-2b3c-7d4e-8f50-112233445566".parse()?,
             history: HISTORY,
             rev: 21,
-            member_count: 2,
             member: Member {
                 user_id: cast.bob,
                 role: Role::Member,

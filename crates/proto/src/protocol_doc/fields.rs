@@ -91,6 +91,15 @@ fn description(schema: &RefOr<Schema>) -> String {
         RefOr::Ref(reference) => return reference.description.clone(),
         RefOr::T(Schema::Object(object)) => &object.description,
         RefOr::T(Schema::Array(array)) => &array.description,
+        // "This reference, or null": the reference has the words.
+        RefOr::T(Schema::OneOf(one)) if one.description.is_none() => {
+            return one
+                .items
+                .iter()
+                .map(description)
+                .find(|t| !t.is_empty())
+                .unwrap_or_default();
+        }
         RefOr::T(Schema::OneOf(one)) => &one.description,
         RefOr::T(Schema::AllOf(all)) => &all.description,
         RefOr::T(_) => &None,

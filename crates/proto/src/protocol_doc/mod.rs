@@ -170,15 +170,15 @@ const SERVER_FRAMES: &[FrameDoc] = &[
         object: Some("Conversation"),
         ..frame(
             "conversation_updated",
-            "The conversation itself changed: name, settings, `large`. Its `rev` is the number of \
-             this change.",
+            "The conversation itself changed: name, settings, `member_count`, `large`. Its `rev` \
+             is the number of this change.",
             Shape::of::<Conversation<'_>>(),
         )
     },
     frame(
         "member_updated",
         "Someone joined, left, was removed or changed role. A command that takes several members \
-         sends one for each, in rev order.",
+         sends one for each, in rev order, then `conversation_updated` with the new count.",
         Shape::of::<MemberUpdated>(),
     ),
     frame(
@@ -318,7 +318,7 @@ fn limits() -> String {
         (
             "users named in a request",
             limits::USERS_PER_REQUEST_MAX.to_string(),
-            "`too_large`",
+            "`invalid`",
         ),
         (
             "members of a group",

@@ -1,5 +1,5 @@
-//! Messages of a conversation: pages, sending (the body is [`OutgoingMessage`]), editing, deleting,
-//! marks.
+//! Messages of a conversation: pages, editing, deleting, marks. The body of a send is
+//! [`OutgoingMessage`](crate::frame::OutgoingMessage), the same as in the frame.
 
 use crate::{
     Body, Invalid, Message, Position, body,

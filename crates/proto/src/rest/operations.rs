@@ -336,7 +336,7 @@ pub const OPERATIONS: &[Operation] = &[
         notes: "Ids that nobody has are left out.",
         body: Some(Shape::of::<LookupUsers>()),
         answers: &[ok::<Profiles>("Those that exist.")],
-        errors: &[BadRequest, TooLarge, Invalid],
+        errors: &[BadRequest, Invalid],
         ..call(
             "POST",
             "/api/v1/users/lookup",

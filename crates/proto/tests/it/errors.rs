@@ -47,6 +47,35 @@ fn codes_have_one_name_and_the_documented_status() {
 }
 
 #[test]
+fn refusals_of_the_rules_keep_their_code_and_field() {
+    use ostracon_domain::Refusal;
+    let said = [
+        Refusal::no_conversation(),
+        Refusal::not_member(),
+        Refusal::forbidden("No."),
+        Refusal::conflict("No."),
+        Refusal::invalid("content", "too long"),
+    ]
+    .map(|refusal| {
+        let error = ostracon_proto::ErrorObject::from(refusal);
+        (error.code.as_str(), error.details.get("field").cloned())
+    });
+    let codes = said.each_ref().map(|(code, _)| *code);
+    assert_eq!(
+        codes,
+        [
+            "not_found",
+            "not_member",
+            "forbidden",
+            "conflict",
+            "invalid"
+        ]
+    );
+    let fields = said.map(|(_, field)| field);
+    assert_eq!(fields, [None, None, None, None, Some("content".into())]);
+}
+
+#[test]
 fn close_codes_are_found_by_number() {
     for code in CloseCode::ALL {
         assert_eq!(CloseCode::from_number(code.number()), Some(code));

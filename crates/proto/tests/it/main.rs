@@ -1,4 +1,5 @@
 //! The wire as others see it: exact bytes out, hostile bytes in.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
 
 mod bodies;
 mod cbor;

@@ -105,7 +105,6 @@ fn every_frame_has_these_bytes() {
             conversation_id: group(),
             history: HISTORY,
             rev: 5,
-            member_count: 1,
             member: Member {
                 user_id: user(2),
                 role: Role::Owner,
@@ -146,7 +145,7 @@ fn every_frame_has_these_bytes() {
     {"type":"message_deleted","id":"r","data":{"conversation_id":"00000000-0000-8080-8000-000000020000","seq":1,"message_id":"0000000000000000042","rev":3,"history":"18446744073709551615","deleted_at":4,"deleted_by":1}}
     {"type":"receipt","id":"r","data":{"conversation_id":"00000000-0000-8080-8000-000000020000","user_id":2,"delivered_seq":1,"mark_rev":2,"history":"18446744073709551615"}}
     {"type":"conversation_updated","id":"r","data":{"conversation_id":"0197a7f4-2b3c-7d4e-8f50-112233445566","type":"group","name":"a \"b\"","member_count":101,"head_seq":1,"rev":2,"mark_rev":3,"history":"18446744073709551615","large":true,"created_at":4,"settings":{"history_for":"all"}}}
-    {"type":"member_updated","id":"r","data":{"conversation_id":"0197a7f4-2b3c-7d4e-8f50-112233445566","history":"18446744073709551615","rev":5,"member_count":1,"member":{"user_id":2,"role":"owner","joined_seq":1,"rev":5}}}
+    {"type":"member_updated","id":"r","data":{"conversation_id":"0197a7f4-2b3c-7d4e-8f50-112233445566","history":"18446744073709551615","rev":5,"member":{"user_id":2,"role":"owner","joined_seq":1,"rev":5}}}
     {"type":"inbox_updated","id":"r","data":{"conversation_id":"00000000-0000-8080-8000-000000020000","history":"18446744073709551615","rev":1,"mark_rev":2,"user_rev":3,"unread":4,"inbox":{"pinned":false,"muted_until":null,"archived":false,"hidden_to":0,"marked_unread":false}}}
     {"type":"sync_required","id":"r","data":{}}
     {"type":"heartbeat","id":"r","data":{"server_time":1,"user_rev":2}}
