@@ -1,7 +1,7 @@
 //! Stories of the cluster: identity, shards, map, node numbers, secrets.
 #![expect(clippy::unwrap_used, reason = "the stories are tests")]
 
-use ostracon_domain::{PlacementMap, SLOTS, ShardId, UnitId};
+use ostracon_domain::{PlacementMap, ShardId, UnitId, id::SLOTS};
 
 use super::Fixture;
 use crate::directory::{DirectoryError, ShardRow};
