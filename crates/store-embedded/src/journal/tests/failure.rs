@@ -49,7 +49,9 @@ fn a_failed_write_or_sync_stops_everything_until_resumed_and_never_revives() {
             collect(journal.replay_from(acked).unwrap()),
             [(acked, b"next".to_vec())]
         );
-        assert_eq!(journal.segments().last().unwrap().end, next);
+        let segments = journal.segments();
+        assert_eq!(segments.last().unwrap().end, next);
+        assert!(segments.last().unwrap().incarnation > segments[0].incarnation);
 
         let wanted = texts(&["acked", "next"]);
         assert_eq!(payloads(&disk.power_cut_losing_all()), wanted, "{fault:?}");

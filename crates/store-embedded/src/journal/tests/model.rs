@@ -192,7 +192,11 @@ impl Life {
 fn config() -> ProptestConfig {
     let default = ProptestConfig::default();
     ProptestConfig {
-        cases: if std::env::var_os("PROPTEST_CASES").is_some() { default.cases } else { 200 },
+        cases: if std::env::var_os("PROPTEST_CASES").is_some() {
+            default.cases
+        } else {
+            200
+        },
         rng_seed: proptest::test_runner::RngSeed::Fixed(5),
         failure_persistence: None,
         ..default

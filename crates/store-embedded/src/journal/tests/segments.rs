@@ -1,7 +1,10 @@
 //! Rotation, removal, the spare file, and readers across segments.
 
 use super::*;
-use crate::journal::{fault::Fault, frame::frame_len};
+use crate::journal::{
+    fault::{Fault, Kept, Unsynced},
+    frame::frame_len,
+};
 
 /// A payload whose frame is this long.
 fn of_frame(len: usize, fill: u8) -> Vec<u8> {
@@ -217,6 +220,29 @@ fn a_spare_prepared_ahead_changes_nothing_but_the_time() {
         disk.names().len(),
         "unused spares are removed"
     );
+}
+
+#[test]
+fn the_header_of_a_spare_is_durable_before_its_first_frame() {
+    let options = Options {
+        prepare_ahead: true,
+        ..small()
+    };
+    let disk = FaultFs::new();
+    let (journal, _) = Journal::open(disk.as_fs(), options).unwrap();
+    put(&journal, &[1; 3000]);
+    block_on(journal.rotate()).unwrap();
+    let calls = disk.sync_calls();
+    disk.hold_syncs();
+    let waiting = journal.append(1, vec![2; 10]);
+    disk.wait_for_sync_calls(calls + 1);
+    let cut = disk.power_cut(&mut |change| match change {
+        Unsynced::Write { offset: 0, .. } => Kept::Nothing,
+        _ => Kept::All,
+    });
+    disk.release_syncs();
+    waiting.wait().unwrap();
+    assert_eq!(payloads(&cut).len(), 2);
 }
 
 #[test]
