@@ -25,17 +25,8 @@ pub(crate) struct Audience(BTreeMap<UserId, Span>);
 
 impl Audience {
     fn take(&mut self, row: &Member) {
-        let Member {
-            rev,
-            joined_seq,
-            left_seq,
-            ..
-        } = *row;
-        let span = Span {
-            rev,
-            joined_seq,
-            left_seq,
-        };
+        let Member { rev, joined_seq, left_seq, .. } = *row;
+        let span = Span { rev, joined_seq, left_seq };
         let known = self.0.entry(row.user).or_insert(span);
         if known.rev <= rev {
             *known = span;
@@ -44,10 +35,7 @@ impl Audience {
 
     /// Those who are members now.
     pub(crate) fn present(&self) -> impl Iterator<Item = UserId> + '_ {
-        self.0
-            .iter()
-            .filter(|(_, span)| span.left_seq.is_none())
-            .map(|(user, _)| *user)
+        self.0.iter().filter(|(_, span)| span.left_seq.is_none()).map(|(user, _)| *user)
     }
 
     /// Those who were members when a message took this seq and are members now.
@@ -91,15 +79,8 @@ impl Audiences {
             };
             // All members stand among the rows exactly when the conversation was born with them.
             let complete = born.0.len() == conversation.member_count as usize
-                && born
-                    .0
-                    .values()
-                    .all(|span| span.joined_seq == 1 && span.left_seq.is_none());
-            let audience = if complete {
-                born
-            } else {
-                load(shard, at, conversation.id).await?
-            };
+                && born.0.values().all(|span| span.joined_seq == 1 && span.left_seq.is_none());
+            let audience = if complete { born } else { load(shard, at, conversation.id).await? };
             self.0.insert(id, audience);
         }
         let audience = self.0.entry(id).or_default();
@@ -120,10 +101,7 @@ async fn load(
     let mut audience = Audience::default();
     let mut after = None;
     loop {
-        let page = MembersPage {
-            after,
-            limit: MEMBERS_PER_READ,
-        };
+        let page = MembersPage { after, limit: MEMBERS_PER_READ };
         let Read::Rows(page) = shard.members(at, id, page).await? else {
             return Ok(audience);
         };

@@ -47,23 +47,21 @@ pub(crate) struct CommitterQueue {
 }
 
 impl CommitterQueue {
-    /// Queues a command, or says `Busy` when the queue is full: nothing is written then.
-    pub(crate) fn send(&self, job: Job) -> Result<(), (Job, EngineError)> {
-        self.commands.try_send(job).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(job) => {
+    /// Queues a command; answers `Busy` when the queue is full: nothing is written then.
+    pub(crate) fn send(&self, job: Job) {
+        match self.commands.try_send(job) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Full(job)) => {
                 metrics::counter!("commands_refused_busy_total").increment(1);
-                (job, EngineError::Busy)
+                job.reply.fail(EngineError::Busy);
             }
-            mpsc::error::TrySendError::Closed(job) => (job, EngineError::Unavailable),
-        })
+            Err(mpsc::error::TrySendError::Closed(job)) => job.reply.fail(EngineError::Unavailable),
+        }
     }
 
     /// Queues a command on a user's own rows; waits for room. Not for dispatchers.
     pub(crate) async fn send_inbox(&self, job: Job) -> Result<(), EngineError> {
-        self.inbox
-            .send(job)
-            .await
-            .map_err(|_| EngineError::Unavailable)
+        self.inbox.send(job).await.map_err(|_| EngineError::Unavailable)
     }
 }
 
@@ -82,20 +80,8 @@ pub(crate) fn committer(
     let (commands_in, commands) = mpsc::channel(COMMITTER_QUEUE);
     let (inbox_in, inbox) = mpsc::channel(BATCH_MAX);
     let (dispatcher, committed) = mpsc::channel(DISPATCH_QUEUE);
-    let queue = CommitterQueue {
-        commands: commands_in,
-        inbox: inbox_in,
-    };
-    (
-        Committer {
-            shard,
-            commands,
-            inbox,
-            dispatcher,
-        },
-        queue,
-        committed,
-    )
+    let queue = CommitterQueue { commands: commands_in, inbox: inbox_in };
+    (Committer { shard, commands, inbox, dispatcher }, queue, committed)
 }
 
 impl Committer {
@@ -117,20 +103,13 @@ impl Committer {
             }
             sizes.record(jobs.len() as f64);
             let (orders, askers): (Vec<Order>, Vec<Asker>) = jobs.drain(..).map(split).unzip();
-            let batch = Batch {
-                now,
-                limits: core.limits,
-                orders,
-            };
+            let batch = Batch { now, limits: core.limits, orders };
             let begun = std::time::Instant::now();
             match self.shard.commit(batch).await {
                 Ok(commit) => {
                     commits.record(begun.elapsed());
                     let items = askers.into_iter().zip(commit.answers).collect();
-                    room.send(Committed {
-                        position: commit.position,
-                        items,
-                    });
+                    room.send(Committed { position: commit.position, items });
                 }
                 Err(error) => fail(askers.into_iter().map(|asker| asker.reply), &error.into()),
             }
@@ -170,11 +149,7 @@ fn fill(jobs: &mut Vec<Job>, up_to: usize, from: &mut mpsc::Receiver<Job>) {
 }
 
 fn split(job: Job) -> (Order, Asker) {
-    let asker = Asker {
-        at: job.order.at,
-        reply: job.reply,
-        private: job.private,
-    };
+    let asker = Asker { at: job.order.at, reply: job.reply, private: job.private };
     (job.order, asker)
 }
 

@@ -84,10 +84,7 @@ impl Connection {
 
     /// Asks the socket to close; the first reason stands.
     pub fn close(&self, code: CloseCode, reason: impl Into<String>) {
-        self.closing.lock().get_or_insert(Closing {
-            code,
-            reason: reason.into(),
-        });
+        self.closing.lock().get_or_insert(Closing { code, reason: reason.into() });
         self.is_closing.store(true, Ordering::Release);
         self.outbox.wake();
     }

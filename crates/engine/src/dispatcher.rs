@@ -31,10 +31,7 @@ pub(crate) struct Dispatcher {
 
 impl Dispatcher {
     pub(crate) fn new(shard: Arc<dyn Shard>) -> Self {
-        Self {
-            shard,
-            audiences: Audiences::default(),
-        }
+        Self { shard, audiences: Audiences::default() }
     }
 
     /// Repeats what may not have taken effect before a crash. Nobody is connected yet: only lists are brought up to date.
@@ -59,19 +56,13 @@ impl Dispatcher {
             Row::Conversation(row) => Some(row),
             _ => None,
         }) {
-            let of_it: Vec<Row> = rows
-                .iter()
-                .filter(|row| belongs(row, conversation.id))
-                .cloned()
-                .collect();
+            let of_it: Vec<Row> =
+                rows.iter().filter(|row| belongs(row, conversation.id)).cloned().collect();
             let unit = conversation.unit;
             let Some(home) = core.map.load().home(unit) else {
                 continue;
             };
-            let at = UnitAt {
-                unit,
-                epoch: home.epoch,
-            };
+            let at = UnitAt { unit, epoch: home.epoch };
             self.update_lists(core, at, conversation, &of_it).await?;
         }
         Ok(())
@@ -134,28 +125,21 @@ impl Dispatcher {
         let origin = asker.reply.origin().map(|connection| connection.id);
         let events = event::events(outcome, rows, asker.private);
         if conversation.large {
-            self.tell_large(core, asker.at, conversation, rows, &events, origin)
-                .await?;
+            self.tell_large(core, asker.at, conversation, rows, &events, origin).await?;
         } else {
             // The rev that ends being large is told to each member, after what was held back.
             core.hub.large.end(conversation.id);
-            let audience = self
-                .audiences
-                .after(&self.shard, asker.at, conversation, rows)
-                .await?;
+            let audience = self.audiences.after(&self.shard, asker.at, conversation, rows).await?;
             for event in &events {
                 let mut frames = Frames::new(event, conversation);
                 let gone = concerned(event).filter(|member| !member.is_present());
-                let users = audience
-                    .present_at(event.seq())
-                    .chain(gone.map(|row| row.user));
+                let users = audience.present_at(event.seq()).chain(gone.map(|row| row.user));
                 for user in users {
                     deliver(core, user, origin, &mut frames);
                 }
             }
         }
-        self.update_lists(core, asker.at, conversation, rows)
-            .await?;
+        self.update_lists(core, asker.at, conversation, rows).await?;
         if let (true, Some(connection)) = (conversation.large, asker.reply.origin()) {
             // The answer must not overtake what is held back.
             if let Some(group) = core.hub.large.get(conversation.id) {
@@ -176,24 +160,15 @@ impl Dispatcher {
     ) -> Result<(), ShardError> {
         let id = conversation.id;
         if became_large(conversation, rows) {
-            let audience = self
-                .audiences
-                .after(&self.shard, at, conversation, rows)
-                .await?;
+            let audience = self.audiences.after(&self.shard, at, conversation, rows).await?;
             for user in audience.present() {
-                core.hub
-                    .each(user, |connection| core.hub.large.subscribe(id, connection));
+                core.hub.each(user, |connection| core.hub.large.subscribe(id, connection));
             }
         }
         for event in events {
             if let Event::Receipt { member } = event {
                 // Marks of others are not shown in large groups.
-                deliver(
-                    core,
-                    member.user,
-                    origin,
-                    &mut Frames::new(event, conversation),
-                );
+                deliver(core, member.user, origin, &mut Frames::new(event, conversation));
                 continue;
             }
             if let Event::Member { member } = event {
@@ -213,9 +188,7 @@ impl Dispatcher {
                 }
             }
             if let Some(member) = concerned(event).filter(|member| !member.is_present()) {
-                core.hub.each(member.user, |connection| {
-                    core.hub.large.unsubscribe(id, connection)
-                });
+                core.hub.each(member.user, |connection| core.hub.large.unsubscribe(id, connection));
             }
         }
         Ok(())
@@ -253,10 +226,7 @@ impl Dispatcher {
             || conversation.deleted_at.is_some()
             || became_large(conversation, rows);
         if everybody {
-            let audience = self
-                .audiences
-                .after(&self.shard, at, conversation, rows)
-                .await?;
+            let audience = self.audiences.after(&self.shard, at, conversation, rows).await?;
             for user in audience.present() {
                 put(core, user, change(None));
             }
@@ -272,11 +242,7 @@ impl Dispatcher {
     async fn tell_user(&self, core: &Arc<Core>, asker: &Asker, entries: &[Arc<InboxEntry>]) {
         let Some(first) = entries.first() else { return };
         let user = first.user;
-        let newest = entries
-            .iter()
-            .map(|entry| entry.user_rev)
-            .max()
-            .unwrap_or(0);
+        let newest = entries.iter().map(|entry| entry.user_rev).max().unwrap_or(0);
         core.hub.heard_of(user, newest);
         if !core.hub.is_online(user) {
             return;
@@ -294,11 +260,7 @@ impl Dispatcher {
         for (entry, overview) in entries.iter().zip(shown) {
             let unread = overview.as_ref().and_then(|rows| {
                 let member = rows.member.as_deref()?;
-                Some(ostracon_domain::unread(
-                    &rows.conversation,
-                    member,
-                    rows.uncounted,
-                ))
+                Some(ostracon_domain::unread(&rows.conversation, member, rows.uncounted))
             });
             let member = overview.as_ref().and_then(|rows| rows.member.as_deref());
             let updated = InboxUpdated {
@@ -354,10 +316,9 @@ fn belongs(row: &Row, id: ConversationId) -> bool {
 
 /// Whether this change made it large (or may have): members were added, and without them it was not above the bound.
 fn became_large(conversation: &Conversation, rows: &[Row]) -> bool {
-    let added = rows
-        .iter()
-        .filter(|row| matches!(row, Row::Member(member) if member.is_present()))
-        .count() as u32;
+    let added =
+        rows.iter().filter(|row| matches!(row, Row::Member(member) if member.is_present())).count()
+            as u32;
     let visible = conversation.info_rev == conversation.rev || conversation.info_rev == 1;
     conversation.large
         && visible

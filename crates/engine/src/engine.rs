@@ -68,13 +68,7 @@ impl Core {
         let map = self.map.load();
         let unit = map.unit_of(id);
         let home = map.home(unit).ok_or(EngineError::Internal)?;
-        Ok((
-            UnitAt {
-                unit,
-                epoch: home.epoch,
-            },
-            home.shard,
-        ))
+        Ok((UnitAt { unit, epoch: home.epoch }, home.shard))
     }
 
     /// Where a user's own rows live.
@@ -82,13 +76,7 @@ impl Core {
         let map = self.map.load();
         let unit = map.unit_of_user(user);
         let home = map.home(unit).ok_or(EngineError::Internal)?;
-        Ok((
-            UnitAt {
-                unit,
-                epoch: home.epoch,
-            },
-            home.shard,
-        ))
+        Ok((UnitAt { unit, epoch: home.epoch }, home.shard))
     }
 
     fn place_command(&self, command: &Command) -> Result<(UnitAt, ShardId), EngineError> {
@@ -112,19 +100,9 @@ impl Core {
         };
         let private = matches!(
             &command,
-            Command::Conversation(ConversationCommand {
-                action: Action::ChangeView(_),
-                ..
-            })
+            Command::Conversation(ConversationCommand { action: Action::ChangeView(_), .. })
         );
-        let job = Job {
-            order: Order { at, command },
-            reply,
-            private,
-        };
-        if let Err((job, error)) = queue.send(job) {
-            job.reply.fail(error);
-        }
+        queue.send(Job { order: Order { at, command }, reply, private });
     }
 }
 
@@ -156,10 +134,7 @@ impl Engine {
             committers.insert(*id, queue);
             parts.push((committer, committed, Dispatcher::new(Arc::clone(shard))));
         }
-        let lanes: BTreeMap<_, _> = shards
-            .keys()
-            .map(|id| (*id, Arc::new(Lane::new())))
-            .collect();
+        let lanes: BTreeMap<_, _> = shards.keys().map(|id| (*id, Arc::new(Lane::new()))).collect();
         let core = Arc::new(Core {
             clock,
             known_users: KnownUsers::new(Arc::clone(&directory)),
@@ -228,12 +203,7 @@ impl Engine {
         conversation: ConversationId,
         action: Action,
     ) -> Result<Done, EngineError> {
-        self.call(Command::Conversation(ConversationCommand {
-            conversation,
-            actor,
-            action,
-        }))
-        .await
+        self.call(Command::Conversation(ConversationCommand { conversation, actor, action })).await
     }
 
     /// Opens the direct conversation of two users.
@@ -242,12 +212,7 @@ impl Engine {
     /// `NotFound` when the other user does not exist.
     pub async fn open_direct(&self, actor: UserId, peer: UserId) -> Result<Done, EngineError> {
         self.must_exist(&[peer]).await?;
-        self.run(
-            actor,
-            ConversationId::direct(actor, peer),
-            Action::OpenDirect,
-        )
-        .await
+        self.run(actor, ConversationId::direct(actor, peer), Action::OpenDirect).await
     }
 
     /// Creates a group; with a client id a retry finds the same one.
@@ -271,16 +236,7 @@ impl Engine {
             }
         };
         let create_hash = client_id.map(|_| self.core.keys.create(&name, &members));
-        self.run(
-            creator,
-            id,
-            Action::CreateGroup(NewGroup {
-                name,
-                members,
-                create_hash,
-            }),
-        )
-        .await
+        self.run(creator, id, Action::CreateGroup(NewGroup { name, members, create_hash })).await
     }
 
     /// Adds users to a group.
@@ -294,8 +250,7 @@ impl Engine {
         users: Vec<UserId>,
     ) -> Result<Done, EngineError> {
         self.must_exist(&users).await?;
-        self.run(actor, conversation, Action::AddMembers { users })
-            .await
+        self.run(actor, conversation, Action::AddMembers { users }).await
     }
 
     /// Changes the user's own entry of a conversation. A conversation that is not in the list yet is brought in first.
@@ -309,8 +264,7 @@ impl Engine {
         action: InboxAction,
     ) -> Result<Done, EngineError> {
         self.bring_up_to_date(user, Some(conversation)).await?;
-        self.call(Command::Inbox(InboxCommand { user, action }))
-            .await
+        self.call(Command::Inbox(InboxCommand { user, action })).await
     }
 
     pub(crate) async fn call(&self, command: Command) -> Result<Done, EngineError> {
@@ -398,11 +352,7 @@ impl Engine {
         user: UserId,
         session: u64,
     ) -> Result<Option<crate::rate_limit::Remaining>, EngineError> {
-        self.core
-            .rate_limits
-            .as_ref()
-            .map(|limits| limits.check(user, session))
-            .transpose()
+        self.core.rate_limits.as_ref().map(|limits| limits.check(user, session)).transpose()
     }
 
     /// Holds dispatching back until [`resume_dispatch`](Self::resume_dispatch): for tests of what overtakes what.
@@ -451,12 +401,7 @@ async fn advance_cursors(core: Arc<Core>) {
 
 async fn note_cursors(core: &Core) {
     for (id, shard) in &core.shards {
-        let done = core
-            .lanes
-            .values()
-            .map(|lane| lane.done(*id))
-            .min()
-            .unwrap_or(0);
+        let done = core.lanes.values().map(|lane| lane.done(*id)).min().unwrap_or(0);
         if done > 0
             && let Err(error) = shard.dispatched(done).await
         {

@@ -18,16 +18,11 @@ use crate::view;
 #[derive(Debug)]
 pub(crate) enum Event<'a> {
     /// A message is new; its sender's marks moved to it.
-    New {
-        message: &'a MessageView,
-        mark_rev: MarkRev,
-    },
+    New { message: &'a MessageView, mark_rev: MarkRev },
     /// A message was edited or reacted to.
     Updated { message: &'a MessageView },
     /// A message was deleted.
-    Deleted {
-        message: &'a ostracon_domain::Message,
-    },
+    Deleted { message: &'a ostracon_domain::Message },
     /// A member joined, left or got another role.
     Member { member: &'a Arc<Member> },
     /// The conversation's visible part changed, or it was deleted.
@@ -46,16 +41,8 @@ pub(crate) fn events<'a>(outcome: &'a Outcome, rows: &'a [Row], private: bool) -
                 events.push((row.rev, Event::Deleted { message: row }));
             }
             Row::Message(row) => match outcome {
-                Outcome::Sent {
-                    message, mark_rev, ..
-                } => {
-                    events.push((
-                        row.rev,
-                        Event::New {
-                            message,
-                            mark_rev: *mark_rev,
-                        },
-                    ));
+                Outcome::Sent { message, mark_rev, .. } => {
+                    events.push((row.rev, Event::New { message, mark_rev: *mark_rev }));
                 }
                 Outcome::Changed { message } => {
                     events.push((row.rev, Event::Updated { message }));
@@ -64,9 +51,8 @@ pub(crate) fn events<'a>(outcome: &'a Outcome, rows: &'a [Row], private: bool) -
             },
             Row::Member(row) if marks_of == Some((row.user, row.mark_rev)) => {
                 // A send's marks are part of its message.
-                if matches!(outcome, Outcome::Marked { .. }) && !private {
-                    events.push((Rev::MAX, Event::Receipt { member: row }));
-                }
+                let told = matches!(outcome, Outcome::Marked { .. }) && !private;
+                events.extend(told.then_some((Rev::MAX, Event::Receipt { member: row })));
             }
             Row::Member(row) => events.push((row.rev, Event::Member { member: row })),
             _ => {}
@@ -82,9 +68,7 @@ pub(crate) fn events<'a>(outcome: &'a Outcome, rows: &'a [Row], private: bool) -
 /// Whose row was written for its marks, and with which mark rev.
 fn marks_of(outcome: &Outcome) -> Option<(UserId, MarkRev)> {
     match outcome {
-        Outcome::Sent {
-            message, mark_rev, ..
-        } => Some((message.message.sender, *mark_rev)),
+        Outcome::Sent { message, mark_rev, .. } => Some((message.message.sender, *mark_rev)),
         Outcome::Marked { member, .. } => Some((member.user, member.mark_rev)),
         _ => None,
     }
@@ -104,7 +88,7 @@ fn told<'a>(outcome: &Outcome, rows: &'a [Row]) -> Option<&'a Arc<Conversation>>
             second.and(first)
         }
         Outcome::Members { .. } | Outcome::Group { .. } => {
-            written.last().filter(|row| row.info_rev == row.rev)
+            written.next_back().filter(|row| row.info_rev == row.rev)
         }
         _ => None,
     }
@@ -120,14 +104,12 @@ impl Event<'_> {
                 shown.mark_rev = Some(*mark_rev);
                 encode::event(encoding, &NewMessage(shown))
             }
-            Self::Updated { message } => encode::event(
-                encoding,
-                &MessageUpdated(view::message(message, Some(history))),
-            ),
+            Self::Updated { message } => {
+                encode::event(encoding, &MessageUpdated(view::message(message, Some(history))))
+            }
             Self::Deleted { message } => {
-                let (deleted_at, deleted_by) = message
-                    .deleted
-                    .unwrap_or((message.created_at, message.sender));
+                let (deleted_at, deleted_by) =
+                    message.deleted.unwrap_or((message.created_at, message.sender));
                 let deleted = MessageDeleted {
                     conversation_id: message.conversation,
                     seq: message.seq,
@@ -144,7 +126,6 @@ impl Event<'_> {
                     conversation_id: member.conversation,
                     history,
                     rev: member.rev,
-                    member_count: conversation.member_count,
                     member: view::member(member, !conversation.large),
                 };
                 encode::event(encoding, &updated)
@@ -176,10 +157,9 @@ impl Event<'_> {
                 encoding,
                 &NewMessage(view::own_message(message, history, Some(*mark_rev))),
             ),
-            Self::Updated { message } => encode::event(
-                encoding,
-                &MessageUpdated(view::own_message(message, history, None)),
-            ),
+            Self::Updated { message } => {
+                encode::event(encoding, &MessageUpdated(view::own_message(message, history, None)))
+            }
             _ => self.frame(encoding, conversation),
         }
     }
@@ -187,11 +167,9 @@ impl Event<'_> {
     /// The user whose own connections get [`own_frame`](Self::own_frame).
     pub(crate) fn owner(&self) -> Option<UserId> {
         match self {
-            Self::New { message, .. } | Self::Updated { message } => message
-                .message
-                .client_id
-                .is_some()
-                .then_some(message.message.sender),
+            Self::New { message, .. } | Self::Updated { message } => {
+                message.message.client_id.is_some().then_some(message.message.sender)
+            }
             _ => None,
         }
     }
@@ -216,12 +194,7 @@ pub(crate) struct Frames<'a> {
 
 impl<'a> Frames<'a> {
     pub(crate) const fn new(event: &'a Event<'a>, conversation: &'a Conversation) -> Self {
-        Self {
-            event,
-            conversation,
-            common: [None, None],
-            own: [None, None],
-        }
+        Self { event, conversation, common: [None, None], own: [None, None] }
     }
 
     pub(crate) fn get(&mut self, user: UserId, encoding: Encoding) -> &Bytes {

@@ -49,10 +49,9 @@ impl Hub {
 
     pub(crate) fn register(&self, connection: &Arc<Connection>) {
         let mut part = self.part(connection.user).write();
-        let user = part.entry(connection.user).or_insert_with(|| OnlineUser {
-            connections: Vec::with_capacity(1),
-            user_rev: 0,
-        });
+        let user = part
+            .entry(connection.user)
+            .or_insert_with(|| OnlineUser { connections: Vec::with_capacity(1), user_rev: 0 });
         user.connections.push(Arc::clone(connection));
         self.count.fetch_add(1, Ordering::Relaxed);
     }
@@ -62,8 +61,7 @@ impl Hub {
         if let Some(user) = part.get_mut(&connection.user) {
             let before = user.connections.len();
             user.connections.retain(|other| other.id != connection.id);
-            self.count
-                .fetch_sub(before - user.connections.len(), Ordering::Relaxed);
+            self.count.fetch_sub(before - user.connections.len(), Ordering::Relaxed);
             if user.connections.is_empty() {
                 part.remove(&connection.user);
             }
@@ -88,19 +86,13 @@ impl Hub {
     }
 
     pub(crate) fn connections(&self, user: UserId) -> Vec<Arc<Connection>> {
-        self.part(user)
-            .read()
-            .get(&user)
-            .map_or_else(Vec::new, |user| user.connections.clone())
+        self.part(user).read().get(&user).map_or_else(Vec::new, |user| user.connections.clone())
     }
 
     /// Every connection of this node.
     pub(crate) fn all(&self) -> Vec<Arc<Connection>> {
         let of = |part: &RwLock<FxHashMap<UserId, OnlineUser>>| {
-            part.read()
-                .values()
-                .flat_map(|user| user.connections.clone())
-                .collect::<Vec<_>>()
+            part.read().values().flat_map(|user| user.connections.clone()).collect::<Vec<_>>()
         };
         self.parts.iter().flat_map(of).collect()
     }
@@ -112,9 +104,6 @@ impl Hub {
     }
 
     pub(crate) fn user_rev(&self, user: UserId) -> UserRev {
-        self.part(user)
-            .read()
-            .get(&user)
-            .map_or(0, |user| user.user_rev)
+        self.part(user).read().get(&user).map_or(0, |user| user.user_rev)
     }
 }

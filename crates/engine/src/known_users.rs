@@ -17,10 +17,7 @@ pub(crate) struct KnownUsers {
 
 impl KnownUsers {
     pub(crate) fn new(directory: Arc<dyn Directory>) -> Self {
-        Self {
-            directory,
-            known: RwLock::default(),
-        }
+        Self { directory, known: RwLock::default() }
     }
 
     /// Whether all of them are remembered: the usual case, without a look-up.
@@ -36,11 +33,7 @@ impl KnownUsers {
     ) -> Result<Option<UserId>, DirectoryError> {
         let unsure: Vec<UserId> = {
             let known = self.known.read();
-            users
-                .iter()
-                .copied()
-                .filter(|user| !known.contains(user))
-                .collect()
+            users.iter().copied().filter(|user| !known.contains(user)).collect()
         };
         if unsure.is_empty() {
             return Ok(None);

@@ -126,9 +126,7 @@ impl Lane {
                 if state.in_flight.contains(&user) {
                     None
                 } else {
-                    let State {
-                        online, offline, ..
-                    } = &mut *state;
+                    let State { online, offline, .. } = &mut *state;
                     let changes = online.remove(&user).or_else(|| offline.remove(&user));
                     let Some(changes) = changes else {
                         return Ok(());
@@ -140,17 +138,10 @@ impl Lane {
             match taken {
                 Some(changes) => {
                     let result = self.commit(core, vec![(user, changes)]).await;
-                    return if result {
-                        Ok(())
-                    } else {
-                        Err(EngineError::Unavailable)
-                    };
+                    return if result { Ok(()) } else { Err(EngineError::Unavailable) };
                 }
                 // Its flush ends with a change of `flushed`; a lost sender means the engine has stopped.
-                None => flushed
-                    .changed()
-                    .await
-                    .map_err(|_| EngineError::Unavailable)?,
+                None => flushed.changed().await.map_err(|_| EngineError::Unavailable)?,
             }
         }
     }
@@ -217,24 +208,12 @@ impl Lane {
 
     fn take(&self, offline_too: bool) -> Vec<(UserId, Changes)> {
         let mut state = self.state.lock();
-        let State {
-            online,
-            offline,
-            in_flight,
-            ..
-        } = &mut *state;
+        let State { online, offline, in_flight, .. } = &mut *state;
         let mut portion = Vec::new();
-        for users in [online, offline]
-            .into_iter()
-            .take(1 + usize::from(offline_too))
-        {
+        for users in [online, offline].into_iter().take(1 + usize::from(offline_too)) {
             let room = LANE_USERS_PER_FLUSH - portion.len();
-            let chosen: Vec<UserId> = users
-                .keys()
-                .filter(|user| !in_flight.contains(user))
-                .take(room)
-                .copied()
-                .collect();
+            let chosen: Vec<UserId> =
+                users.keys().filter(|user| !in_flight.contains(user)).take(room).copied().collect();
             for user in chosen {
                 if let Some(changes) = users.remove(&user) {
                     in_flight.insert(user);
@@ -273,14 +252,8 @@ impl Lane {
 
     fn put_back(&self, state: &mut State, user: UserId, changes: Changes) {
         state.put_backs += 1;
-        let State {
-            online, offline, ..
-        } = state;
-        let users = if online.contains_key(&user) {
-            online
-        } else {
-            offline
-        };
+        let State { online, offline, .. } = state;
+        let users = if online.contains_key(&user) { online } else { offline };
         let newer = std::mem::replace(users.entry(user).or_default(), changes);
         let place = users.entry(user).or_default();
         for (conversation, change) in newer {
@@ -308,11 +281,7 @@ async fn send(
         action: InboxAction::Apply(changes.values().cloned().collect()),
     });
     let (answer, waiting) = oneshot::channel();
-    let job = Job {
-        order: Order { at, command },
-        reply: Reply::Call(answer),
-        private: true,
-    };
+    let job = Job { order: Order { at, command }, reply: Reply::Call(answer), private: true };
     core.committers.get(&shard)?.send_inbox(job).await.ok()?;
     Some(waiting)
 }

@@ -50,10 +50,7 @@ impl LargeGroups {
         let group = Arc::clone(self.groups.write().entry(id).or_default());
         let mut state = group.state.lock();
         let next = state.first + state.held.len() as u64;
-        let subscriber = Subscriber {
-            connection: Arc::clone(connection),
-            next,
-        };
+        let subscriber = Subscriber { connection: Arc::clone(connection), next };
         state.connections.entry(connection.id).or_insert(subscriber);
     }
 
@@ -68,9 +65,7 @@ impl LargeGroups {
         for group in groups {
             group.state.lock().connections.remove(&connection.id);
         }
-        self.groups
-            .write()
-            .retain(|_, group| !group.state.lock().connections.is_empty());
+        self.groups.write().retain(|_, group| !group.state.lock().connections.is_empty());
     }
 
     /// Forgets a group that is not large any more, after giving out what is held back.
@@ -100,11 +95,7 @@ impl LargeGroup {
         if state.connections.is_empty() {
             return false;
         }
-        let mut held = Held {
-            common: [None, None],
-            own: None,
-            origin,
-        };
+        let mut held = Held { common: [None, None], own: None, origin };
         for subscriber in state.connections.values() {
             let connection = &subscriber.connection;
             let at = usize::from(connection.encoding == Encoding::Cbor);
@@ -133,11 +124,7 @@ impl LargeGroup {
     /// Gives one connection what is held back for it, so that an answer may follow.
     pub(crate) fn flush_to(&self, connection: u64) {
         let mut state = self.state.lock();
-        let State {
-            connections,
-            held,
-            first,
-        } = &mut *state;
+        let State { connections, held, first } = &mut *state;
         if let Some(subscriber) = connections.get_mut(&connection) {
             subscriber.catch_up(held, *first);
         }

@@ -44,10 +44,8 @@ impl RateLimits {
     pub fn new(allowance: Allowance) -> Self {
         let quota = |a: Allowance| Quota::per_second(a.per_second).allow_burst(a.burst);
         let share = |n: NonZeroU32| NonZeroU32::new(n.get() / 4 * 3).unwrap_or(n);
-        let session = Allowance {
-            burst: share(allowance.burst),
-            per_second: share(allowance.per_second),
-        };
+        let session =
+            Allowance { burst: share(allowance.burst), per_second: share(allowance.per_second) };
         Self {
             users: RateLimiter::keyed(quota(allowance))
                 .with_middleware::<StateInformationMiddleware>(),
@@ -69,17 +67,11 @@ impl RateLimits {
         };
         let session = self.sessions.check_key(&session).map_err(wait)?;
         let user = self.users.check_key(&user).map_err(wait)?;
-        let remaining = user
-            .remaining_burst_capacity()
-            .min(session.remaining_burst_capacity());
+        let remaining = user.remaining_burst_capacity().min(session.remaining_burst_capacity());
         let limit = self.allowance.burst.get();
         let used = u64::from(limit.saturating_sub(remaining));
         let reset_s = used.div_ceil(u64::from(self.allowance.per_second.get()));
-        Ok(Remaining {
-            limit,
-            remaining,
-            reset_s,
-        })
+        Ok(Remaining { limit, remaining, reset_s })
     }
 
     /// Forgets users and sessions that have their whole allowance again; to be called now and then.

@@ -66,17 +66,18 @@ impl Core {
         reader: UserId,
         ids: &[ConversationId],
     ) -> Result<Vec<Option<Overview>>, EngineError> {
-        let mut by_shard: BTreeMap<ShardId, Vec<(usize, (UnitAt, ConversationId))>> =
+        let mut by_shard: BTreeMap<ShardId, (Vec<usize>, Vec<(UnitAt, ConversationId)>)> =
             BTreeMap::new();
         for (index, id) in ids.iter().enumerate() {
             let (at, shard) = self.place(*id)?;
-            by_shard.entry(shard).or_default().push((index, (at, *id)));
+            let (places, questions) = by_shard.entry(shard).or_default();
+            places.push(index);
+            questions.push((at, *id));
         }
         let mut found: Vec<Option<Overview>> = vec![None; ids.len()];
-        for (shard, wanted) in by_shard {
-            let questions: Vec<_> = wanted.iter().map(|(_, question)| *question).collect();
+        for (shard, (places, questions)) in by_shard {
             let answers = self.shard(shard)?.overviews(reader, &questions).await?;
-            for ((index, _), answer) in wanted.into_iter().zip(answers) {
+            for (index, answer) in places.into_iter().zip(answers) {
                 match answer {
                     Read::Rows(overview) => found[index] = Some(overview),
                     Read::Absent => {}
@@ -127,10 +128,8 @@ impl Engine {
         core.flush(user).await?;
         let (at, shard) = core.place_user(user)?;
         let large = rows(core.shard(shard)?.inbox_large(at, user).await?)?.entries;
-        let known: BTreeMap<_, _> = large
-            .iter()
-            .map(|entry| (entry.conversation, entry.applied))
-            .collect();
+        let known: BTreeMap<_, _> =
+            large.iter().map(|entry| (entry.conversation, entry.applied)).collect();
         let mut ids: Vec<_> = known.keys().copied().collect();
         ids.extend(named.filter(|id| !known.contains_key(id)));
         if ids.is_empty() {
@@ -174,17 +173,10 @@ impl Engine {
         }
         let core = self.core();
         let (at, shard) = core.place_user(user)?;
-        let page = rows(
-            core.shard(shard)?
-                .inbox(at, user, InboxPage { after, limit })
-                .await?,
-        )?;
+        let page = rows(core.shard(shard)?.inbox(at, user, InboxPage { after, limit }).await?)?;
         let next = page.entries.last().filter(|_| page.more);
         let next = next.map(|entry| (entry.last_activity_at, entry.conversation));
-        Ok(ChatList {
-            entries: self.entries(user, page.entries).await?,
-            next,
-        })
+        Ok(ChatList { entries: self.entries(user, page.entries).await?, next })
     }
 
     /// What changed in a user's list since a cursor; none: from the start.
@@ -203,10 +195,7 @@ impl Engine {
         let shard = core.shard(shard)?;
         let from = since.map_or(0, |(_, user_rev)| user_rev);
         let mut changes = rows(shard.inbox_changes(at, user, from, limit).await?)?;
-        let history = changes
-            .state
-            .as_ref()
-            .map_or(History(0), |state| state.history);
+        let history = changes.state.as_ref().map_or(History(0), |state| state.history);
         let newest = changes.state.as_ref().map_or(0, |state| state.user_rev);
         // A cursor from before the user's first row has no line yet: it is the start of any.
         let reset = since.is_some_and(|(line, user_rev)| {
@@ -221,11 +210,11 @@ impl Engine {
         let named: Vec<_> = there.iter().map(|entry| entry.conversation).collect();
         let entries = self.entries(user, there).await?;
         // What was deleted a moment ago is in nobody's list any more.
-        removed.extend(named.into_iter().filter(|id| {
-            entries
-                .iter()
-                .all(|rows| rows.overview.conversation.id != *id)
-        }));
+        removed.extend(
+            named
+                .into_iter()
+                .filter(|id| entries.iter().all(|rows| rows.overview.conversation.id != *id)),
+        );
         Ok(SyncPage {
             entries,
             removed,
@@ -244,9 +233,7 @@ impl Engine {
         let ids: Vec<_> = inbox.iter().map(|entry| entry.conversation).collect();
         let overviews = self.core().overviews(user, &ids).await?;
         let pairs = inbox.into_iter().zip(overviews);
-        Ok(pairs
-            .filter_map(|(entry, overview)| entry_rows(overview?, Some(entry)))
-            .collect())
+        Ok(pairs.filter_map(|(entry, overview)| entry_rows(overview?, Some(entry))).collect())
     }
 
     /// One line of the chat list.
@@ -261,9 +248,7 @@ impl Engine {
         let inbox = rows(core.shard(shard)?.inbox_entry(at, user, id).await?)?;
         overview
             .and_then(|overview| entry_rows(overview, inbox))
-            .ok_or(EngineError::Refused(
-                ostracon_domain::Refusal::no_conversation(),
-            ))
+            .ok_or(EngineError::Refused(ostracon_domain::Refusal::no_conversation()))
     }
 
     /// Unread counts of every conversation that has any, by id, and whether each is part of the total.
@@ -281,30 +266,19 @@ impl Engine {
         let now = core.clock.now();
         let (mut total, mut counts, mut after) = (0, BTreeMap::new(), None);
         loop {
-            let page = InboxPage {
-                after,
-                limit: AT_ONCE,
-            };
+            let page = InboxPage { after, limit: AT_ONCE };
             let page = rows(core.shard(shard)?.inbox(at, user, page).await?)?;
-            after = page
-                .entries
-                .last()
-                .map(|entry| (entry.last_activity_at, entry.conversation));
+            after = page.entries.last().map(|entry| (entry.last_activity_at, entry.conversation));
             for rows in self.entries(user, page.entries).await? {
-                let count = unread(
-                    &rows.overview.conversation,
-                    &rows.member,
-                    rows.overview.uncounted,
-                );
+                let count =
+                    unread(&rows.overview.conversation, &rows.member, rows.overview.uncounted);
                 if count == 0 {
                     continue;
                 }
                 counts.insert(rows.overview.conversation.id, count);
                 let muted = rows.member.muted_until.is_some_and(|until| until > now);
-                let archived = rows
-                    .inbox
-                    .as_ref()
-                    .is_some_and(|entry| entry.archived_seq.is_some());
+                let archived =
+                    rows.inbox.as_ref().is_some_and(|entry| entry.archived_seq.is_some());
                 if !muted && !archived {
                     total += count;
                 }
@@ -342,15 +316,9 @@ impl Engine {
         id: ConversationId,
         message: MessageId,
     ) -> Result<Seq, EngineError> {
-        let page = MessagePage::Around {
-            position: PagePosition::Id(message),
-            limit: 1,
-        };
+        let page = MessagePage::Around { position: PagePosition::Id(message), limit: 1 };
         let (found, _) = self.messages(reader, id, page).await?;
-        let view = found
-            .messages
-            .iter()
-            .find(|view| view.message.message_id == message);
+        let view = found.messages.iter().find(|view| view.message.message_id == message);
         view.map(|view| view.message.seq)
             .ok_or(EngineError::Refused(ostracon_domain::Refusal::no_message()))
     }
@@ -380,10 +348,7 @@ impl Engine {
         let core = self.core();
         let own = core.overviews(reader, &[id]).await?.pop().flatten();
         let row = own.as_ref().and_then(|overview| overview.member.clone());
-        access(
-            own.as_ref().map(|overview| &*overview.conversation),
-            row.as_deref(),
-        )?;
+        access(own.as_ref().map(|overview| &*overview.conversation), row.as_deref())?;
         let (at, shard) = core.place(id)?;
         let mut found = rows(core.shard(shard)?.members(at, id, page).await?)?;
         if row.is_some_and(|row| !row.is_present()) {
@@ -398,17 +363,10 @@ fn change_of(overview: &Overview) -> InboxChange {
     let row = &overview.conversation;
     InboxChange {
         conversation: row.id,
-        applied: Applied {
-            history: row.history,
-            rev: row.rev,
-            mark_rev: row.mark_rev,
-        },
+        applied: Applied { history: row.history, rev: row.rev, mark_rev: row.mark_rev },
         last_seq: row.head_seq,
         last_activity_at: row.last_activity_at,
-        view: overview
-            .member
-            .as_ref()
-            .map(|member| (member.hidden_to, member.muted_until)),
+        view: overview.member.as_ref().map(|member| (member.hidden_to, member.muted_until)),
         large: row.large,
         removed: row.deleted_at.is_some(),
     }
@@ -417,21 +375,14 @@ fn change_of(overview: &Overview) -> InboxChange {
 fn entry_rows(overview: Overview, inbox: Option<Arc<InboxEntry>>) -> Option<EntryRows> {
     let access = access(Some(&overview.conversation), overview.member.as_deref()).ok()?;
     let member = overview.member.clone()?;
-    Some(EntryRows {
-        overview,
-        member,
-        access,
-        inbox,
-    })
+    Some(EntryRows { overview, member, access, inbox })
 }
 
 /// The rows of a read.
 fn rows<T>(read: Read<T>) -> Result<T, EngineError> {
     match read {
         Read::Rows(rows) => Ok(rows),
-        Read::Absent => Err(EngineError::Refused(
-            ostracon_domain::Refusal::no_conversation(),
-        )),
+        Read::Absent => Err(EngineError::Refused(ostracon_domain::Refusal::no_conversation())),
         Read::Fenced(_) => Err(EngineError::Unavailable),
     }
 }

@@ -21,10 +21,7 @@ pub struct Done {
 #[derive(Debug)]
 pub(crate) enum Reply {
     /// To a connection, which has counted the command as in flight.
-    Frame {
-        connection: Arc<Connection>,
-        id: Option<FrameRef>,
-    },
+    Frame { connection: Arc<Connection>, id: Option<FrameRef> },
     /// To a call that waits.
     Call(oneshot::Sender<Result<Done, EngineError>>),
 }
@@ -53,10 +50,7 @@ impl Reply {
             }
             Self::Call(call) => {
                 let conversation = conversation.cloned();
-                drop(call.send(Ok(Done {
-                    outcome,
-                    conversation,
-                })));
+                drop(call.send(Ok(Done { outcome, conversation })));
             }
         }
     }
@@ -70,9 +64,7 @@ fn answer_frame(
 ) {
     let history = conversation.map(|row| row.history);
     match outcome {
-        Outcome::Sent {
-            message, mark_rev, ..
-        } => {
+        Outcome::Sent { message, mark_rev, .. } => {
             let shown = view::own_message(message, history, Some(*mark_rev));
             let sent = MessageSent {
                 message_id: message.message.message_id,
@@ -88,13 +80,7 @@ fn answer_frame(
         }
         Outcome::Changed { message } => {
             let message = view::message_for(message, connection.user, history);
-            connection.finish(
-                id,
-                &DoneFrame {
-                    message: Some(message),
-                    ..DoneFrame::default()
-                },
-            );
+            connection.finish(id, &DoneFrame { message: Some(message), ..DoneFrame::default() });
         }
         Outcome::Deleted { rev, at, by, .. } => {
             let done = DoneFrame {

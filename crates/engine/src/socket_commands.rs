@@ -43,17 +43,13 @@ impl Engine {
             return connection.answer(frame.id.as_ref(), &heartbeat);
         }
         connection.begin();
-        let reply = |id: Option<FrameRef>| Reply::Frame {
-            connection: Arc::clone(connection),
-            id,
-        };
+        let reply = |id: Option<FrameRef>| Reply::Frame { connection: Arc::clone(connection), id };
         if let Err(error) = self.check_rate(connection.user, connection.session) {
             return reply(frame.id).fail(error);
         }
         match self.command(connection.user, frame.command).await {
             Ok(command) => {
-                self.core()
-                    .submit(Command::Conversation(command), reply(frame.id));
+                self.core().submit(Command::Conversation(command), reply(frame.id));
             }
             Err(error) => reply(frame.id).fail(error),
         }
@@ -87,32 +83,20 @@ impl Engine {
             }
             Frame::React(react) => {
                 let emoji = react.emoji.into_owned();
-                let action = Action::React {
-                    seq: react.seq,
-                    emoji,
-                    remove: react.remove,
-                };
+                let action = Action::React { seq: react.seq, emoji, remove: react.remove };
                 (react.conversation_id, action)
             }
             Frame::MarkRead(mark) => {
-                let seq = self
-                    .mark_seq(actor, mark.conversation_id, mark.up_to)
-                    .await?;
+                let seq = self.mark_seq(actor, mark.conversation_id, mark.up_to).await?;
                 (mark.conversation_id, Action::MarkRead { seq })
             }
             Frame::MarkDelivered(mark) => {
-                let seq = self
-                    .mark_seq(actor, mark.conversation_id, mark.up_to)
-                    .await?;
+                let seq = self.mark_seq(actor, mark.conversation_id, mark.up_to).await?;
                 (mark.conversation_id, Action::MarkDelivered { seq })
             }
             Frame::Heartbeat => return Err(EngineError::Internal),
         };
-        Ok(ConversationCommand {
-            conversation,
-            actor,
-            action,
-        })
+        Ok(ConversationCommand { conversation, actor, action })
     }
 
     /// A message to send, from its body on either transport.
@@ -149,21 +133,11 @@ impl Engine {
             UserRef::Id(id) => {
                 let known = core.known_users.remembers(&[*id])
                     || core.known_users.first_unknown(&[*id]).await?.is_none();
-                if known {
-                    Ok(*id)
-                } else {
-                    Err(no_user().into())
-                }
+                if known { Ok(*id) } else { Err(no_user().into()) }
             }
             UserRef::External(external) => {
-                let found = core
-                    .directory
-                    .users_by_external_id(std::slice::from_ref(external));
-                found
-                    .await?
-                    .first()
-                    .map(|user| user.id)
-                    .ok_or_else(|| no_user().into())
+                let found = core.directory.users_by_external_id(std::slice::from_ref(external));
+                found.await?.first().map(|user| user.id).ok_or_else(|| no_user().into())
             }
         }
     }
@@ -180,12 +154,7 @@ impl Engine {
         if let ostracon_domain::Party::Direct { .. } = id.party() {
             let peer = id.peer_of(actor).ok_or(Refusal::no_conversation())?;
             let unknown = !self.core().known_users.remembers(&[peer])
-                && self
-                    .core()
-                    .known_users
-                    .first_unknown(&[peer])
-                    .await?
-                    .is_some();
+                && self.core().known_users.first_unknown(&[peer]).await?.is_some();
             if unknown {
                 return Err(Refusal::no_conversation().into());
             }

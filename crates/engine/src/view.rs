@@ -40,12 +40,7 @@ pub fn message(view: &MessageView, history: Option<History>) -> proto::Message<'
             .map(|group| proto::Reaction {
                 emoji: Cow::Borrowed(group.emoji.as_str()),
                 count: group.users.len() as u32,
-                user_ids: group
-                    .users
-                    .iter()
-                    .copied()
-                    .take(REACTION_USERS_SHOWN)
-                    .collect(),
+                user_ids: group.users.iter().copied().take(REACTION_USERS_SHOWN).collect(),
             })
             .collect(),
         withheld: false,
@@ -60,16 +55,8 @@ pub fn own_message(
     history: Option<History>,
     mark_rev: Option<MarkRev>,
 ) -> proto::Message<'_> {
-    let client_id = view
-        .message
-        .client_id
-        .as_ref()
-        .map(|id| Cow::Borrowed(id.as_str()));
-    proto::Message {
-        client_id,
-        mark_rev,
-        ..message(view, history)
-    }
+    let client_id = view.message.client_id.as_ref().map(|id| Cow::Borrowed(id.as_str()));
+    proto::Message { client_id, mark_rev, ..message(view, history) }
 }
 
 /// A message as this user sees it.
@@ -94,13 +81,7 @@ pub fn message_within<'a>(
     let shown = message_for(view, reader, None);
     if access.withholds(&view.message) {
         let (mentions, reactions) = (Vec::new(), Vec::new());
-        return proto::Message {
-            content: None,
-            withheld: true,
-            mentions,
-            reactions,
-            ..shown
-        };
+        return proto::Message { content: None, withheld: true, mentions, reactions, ..shown };
     }
     shown
 }
@@ -149,10 +130,8 @@ pub fn receipt(row: &Member) -> proto::Receipt {
 /// One's own view of a conversation: the member row decides what is hidden and muted, the list's entry the rest.
 pub fn inbox(entry: Option<&InboxEntry>, member: Option<&Member>) -> proto::Inbox {
     let mirrored = entry.map(|entry| (entry.hidden_to, entry.muted_until));
-    let (hidden_to, muted_until) = member
-        .map(|row| (row.hidden_to, row.muted_until))
-        .or(mirrored)
-        .unwrap_or_default();
+    let (hidden_to, muted_until) =
+        member.map(|row| (row.hidden_to, row.muted_until)).or(mirrored).unwrap_or_default();
     proto::Inbox {
         pinned: entry.is_some_and(|entry| entry.pinned),
         muted_until,
