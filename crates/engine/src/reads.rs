@@ -59,6 +59,13 @@ pub struct SyncPage {
     pub reset: bool,
 }
 
+/// What one shard is asked, and where its answers belong.
+#[derive(Default)]
+struct Questions {
+    places: Vec<usize>,
+    wanted: Vec<(UnitAt, ConversationId)>,
+}
+
 impl Core {
     /// Conversations as a user sees them; answer n belongs to id n, none for what is not there.
     pub(crate) async fn overviews(
@@ -66,17 +73,16 @@ impl Core {
         reader: UserId,
         ids: &[ConversationId],
     ) -> Result<Vec<Option<Overview>>, EngineError> {
-        let mut by_shard: BTreeMap<ShardId, (Vec<usize>, Vec<(UnitAt, ConversationId)>)> =
-            BTreeMap::new();
+        let mut by_shard: BTreeMap<ShardId, Questions> = BTreeMap::new();
         for (index, id) in ids.iter().enumerate() {
             let (at, shard) = self.place(*id)?;
-            let (places, questions) = by_shard.entry(shard).or_default();
+            let Questions { places, wanted } = by_shard.entry(shard).or_default();
             places.push(index);
-            questions.push((at, *id));
+            wanted.push((at, *id));
         }
         let mut found: Vec<Option<Overview>> = vec![None; ids.len()];
-        for (shard, (places, questions)) in by_shard {
-            let answers = self.shard(shard)?.overviews(reader, &questions).await?;
+        for (shard, Questions { places, wanted }) in by_shard {
+            let answers = self.shard(shard)?.overviews(reader, &wanted).await?;
             for (index, answer) in places.into_iter().zip(answers) {
                 match answer {
                     Read::Rows(overview) => found[index] = Some(overview),
