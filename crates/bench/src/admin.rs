@@ -1,0 +1,60 @@
+//! The server's admin socket: users for a run, and what the server itself costs.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+
+use crate::wire::http::Http;
+
+/// A user of a run, signed in.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct User {
+    pub(crate) user_id: u64,
+    pub(crate) token: String,
+}
+
+/// What the server has used so far.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(crate) struct Status {
+    pub(crate) cpu_seconds: f64,
+    pub(crate) rss_bytes: u64,
+    pub(crate) pending_bytes: u64,
+}
+
+/// The admin socket of a running server.
+pub(crate) struct Admin(Http);
+
+impl Admin {
+    pub(crate) async fn connect(data_dir: &Path) -> Result<Self> {
+        Ok(Self(Http::unix(&data_dir.join("admin.sock")).await?))
+    }
+
+    /// Makes signed-in users with new names.
+    pub(crate) async fn users(&mut self, count: usize) -> Result<Vec<User>> {
+        #[derive(Deserialize)]
+        struct Users {
+            users: Vec<User>,
+        }
+        let prefix = format!("bench{}x", std::process::id());
+        let mut users = Vec::with_capacity(count);
+        while users.len() < count {
+            let portion = (count - users.len()).min(1_000);
+            let body = serde_json::json!({
+                "count": portion,
+                "prefix": format!("{prefix}{}-", users.len()),
+            });
+            let body = serde_json::to_vec(&body)?;
+            let answer = self.0.ask("POST", "/api/v1/admin/users", "", &body).await?;
+            let said = String::from_utf8_lossy(answer.body);
+            ensure!(answer.status < 300, "users were not created: {said}");
+            users.extend(serde_json::from_slice::<Users>(answer.body)?.users);
+        }
+        Ok(users)
+    }
+
+    pub(crate) async fn status(&mut self) -> Result<Status> {
+        let answer = self.0.ask("GET", "/api/v1/admin/status", "", b"").await?;
+        serde_json::from_slice(answer.body).context("the server's status has another form")
+    }
+}

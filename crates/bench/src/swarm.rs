@@ -1,0 +1,184 @@
+//! Connections that send and receive: the driver of every workload that talks over WebSockets.
+
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+use hdrhistogram::Histogram;
+
+use crate::{
+    admin::User,
+    check::Seen,
+    report::histogram,
+    wire::{field, websocket::WebSocket},
+};
+
+/// A text is this long, with the moment of its sending in front.
+const TEXT_BYTES: usize = 200;
+/// After the load, silence for so long means that everything has arrived.
+const SILENCE: Duration = Duration::from_secs(3);
+
+/// One connection's part in a run.
+pub(crate) struct Role {
+    /// Who connects.
+    pub(crate) user: User,
+    /// Where it sends, as it stands in the frame: `"to":7` or `"conversation_id":"…"`; none: it only listens.
+    pub(crate) target: Option<String>,
+    /// Messages in flight.
+    pub(crate) in_flight: usize,
+}
+
+/// What all connections of a run found out together.
+pub(crate) struct Tally {
+    pub(crate) acked: u64,
+    pub(crate) delivered: u64,
+    pub(crate) refused: u64,
+    pub(crate) ack_us: Histogram<u64>,
+    pub(crate) delivery_us: Histogram<u64>,
+    /// Answers in each tenth of the run.
+    pub(crate) tenths: [u64; 10],
+    pub(crate) refusals: Vec<String>,
+}
+
+/// The moments of a run, shared by its connections.
+pub(crate) struct Course {
+    pub(crate) zero: Instant,
+    pub(crate) end: Instant,
+    pub(crate) tally: RefCell<Tally>,
+}
+
+impl Course {
+    /// A run that begins now.
+    pub(crate) fn begin(span: Duration) -> Rc<Self> {
+        let zero = Instant::now();
+        let tally = Tally {
+            acked: 0,
+            delivered: 0,
+            refused: 0,
+            ack_us: histogram(),
+            delivery_us: histogram(),
+            tenths: [0; 10],
+            refusals: Vec::new(),
+        };
+        Rc::new(Self { zero, end: zero + span, tally: RefCell::new(tally) })
+    }
+
+    fn micros(&self) -> u64 {
+        self.zero.elapsed().as_micros() as u64
+    }
+
+    fn tenth(&self, now: Instant) -> usize {
+        let span = (self.end - self.zero).as_secs_f64();
+        let at = (now - self.zero).as_secs_f64() / span * 10.0;
+        (at as usize).min(9)
+    }
+}
+
+/// Opens a connection and waits for its `hello`.
+pub(crate) async fn open(address: &str, user: &User) -> Result<WebSocket> {
+    let mut socket = WebSocket::connect(address, &user.token).await?;
+    let hello = socket.frame(|frame| frame.starts_with(b"{\"type\":\"hello\"")).await?;
+    if !hello {
+        bail!("the first frame is not hello");
+    }
+    Ok(socket)
+}
+
+/// Runs one connection until the load has ended and nothing comes any more.
+pub(crate) async fn drive(mut socket: WebSocket, role: Role, course: Rc<Course>) -> Result<Seen> {
+    let mut seen = Seen::default();
+    let mut waiting: VecDeque<(u64, u64)> = VecDeque::with_capacity(role.in_flight);
+    let mut next_id = 1;
+    let mut frame = Vec::with_capacity(400);
+    loop {
+        let sending = Instant::now() < course.end;
+        if let (true, Some(target)) = (sending, &role.target) {
+            while waiting.len() < role.in_flight {
+                let now = course.micros();
+                compose(&mut frame, next_id, target, role.user.user_id, now);
+                socket.push(&frame);
+                waiting.push_back((next_id, now));
+                next_id += 1;
+            }
+        }
+        socket.flush().await?;
+        let patience = if sending { course.end - Instant::now() } else { SILENCE };
+        match tokio::time::timeout(patience, socket.fill()).await {
+            Ok(read) => read?,
+            Err(_) if sending => continue,
+            Err(_) => return Ok(seen),
+        }
+        let (now, moment) = (course.micros(), Instant::now());
+        let mut tally = course.tally.borrow_mut();
+        while let Some(frame) = socket.next()? {
+            note(frame, now, moment, &course, &mut tally, &mut waiting, &mut seen);
+        }
+    }
+}
+
+fn note(
+    frame: &[u8],
+    now: u64,
+    moment: Instant,
+    course: &Course,
+    tally: &mut Tally,
+    waiting: &mut VecDeque<(u64, u64)>,
+    seen: &mut Seen,
+) {
+    let see = |seen: &mut Seen| {
+        if let (Some(id), Some(seq)) =
+            (field::conversation(frame), field::number(frame, b"\"seq\":"))
+        {
+            seen.note(&id, seq);
+        }
+    };
+    if frame.starts_with(b"{\"type\":\"message_sent\"") {
+        let id = field::number(frame, b"\"id\":").unwrap_or(0);
+        if let Some((first, sent)) = waiting.pop_front() {
+            // Answers of one conversation come in the order of its sends.
+            tally.ack_us.saturating_record(now.saturating_sub(sent));
+            if first != id {
+                seen.reordered += 1;
+            }
+        }
+        tally.acked += 1;
+        tally.tenths[course.tenth(moment)] += 1;
+        see(seen);
+    } else if frame.starts_with(b"{\"type\":\"new_message\"") {
+        if let Some(sent) = field::number(frame, b"\"content\":\"t=") {
+            tally.delivery_us.saturating_record(now.saturating_sub(sent));
+        }
+        tally.delivered += 1;
+        see(seen);
+    } else if frame.starts_with(b"{\"type\":\"error\"")
+        || frame.starts_with(b"{\"type\":\"sync_required\"")
+    {
+        tally.refused += 1;
+        waiting.pop_front();
+        if tally.refusals.len() < 3 {
+            tally.refusals.push(String::from_utf8_lossy(frame).into_owned());
+        }
+    }
+}
+
+/// A `send_message` frame with a text of [`TEXT_BYTES`] that begins with the moment.
+pub(crate) fn compose(frame: &mut Vec<u8>, id: u64, target: &str, user: u64, now: u64) {
+    use std::io::Write;
+    const FILL: &[u8; TEXT_BYTES] = &[b'x'; TEXT_BYTES];
+    frame.clear();
+    // A vector takes every write.
+    let _ = write!(
+        frame,
+        "{{\"type\":\"send_message\",\"id\":{id},\"data\":{{{target},\"client_id\":\"\
+         {user:08x}-0000-4000-8000-{id:012x}\",\"content\":\""
+    );
+    let begin = frame.len();
+    let _ = write!(frame, "t={now};");
+    let fill = TEXT_BYTES - (frame.len() - begin);
+    frame.extend_from_slice(&FILL[..fill]);
+    frame.extend_from_slice(b"\"}}");
+}
