@@ -192,18 +192,8 @@ impl FaultFs {
             }
             node.cache = node.durable.clone();
         }
-        let disk = Disk {
-            durable_names: names.clone(),
-            names,
-            nodes,
-            ..Disk::default()
-        };
-        FaultFs {
-            shared: Arc::new(Shared {
-                disk: Mutex::new(disk),
-                gate: Condvar::new(),
-            }),
-        }
+        let disk = Disk { durable_names: names.clone(), names, nodes, ..Disk::default() };
+        FaultFs { shared: Arc::new(Shared { disk: Mutex::new(disk), gate: Condvar::new() }) }
     }
 
     /// A power cut that takes everything unsynced.
@@ -229,20 +219,14 @@ impl FaultFs {
     /// What a file holds.
     pub fn image(&self, name: &str) -> Option<Vec<u8>> {
         let disk = self.shared.disk.lock();
-        disk.names
-            .get(name)
-            .map(|&node| disk.nodes[node].cache.clone())
+        disk.names.get(name).map(|&node| disk.nodes[node].cache.clone())
     }
 
     /// Replaces or makes a file, durably.
     pub fn put(&self, name: &str, bytes: Vec<u8>) {
         let mut disk = self.shared.disk.lock();
         let node = disk.nodes.len();
-        disk.nodes.push(Node {
-            cache: bytes.clone(),
-            durable: bytes,
-            unsynced: Vec::new(),
-        });
+        disk.nodes.push(Node { cache: bytes.clone(), durable: bytes, unsynced: Vec::new() });
         disk.names.insert(name.to_owned(), node);
         disk.durable_names.insert(name.to_owned(), node);
     }
@@ -262,10 +246,7 @@ impl FaultFs {
 
 impl Disk {
     fn used(&self) -> u64 {
-        self.names
-            .values()
-            .map(|&node| self.nodes[node].cache.len() as u64)
-            .sum()
+        self.names.values().map(|&node| self.nodes[node].cache.len() as u64).sum()
     }
 
     /// The fault due now among those that `concerns` picks out.
@@ -320,10 +301,7 @@ impl Change {
                 }
             }
             Change::Write { offset, bytes } => {
-                match decide(Unsynced::Write {
-                    offset: *offset,
-                    len: bytes.len(),
-                }) {
+                match decide(Unsynced::Write { offset: *offset, len: bytes.len() }) {
                     Kept::Nothing => {}
                     Kept::All => put(into, *offset, bytes),
                     Kept::Prefix(len) => put(into, *offset, &bytes[..len.min(bytes.len())]),
@@ -370,23 +348,14 @@ impl JournalFs for FaultFs {
         let node = disk.nodes.len();
         disk.nodes.push(Node::default());
         disk.names.insert(name.to_owned(), node);
-        disk.unsynced_names.push(NameChange {
-            name: name.to_owned(),
-            node: Some(node),
-        });
-        Ok(Arc::new(FaultFile {
-            fs: self.clone(),
-            node,
-        }))
+        disk.unsynced_names.push(NameChange { name: name.to_owned(), node: Some(node) });
+        Ok(Arc::new(FaultFile { fs: self.clone(), node }))
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn JournalFile>> {
         let disk = self.shared.disk.lock();
         let node = *disk.names.get(name).ok_or(io::ErrorKind::NotFound)?;
-        Ok(Arc::new(FaultFile {
-            fs: self.clone(),
-            node,
-        }))
+        Ok(Arc::new(FaultFile { fs: self.clone(), node }))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
@@ -395,10 +364,7 @@ impl JournalFs for FaultFs {
             return Err(broken("remove"));
         }
         disk.names.remove(name).ok_or(io::ErrorKind::NotFound)?;
-        disk.unsynced_names.push(NameChange {
-            name: name.to_owned(),
-            node: None,
-        });
+        disk.unsynced_names.push(NameChange { name: name.to_owned(), node: None });
         Ok(())
     }
 
@@ -443,13 +409,7 @@ impl JournalFile for FaultFile {
             return Err(broken("write"));
         }
         disk.check_room(self.node, offset + bytes.len())?;
-        disk.apply(
-            self.node,
-            Change::Write {
-                offset,
-                bytes: bytes.to_vec(),
-            },
-        );
+        disk.apply(self.node, Change::Write { offset, bytes: bytes.to_vec() });
         Ok(())
     }
 

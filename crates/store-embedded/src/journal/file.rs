@@ -98,10 +98,7 @@ impl JournalFs for DirFs {
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn JournalFile>> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(self.path.join(name))?;
+        let file = OpenOptions::new().read(true).write(true).open(self.path.join(name))?;
         Ok(Arc::new(DiskFile(file)))
     }
 

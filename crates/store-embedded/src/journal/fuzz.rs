@@ -62,11 +62,7 @@ pub fn fuzz_recovery(data: &[u8]) {
 
 fn check(disk: &FaultFs) {
     let fs: Arc<dyn JournalFs> = disk.as_fs();
-    let options = Options {
-        segment_bytes: 4096,
-        prepare_ahead: false,
-        ..Options::new(STORE)
-    };
+    let options = Options { segment_bytes: 4096, prepare_ahead: false, ..Options::new(STORE) };
     let before: Vec<_> = disk.names().iter().map(|name| disk.image(name)).collect();
     let opened = inspect(fs.clone(), options.clone());
     let planned = plan_repair(&fs, &options, 0);

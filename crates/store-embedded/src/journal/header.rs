@@ -62,13 +62,8 @@ impl SegmentHeader {
         page.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
         page.extend_from_slice(&[0; 4]);
         page.extend_from_slice(&store.0);
-        for number in [
-            self.ordinal,
-            self.incarnation,
-            self.start,
-            self.previous,
-            self.previous_end,
-        ] {
+        for number in [self.ordinal, self.incarnation, self.start, self.previous, self.previous_end]
+        {
             page.extend_from_slice(&number.to_le_bytes());
         }
         let crc = crc32c::crc32c(&page);

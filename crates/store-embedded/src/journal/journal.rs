@@ -125,19 +125,8 @@ pub struct SegmentRange {
 
 impl SegmentRange {
     pub(super) fn new(header: &SegmentHeader, end: Position, active: bool) -> SegmentRange {
-        let SegmentHeader {
-            ordinal,
-            incarnation,
-            start,
-            ..
-        } = *header;
-        SegmentRange {
-            ordinal,
-            incarnation,
-            start,
-            end,
-            active,
-        }
+        let SegmentHeader { ordinal, incarnation, start, .. } = *header;
+        SegmentRange { ordinal, incarnation, start, end, active }
     }
 }
 
@@ -205,9 +194,9 @@ impl Future for Append {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
             Answer::Refused(error) => Poll::Ready(Err(*error)),
-            Answer::Waiting(answer) => Pin::new(answer)
-                .poll(cx)
-                .map(|answer| answer.unwrap_or(Err(AppendError::Failed))),
+            Answer::Waiting(answer) => {
+                Pin::new(answer).poll(cx).map(|answer| answer.unwrap_or(Err(AppendError::Failed)))
+            }
         }
     }
 }
@@ -224,11 +213,7 @@ impl Journal {
     }
 
     pub(super) fn start(found: Inspected) -> io::Result<Journal> {
-        let Inspected {
-            fs,
-            options,
-            survey,
-        } = found;
+        let Inspected { fs, options, survey } = found;
         let end = survey.end();
         let status = Status::Running { generation: 0 };
         let shared = Arc::new(Shared {
@@ -245,24 +230,12 @@ impl Journal {
             }),
             wake: Condvar::new(),
             synced: AtomicU64::new(end),
-            log: Mutex::new(
-                survey
-                    .log
-                    .iter()
-                    .map(|part| (part.header, part.end))
-                    .collect(),
-            ),
+            log: Mutex::new(survey.log.iter().map(|part| (part.header, part.end)).collect()),
             status: watch::Sender::new(status),
         });
         let writer = Writer::start(shared.clone(), &survey)?;
-        let thread = Builder::new()
-            .name("journal".into())
-            .spawn(move || writer.run())?;
-        Ok(Journal {
-            shared,
-            removal: Mutex::new(()),
-            thread: Some(thread),
-        })
+        let thread = Builder::new().name("journal".into()).spawn(move || writer.run())?;
+        Ok(Journal { shared, removal: Mutex::new(()), thread: Some(thread) })
     }
 
     /// Puts a payload at the end of the log; its place is settled by this call, not by polling.
@@ -292,12 +265,7 @@ impl Journal {
             return Append(Answer::Refused(AppendError::Full));
         }
         queue.bytes += cost;
-        queue.appends.push(Pending {
-            shard,
-            payload,
-            end: 0,
-            answer: Some(answer),
-        });
+        queue.appends.push(Pending { shard, payload, end: 0, answer: Some(answer) });
         self.shared.wake_writer(queue);
         Append(Answer::Waiting(waiting))
     }
@@ -340,11 +308,7 @@ impl Journal {
 
     /// The first position still there.
     pub fn oldest(&self) -> Position {
-        self.shared
-            .log
-            .lock()
-            .front()
-            .map_or(0, |(header, _)| header.previous_end)
+        self.shared.log.lock().front().map_or(0, |(header, _)| header.previous_end)
     }
 
     /// The segments of the log, oldest first.
@@ -352,10 +316,8 @@ impl Journal {
         // Read before the log: the active segment never ends before what was synced then.
         let synced = self.synced();
         let log = self.shared.log.lock();
-        let mut segments: Vec<_> = log
-            .iter()
-            .map(|(header, end)| SegmentRange::new(header, *end, false))
-            .collect();
+        let mut segments: Vec<_> =
+            log.iter().map(|(header, end)| SegmentRange::new(header, *end, false)).collect();
         if let Some(active) = segments.last_mut() {
             active.active = true;
             active.end = synced.max(active.start);

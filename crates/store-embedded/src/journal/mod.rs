@@ -12,10 +12,7 @@
 mod file;
 mod frame;
 mod header;
-#[expect(
-    clippy::module_inception,
-    reason = "the handle is the noun of this folder"
-)]
+#[expect(clippy::module_inception, reason = "the handle is the noun of this folder")]
 mod journal;
 mod options;
 mod reader;

@@ -79,14 +79,7 @@ impl Frames {
             .map(|(header, end)| (header, end.min(to)))
             .filter(|&(header, end)| end > from && end > header.start)
             .collect();
-        Ok(Frames {
-            fs,
-            seed,
-            rest,
-            open: None,
-            at: from,
-            end: to,
-        })
+        Ok(Frames { fs, seed, rest, open: None, at: from, end: to })
     }
 
     /// Where this reader stops.
@@ -126,29 +119,16 @@ impl Frames {
 
     fn read(&mut self, header: &SegmentHeader, end: Position) -> Result<Frame<'_>, ReadError> {
         let at = self.at;
-        let expect = Expect::Segment {
-            start: header.start,
-            incarnation: header.incarnation,
-        };
+        let expect = Expect::Segment { start: header.start, incarnation: header.incarnation };
         let offset = header.offset_of(at);
         if let Some(window) = &mut self.open
             && let Some((head, payload)) = window.frame(offset, self.seed, expect)?
             && head.end() <= end
         {
             self.at = head.end();
-            return Ok(Frame {
-                position: at,
-                end: self.at,
-                shard: head.shard,
-                payload,
-            });
+            return Ok(Frame { position: at, end: self.at, shard: head.shard, payload });
         }
         let kind = DamageKind::Frame;
-        Err(ReadError::Corrupt(Damage {
-            kind,
-            segment: header.ordinal,
-            offset,
-            position: at,
-        }))
+        Err(ReadError::Corrupt(Damage { kind, segment: header.ordinal, offset, position: at }))
     }
 }

@@ -114,11 +114,7 @@ impl Survey {
     }
 
     pub(super) fn incarnation(&self) -> u64 {
-        self.headers
-            .values()
-            .map(|header| header.incarnation)
-            .max()
-            .unwrap_or(0)
+        self.headers.values().map(|header| header.incarnation).max().unwrap_or(0)
     }
 
     /// Looks at all segment files with an ordinal below `below`.
@@ -127,16 +123,11 @@ impl Survey {
         options: &Options,
         below: u64,
     ) -> Result<Survey, OpenError> {
-        let mut survey = Survey {
-            files: segment::list(fs)?,
-            ..Survey::default()
-        };
+        let mut survey = Survey { files: segment::list(fs)?, ..Survey::default() };
         survey.files.retain(|&ordinal| ordinal < below);
         for &ordinal in &survey.files {
             let mut window = Window::new(fs.open(&name_of(ordinal))?)?;
-            let page = window
-                .at(0, window.size().min(HEADER_BYTES) as usize)?
-                .unwrap_or(&[]);
+            let page = window.at(0, window.size().min(HEADER_BYTES) as usize)?.unwrap_or(&[]);
             match read_page(page, options.store, ordinal) {
                 HeaderPage::Good(header) => {
                     survey.headers.insert(ordinal, header);
@@ -145,10 +136,7 @@ impl Survey {
                 HeaderPage::Bad => survey.used.push(ordinal),
                 HeaderPage::Blank => {}
                 HeaderPage::Newer(found) => {
-                    return Err(OpenError::Newer {
-                        segment: ordinal,
-                        found,
-                    });
+                    return Err(OpenError::Newer { segment: ordinal, found });
                 }
                 HeaderPage::Foreign => return Err(OpenError::Foreign { segment: ordinal }),
             }
@@ -173,12 +161,7 @@ impl Survey {
             })?;
             if let Some(position) = first {
                 let kind = DamageKind::Header;
-                return Ok(Some(Damage {
-                    kind,
-                    segment: ordinal,
-                    offset: 0,
-                    position,
-                }));
+                return Ok(Some(Damage { kind, segment: ordinal, offset: 0, position }));
             }
         }
 
@@ -195,12 +178,7 @@ impl Survey {
                     // Nothing older is left: it was removed because nobody needs it.
                     break;
                 };
-                return Ok(Some(Damage {
-                    kind,
-                    segment: ordinal,
-                    offset: 0,
-                    position,
-                }));
+                return Ok(Some(Damage { kind, segment: ordinal, offset: 0, position }));
             };
             chain.push(*header);
             ordinal = header.previous;
@@ -219,11 +197,7 @@ impl Survey {
                 position: walk.end,
             };
             self.proven = self.proven.max(walk.proven).max(header.start);
-            self.log.push(LogSegment {
-                header: *header,
-                end: walk.end,
-                frames: walk.frames,
-            });
+            self.log.push(LogSegment { header: *header, end: walk.end, frames: walk.frames });
             let damaged = match limit {
                 Some(limit) => walk.end != limit,
                 None => is_vouched_for(&mut window, seed, header, walk.end)?,
@@ -249,15 +223,8 @@ pub(super) fn walk(
     header: &SegmentHeader,
     limit: Option<Position>,
 ) -> io::Result<Walk> {
-    let expect = Expect::Segment {
-        start: header.start,
-        incarnation: header.incarnation,
-    };
-    let mut walk = Walk {
-        end: header.start,
-        frames: 0,
-        proven: header.start,
-    };
+    let expect = Expect::Segment { start: header.start, incarnation: header.incarnation };
+    let mut walk = Walk { end: header.start, frames: 0, proven: header.start };
     while limit.is_none_or(|limit| walk.end < limit) {
         match window.frame(header.offset_of(walk.end), seed, expect)? {
             Some((head, _)) if limit.is_none_or(|limit| head.end() <= limit) => {
@@ -278,26 +245,13 @@ fn is_vouched_for(
     header: &SegmentHeader,
     position: Position,
 ) -> io::Result<bool> {
-    let expect = Expect::Segment {
-        start: header.start,
-        incarnation: header.incarnation,
-    };
+    let expect = Expect::Segment { start: header.start, incarnation: header.incarnation };
     let mut vouched = false;
     let end = window.size();
-    window.search(
-        header.offset_of(position),
-        end,
-        seed,
-        expect,
-        &mut |_, head| {
-            vouched = head.synced_through > position;
-            if vouched {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        },
-    )?;
+    window.search(header.offset_of(position), end, seed, expect, &mut |_, head| {
+        vouched = head.synced_through > position;
+        if vouched { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
     Ok(vouched)
 }
 
@@ -313,11 +267,7 @@ pub fn inspect(fs: Arc<dyn JournalFs>, options: Options) -> Result<Inspected, Op
     let survey = Survey::take(&*fs, &options, u64::MAX)?;
     match survey.damage {
         Some(damage) => Err(OpenError::Corrupt(damage)),
-        None => Ok(Inspected {
-            fs,
-            options,
-            survey,
-        }),
+        None => Ok(Inspected { fs, options, survey }),
     }
 }
 
@@ -337,20 +287,14 @@ impl Inspected {
     /// The segments of the log, oldest first.
     pub fn segments(&self) -> Vec<SegmentRange> {
         let log = &self.survey.log;
-        log.iter()
-            .map(|segment| SegmentRange::new(&segment.header, segment.end, false))
-            .collect()
+        log.iter().map(|segment| SegmentRange::new(&segment.header, segment.end, false)).collect()
     }
 
     /// The frames from `from`, which must be a frame's border, to the end.
     pub fn frames(&self, from: Position) -> Result<Frames, ReadError> {
         let oldest = self.recovered().oldest;
         let seed = self.options.store.seed();
-        let log = self
-            .survey
-            .log
-            .iter()
-            .map(|segment| (segment.header, segment.end));
+        let log = self.survey.log.iter().map(|segment| (segment.header, segment.end));
         Frames::new(self.fs.clone(), seed, log, oldest, from, self.survey.end())
     }
 

@@ -69,10 +69,7 @@ pub fn repair(
             fs.open(&name_of(header.previous))?.sync_data()?;
         }
         segment::create(&**fs, options, &header, options.inline_bytes())?;
-        report
-            .dropped_segments
-            .iter()
-            .try_for_each(|&ordinal| segment::remove(&**fs, ordinal))
+        report.dropped_segments.iter().try_for_each(|&ordinal| segment::remove(&**fs, ordinal))
     };
     cut()?;
     Ok(Some(report))
@@ -158,16 +155,10 @@ fn shorten(
         let mut window = Window::new(fs.open(&name_of(ordinal))?)?;
         let expect = expected(whole, ordinal);
         let end = window.size();
-        window.search(
-            HEADER_BYTES,
-            end,
-            options.store.seed(),
-            expect,
-            &mut |_, head| {
-                limit = limit.min(head.position);
-                ControlFlow::Continue(())
-            },
-        )?;
+        window.search(HEADER_BYTES, end, options.store.seed(), expect, &mut |_, head| {
+            limit = limit.min(head.position);
+            ControlFlow::Continue(())
+        })?;
     }
     while log.last().is_some_and(|last| limit < last.header.start) {
         log.pop();
@@ -180,13 +171,10 @@ fn shorten(
 }
 
 fn expected(whole: &Survey, ordinal: u64) -> Expect {
-    whole
-        .headers
-        .get(&ordinal)
-        .map_or(Expect::Anything, |header| Expect::Segment {
-            start: header.start,
-            incarnation: header.incarnation,
-        })
+    whole.headers.get(&ordinal).map_or(Expect::Anything, |header| Expect::Segment {
+        start: header.start,
+        incarnation: header.incarnation,
+    })
 }
 
 /// Counts the readable frames of a file that lie behind the cut and were part of the log.
@@ -214,19 +202,13 @@ fn count_lost(
         .next_back()
         .unwrap_or(Position::MAX);
     let end = window.size();
-    window.search(
-        HEADER_BYTES,
-        end,
-        options.store.seed(),
-        expect,
-        &mut |_, head| {
-            *next = (*next).max(head.end());
-            if head.position >= report.cut_at && head.end() <= dead_from {
-                report.lost_through = report.lost_through.max(head.end());
-                report.lost_frames += 1;
-                *report.lost_by_shard.entry(head.shard).or_default() += 1;
-            }
-            ControlFlow::Continue(())
-        },
-    )
+    window.search(HEADER_BYTES, end, options.store.seed(), expect, &mut |_, head| {
+        *next = (*next).max(head.end());
+        if head.position >= report.cut_at && head.end() <= dead_from {
+            report.lost_through = report.lost_through.max(head.end());
+            report.lost_frames += 1;
+            *report.lost_by_shard.entry(head.shard).or_default() += 1;
+        }
+        ControlFlow::Continue(())
+    })
 }

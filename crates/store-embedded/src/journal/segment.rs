@@ -18,11 +18,7 @@ pub(super) fn name_of(ordinal: u64) -> String {
 
 /// Ordinals of all segment files, rising. Other files are not ours and are left alone.
 pub(super) fn list(fs: &dyn JournalFs) -> io::Result<Vec<u64>> {
-    let mut ordinals: Vec<u64> = fs
-        .list()?
-        .iter()
-        .filter_map(|name| ordinal_of(name))
-        .collect();
+    let mut ordinals: Vec<u64> = fs.list()?.iter().filter_map(|name| ordinal_of(name)).collect();
     ordinals.sort_unstable();
     Ok(ordinals)
 }

@@ -50,18 +50,12 @@ pub(super) struct Filler {
 
 impl Filler {
     pub(super) fn start(fs: Arc<dyn JournalFs>, options: Options) -> io::Result<Filler> {
-        let shared = Arc::new(Shared {
-            state: Mutex::new(State::Idle),
-            changed: Condvar::new(),
-        });
+        let shared = Arc::new(Shared { state: Mutex::new(State::Idle), changed: Condvar::new() });
         let theirs = shared.clone();
         let thread = Builder::new()
             .name("journal-spare".into())
             .spawn(move || run(&theirs, &*fs, &options))?;
-        Ok(Filler {
-            shared,
-            thread: Some(thread),
-        })
+        Ok(Filler { shared, thread: Some(thread) })
     }
 
     /// Asks for a spare unless there is one; whether `ordinal` was taken for it.
@@ -144,10 +138,7 @@ fn fill(shared: &Shared, fs: &dyn JournalFs, options: &Options, ordinal: u64) ->
     let mut filled = 0;
     while filled < size {
         // Small syncs: the writer's own must not wait behind a whole segment of zeros.
-        let to = filled
-            .saturating_add(options.chunk_bytes)
-            .max(HEADER_BYTES + 1)
-            .min(size);
+        let to = filled.saturating_add(options.chunk_bytes).max(HEADER_BYTES + 1).min(size);
         segment::zero(&*file, filled, to)?;
         file.sync_data()?;
         filled = to;
@@ -156,9 +147,5 @@ fn fill(shared: &Shared, fs: &dyn JournalFs, options: &Options, ordinal: u64) ->
         }
     }
     fs.sync_dir()?;
-    Ok(Spare {
-        ordinal,
-        file,
-        bytes: filled - HEADER_BYTES,
-    })
+    Ok(Spare { ordinal, file, bytes: filled - HEADER_BYTES })
 }

@@ -34,10 +34,7 @@ fn put(journal: &Journal, payload: &[u8]) -> Position {
 /// Everything in the log, by looking only.
 fn payloads(disk: &FaultFs) -> Vec<Vec<u8>> {
     let found = inspect(disk.as_fs(), small()).unwrap();
-    collect(found.frames(found.recovered().oldest).unwrap())
-        .into_iter()
-        .map(|(_, p)| p)
-        .collect()
+    collect(found.frames(found.recovered().oldest).unwrap()).into_iter().map(|(_, p)| p).collect()
 }
 
 fn collect(mut frames: Frames) -> Vec<(Position, Vec<u8>)> {
@@ -49,19 +46,13 @@ fn collect(mut frames: Frames) -> Vec<(Position, Vec<u8>)> {
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap()
-        .block_on(future)
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
 fn damage(disk: &FaultFs) -> Damage {
     match inspect(disk.as_fs(), small()) {
         Err(OpenError::Corrupt(damage)) => damage,
-        other => panic!(
-            "not refused as damaged: {:?}",
-            other.map(|found| found.recovered())
-        ),
+        other => panic!("not refused as damaged: {:?}", other.map(|found| found.recovered())),
     }
 }
 

@@ -18,6 +18,8 @@ pub(super) struct Window {
     size: u64,
     base: u64,
     bytes: Vec<u8>,
+    /// How much of `bytes` was read.
+    filled: usize,
 }
 
 /// What a frame must be to count at some place in a file.
@@ -47,12 +49,7 @@ impl Expect {
 impl Window {
     pub(super) fn new(file: Arc<dyn JournalFile>) -> io::Result<Window> {
         let size = file.size()?;
-        Ok(Window {
-            file,
-            size,
-            base: 0,
-            bytes: Vec::new(),
-        })
+        Ok(Window { file, size, base: 0, bytes: Vec::new(), filled: 0 })
     }
 
     /// Size of the file when the window was made.
@@ -62,33 +59,32 @@ impl Window {
 
     /// The `len` bytes at `offset`; `None` when the file ends before.
     pub(super) fn at(&mut self, offset: u64, len: usize) -> io::Result<Option<&[u8]>> {
-        if offset
-            .checked_add(len as u64)
-            .is_none_or(|end| end > self.size)
-        {
+        if offset.checked_add(len as u64).is_none_or(|end| end > self.size) {
             return Ok(None);
         }
-        let held = self.base..self.base + self.bytes.len() as u64;
-        if offset < held.start || offset + len as u64 > held.end {
-            let want = (WINDOW_BYTES.max(len) as u64).min(self.size - offset) as usize;
-            self.bytes.clear();
-            self.bytes.shrink_to(WINDOW_BYTES);
-            self.bytes.resize(want, 0);
-            self.base = offset;
-            let mut filled = 0;
-            while filled < want {
-                let got = self
-                    .file
-                    .read_at(&mut self.bytes[filled..], offset + filled as u64)?;
-                if got == 0 {
-                    break;
-                }
-                filled += got;
-            }
-            self.bytes.truncate(filled);
+        if offset < self.base || offset + len as u64 > self.base + self.filled as u64 {
+            self.fill(offset, len)?;
         }
         let from = (offset - self.base) as usize;
-        Ok(self.bytes.get(from..from + len))
+        Ok(self.bytes[..self.filled].get(from..from + len))
+    }
+
+    /// Moves the window to `offset`, with room for `len` bytes.
+    fn fill(&mut self, offset: u64, len: usize) -> io::Result<()> {
+        let want = (WINDOW_BYTES.max(len) as u64).min(self.size - offset) as usize;
+        if self.bytes.len() != want {
+            self.bytes = vec![0; want];
+        }
+        self.base = offset;
+        self.filled = 0;
+        while self.filled < want {
+            let at = offset + self.filled as u64;
+            match self.file.read_at(&mut self.bytes[self.filled..], at)? {
+                0 => break,
+                got => self.filled += got,
+            }
+        }
+        Ok(())
     }
 
     /// The intact frame at `offset`, if there is one of the expected kind.

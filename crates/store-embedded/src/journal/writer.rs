@@ -79,11 +79,7 @@ impl Writer {
         };
         let writer = Writer {
             filler,
-            active: Some(Active {
-                file,
-                header,
-                capacity,
-            }),
+            active: Some(Active { file, header, capacity }),
             end,
             incarnation: header.incarnation,
             next_ordinal: header.ordinal + 1,
@@ -115,10 +111,7 @@ impl Writer {
                 }
                 // The two lists change places, so that neither is allocated anew.
                 std::mem::swap(&mut queue.appends, &mut self.taken);
-                (
-                    std::mem::take(&mut queue.rotations),
-                    std::mem::take(&mut queue.resumes),
-                )
+                (std::mem::take(&mut queue.rotations), std::mem::take(&mut queue.resumes))
             };
             if !self.taken.is_empty() {
                 self.append_taken();
@@ -180,9 +173,7 @@ impl Writer {
                 self.rotate(frame_len(taken[from].payload.len()) as u64)?;
                 continue;
             }
-            active
-                .file
-                .write_at(&self.buffer, active.header.offset_of(self.end))?;
+            active.file.write_at(&self.buffer, active.header.offset_of(self.end))?;
             active.file.sync_data()?;
             self.end += self.buffer.len() as u64;
             self.shared.synced.store(self.end, Ordering::Release);
@@ -210,9 +201,7 @@ impl Writer {
         self.active = None;
         let (waiting, status) = {
             let mut queue = self.shared.queue.lock();
-            let status = Status::Failed {
-                generation: queue.status.generation() + 1,
-            };
+            let status = Status::Failed { generation: queue.status.generation() + 1 };
             queue.status = status;
             queue.bytes = 0;
             (std::mem::take(&mut queue.appends), status)
@@ -249,12 +238,7 @@ impl Writer {
             Some(spare) if spare.bytes >= room => spare.ordinal,
             _ => self.take_ordinal(),
         };
-        let previous = self
-            .shared
-            .log
-            .lock()
-            .back()
-            .map_or(0, |(last, _)| last.ordinal);
+        let previous = self.shared.log.lock().back().map_or(0, |(last, _)| last.ordinal);
         let header = SegmentHeader {
             ordinal,
             incarnation: self.incarnation,
@@ -264,15 +248,9 @@ impl Writer {
         };
         let active = match spare {
             Some(spare) if spare.ordinal == ordinal => {
-                spare
-                    .file
-                    .write_at(&header.encode(self.shared.options.store), 0)?;
+                spare.file.write_at(&header.encode(self.shared.options.store), 0)?;
                 spare.file.sync_data()?;
-                Active {
-                    file: spare.file,
-                    header,
-                    capacity: spare.bytes,
-                }
+                Active { file: spare.file, header, capacity: spare.bytes }
             }
             unfit => {
                 if let Some(spare) = unfit {
@@ -295,12 +273,7 @@ impl Writer {
         }
         // Risen even when the attempt fails: its header may have reached the disk.
         self.incarnation += 1;
-        let previous = self
-            .shared
-            .log
-            .lock()
-            .back()
-            .map_or(0, |(last, _)| last.ordinal);
+        let previous = self.shared.log.lock().back().map_or(0, |(last, _)| last.ordinal);
         let header = SegmentHeader {
             ordinal: self.take_ordinal(),
             incarnation: self.incarnation,
@@ -310,12 +283,7 @@ impl Writer {
         };
         let active = self.prepare(header, 0)?;
         // Only from the oldest on: what lies before is being removed by somebody else.
-        let oldest = self
-            .shared
-            .log
-            .lock()
-            .front()
-            .map_or(0, |(first, _)| first.ordinal);
+        let oldest = self.shared.log.lock().front().map_or(0, |(first, _)| first.ordinal);
         self.remove_strays(oldest, header.ordinal)?;
         self.enter(active);
         let status = {
@@ -324,11 +292,7 @@ impl Writer {
             queue.status = Status::Running { generation };
             queue.status
         };
-        tracing::info!(
-            synced = self.end,
-            incarnation = self.incarnation,
-            "the journal goes on"
-        );
+        tracing::info!(synced = self.end, incarnation = self.incarnation, "the journal goes on");
         self.shared.status.send_replace(status);
         Ok(())
     }
@@ -336,11 +300,7 @@ impl Writer {
     fn prepare(&self, header: SegmentHeader, room: u64) -> io::Result<Active> {
         let capacity = self.shared.options.inline_bytes().max(room);
         let file = segment::create(&*self.shared.fs, &self.shared.options, &header, capacity)?;
-        Ok(Active {
-            file,
-            header,
-            capacity,
-        })
+        Ok(Active { file, header, capacity })
     }
 
     fn enter(&mut self, active: Active) {
@@ -364,12 +324,7 @@ impl Writer {
         let fs = &*self.shared.fs;
         for ordinal in segment::list(fs)? {
             let part = ordinal == newest
-                || self
-                    .shared
-                    .log
-                    .lock()
-                    .iter()
-                    .any(|(part, _)| part.ordinal == ordinal);
+                || self.shared.log.lock().iter().any(|(part, _)| part.ordinal == ordinal);
             if ordinal >= from && !part {
                 segment::remove(fs, ordinal)?;
             }

@@ -12,6 +12,7 @@ fn real_files_hold_what_was_acked_over_restarts_rotations_and_removal() {
     let options = Options {
         segment_bytes: 256 << 10,
         chunk_bytes: 64 << 10,
+        first_bytes: 64 << 10,
         prepare_ahead: true,
         store: STORE,
     };
@@ -29,11 +30,7 @@ fn real_files_hold_what_was_acked_over_restarts_rotations_and_removal() {
         }
         let all = collect(journal.replay_from(0).unwrap());
         assert_eq!(all.len() as u32, count);
-        assert!(
-            all.iter()
-                .zip(0_u32..)
-                .all(|((_, p), n)| p[..4] == n.to_le_bytes())
-        );
+        assert!(all.iter().zip(0_u32..).all(|((_, p), n)| p[..4] == n.to_le_bytes()));
     }
     let fs: Arc<dyn JournalFs> = Arc::new(DirFs::open(&path).unwrap());
     let (journal, recovered) = Journal::open(fs, options).unwrap();
@@ -45,12 +42,7 @@ fn real_files_hold_what_was_acked_over_restarts_rotations_and_removal() {
 #[test]
 fn other_files_in_the_directory_are_left_alone() {
     let folder = tempfile::tempdir().unwrap();
-    for name in [
-        "notes.txt",
-        "1.seg",
-        "00000000000000FF.seg",
-        "0000000000000000.seg",
-    ] {
+    for name in ["notes.txt", "1.seg", "00000000000000FF.seg", "0000000000000000.seg"] {
         std::fs::write(folder.path().join(name), "mine").unwrap();
     }
     let fs: Arc<dyn JournalFs> = Arc::new(DirFs::open(folder.path()).unwrap());

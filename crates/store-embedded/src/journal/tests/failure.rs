@@ -19,36 +19,20 @@ fn a_failed_write_or_sync_stops_everything_until_resumed_and_never_revives() {
         let journal = open(&disk);
         let acked = put(&journal, b"acked");
         disk.fail(0, fault);
-        assert_eq!(
-            journal.append(1, vec![1; 600]).wait(),
-            Err(AppendError::Failed)
-        );
+        assert_eq!(journal.append(1, vec![1; 600]).wait(), Err(AppendError::Failed));
         assert_eq!(journal.status(), Status::Failed { generation: 1 });
         assert_eq!(journal.append(1, vec![2]).wait(), Err(AppendError::Stopped));
-        assert!(matches!(
-            block_on(journal.rotate()),
-            Err(ControlError::Stopped)
-        ));
+        assert!(matches!(block_on(journal.rotate()), Err(ControlError::Stopped)));
         assert_eq!(journal.synced(), acked);
-        assert_eq!(
-            collect(journal.replay_from(0).unwrap()).len(),
-            1,
-            "reads go on"
-        );
+        assert_eq!(collect(journal.replay_from(0).unwrap()).len(), 1, "reads go on");
 
         block_on(journal.resume()).unwrap();
         block_on(journal.resume()).unwrap();
         assert_eq!(journal.status(), Status::Running { generation: 1 });
-        assert_eq!(
-            journal.append_in(0, 1, vec![3]).wait(),
-            Err(AppendError::Stopped)
-        );
+        assert_eq!(journal.append_in(0, 1, vec![3]).wait(), Err(AppendError::Stopped));
         assert_eq!(collect(journal.replay_from(acked).unwrap()), []);
         let next = journal.append_in(1, 1, b"next".to_vec()).wait().unwrap();
-        assert_eq!(
-            collect(journal.replay_from(acked).unwrap()),
-            [(acked, b"next".to_vec())]
-        );
+        assert_eq!(collect(journal.replay_from(acked).unwrap()), [(acked, b"next".to_vec())]);
         let segments = journal.segments();
         assert_eq!(segments.last().unwrap().end, next);
         assert!(segments.last().unwrap().incarnation > segments[0].incarnation);
@@ -80,10 +64,7 @@ fn all_that_wait_behind_a_failure_are_told_in_the_same_generation() {
         assert_eq!(one.wait(), Err(AppendError::Failed));
     }
     block_on(status.changed()).unwrap();
-    assert_eq!(
-        *status.borrow_and_update(),
-        Status::Failed { generation: 1 }
-    );
+    assert_eq!(*status.borrow_and_update(), Status::Failed { generation: 1 });
     block_on(journal.resume()).unwrap();
     block_on(status.changed()).unwrap();
     assert!(status.borrow_and_update().is_running());
@@ -104,31 +85,16 @@ fn a_resume_that_fails_may_be_asked_again() {
         let journal = open(&disk);
         put(&journal, b"before");
         disk.fail(0, Fault::SyncKeepsCache);
-        assert_eq!(
-            journal.append(1, b"lost".to_vec()).wait(),
-            Err(AppendError::Failed)
-        );
+        assert_eq!(journal.append(1, b"lost".to_vec()).wait(), Err(AppendError::Failed));
         disk.fail(0, fault);
-        assert!(
-            matches!(block_on(journal.resume()), Err(ControlError::Io(_))),
-            "{fault:?}"
-        );
-        assert_eq!(
-            journal.append(1, b"no".to_vec()).wait(),
-            Err(AppendError::Stopped)
-        );
+        assert!(matches!(block_on(journal.resume()), Err(ControlError::Io(_))), "{fault:?}");
+        assert_eq!(journal.append(1, b"no".to_vec()).wait(), Err(AppendError::Stopped));
         assert_eq!(journal.status(), Status::Failed { generation: 1 });
         block_on(journal.resume()).unwrap();
         put(&journal, b"after");
-        assert_eq!(
-            payloads(&disk.power_cut_losing_all()),
-            texts(&["before", "after"])
-        );
+        assert_eq!(payloads(&disk.power_cut_losing_all()), texts(&["before", "after"]));
         for seed in 0..20 {
-            assert_eq!(
-                payloads(&disk.power_cut_by(seed)),
-                texts(&["before", "after"])
-            );
+            assert_eq!(payloads(&disk.power_cut_by(seed)), texts(&["before", "after"]));
         }
     }
 }
@@ -151,11 +117,7 @@ fn a_full_disk_refuses_appends_keeps_reads_and_recovers_without_a_restart() {
         block_on(journal.resume()),
         Err(ControlError::Io(error)) if error.kind() == std::io::ErrorKind::StorageFull
     ));
-    assert_eq!(
-        disk.names().len(),
-        1,
-        "a failed attempt gives its space back"
-    );
+    assert_eq!(disk.names().len(), 1, "a failed attempt gives its space back");
     disk.set_capacity(None);
     block_on(journal.resume()).unwrap();
     put(&journal, b"room again");
@@ -169,16 +131,9 @@ fn a_rotation_that_fails_is_a_failure_of_the_journal() {
     put(&journal, b"one");
     disk.fail(0, Fault::SyncKeepsCache);
     disk.fail(0, Fault::Remove);
-    assert!(matches!(
-        block_on(journal.rotate()),
-        Err(ControlError::Io(_))
-    ));
+    assert!(matches!(block_on(journal.rotate()), Err(ControlError::Io(_))));
     assert_eq!(journal.status(), Status::Failed { generation: 1 });
-    assert_eq!(
-        disk.names().len(),
-        2,
-        "the half-made segment could not be removed"
-    );
+    assert_eq!(disk.names().len(), 2, "the half-made segment could not be removed");
     block_on(journal.resume()).unwrap();
     put(&journal, b"two");
     assert_eq!(journal.segments().len(), 2);
@@ -194,9 +149,7 @@ fn nothing_is_answered_before_its_sync_and_all_that_wait_share_one() {
     disk.hold_syncs();
     let mut first = journal.append(1, b"first".to_vec());
     disk.wait_for_sync_calls(syncs + 1);
-    let waiting: Vec<_> = (0..100)
-        .map(|n| journal.append(n, vec![n as u8; 20]))
-        .collect();
+    let waiting: Vec<_> = (0..100).map(|n| journal.append(n, vec![n as u8; 20])).collect();
     assert_eq!(journal.synced(), 0);
     let pending = block_on(async {
         tokio::select! {
@@ -209,14 +162,8 @@ fn nothing_is_answered_before_its_sync_and_all_that_wait_share_one() {
     disk.release_syncs();
     let mut ends = vec![first.wait().unwrap()];
     ends.extend(waiting.into_iter().map(|one| one.wait().unwrap()));
-    assert!(
-        ends.is_sorted_by(|a, b| a < b),
-        "positions follow the order of arrival"
-    );
-    assert_eq!(
-        (disk.sync_calls() - syncs, disk.write_calls() - writes),
-        (2, 2)
-    );
+    assert!(ends.is_sorted_by(|a, b| a < b), "positions follow the order of arrival");
+    assert_eq!((disk.sync_calls() - syncs, disk.write_calls() - writes), (2, 2));
 }
 
 #[test]
@@ -233,10 +180,7 @@ fn the_queue_is_bounded_and_a_payload_too() {
     let held = journal.append(1, b"held".to_vec());
     disk.wait_for_sync_calls(calls + 1);
     let waiting: Vec<_> = (0..3).map(|_| journal.append(1, largest.clone())).collect();
-    assert_eq!(
-        journal.append(1, largest.clone()).wait(),
-        Err(AppendError::Full)
-    );
+    assert_eq!(journal.append(1, largest.clone()).wait(), Err(AppendError::Full));
     let small = journal.append(1, b"still fits".to_vec());
     disk.release_syncs();
     held.wait().unwrap();

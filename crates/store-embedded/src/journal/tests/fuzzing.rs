@@ -9,9 +9,7 @@ fn no_damage_makes_recovery_panic_or_disagree_with_itself() {
     let mut state = 1;
     for _ in 0..4000 {
         let changes = 1 + next_random(&mut state) % 6;
-        let data: Vec<u8> = (0..changes * 7)
-            .map(|_| next_random(&mut state) as u8)
-            .collect();
+        let data: Vec<u8> = (0..changes * 7).map(|_| next_random(&mut state) as u8).collect();
         fuzz_recovery(&data);
     }
 }

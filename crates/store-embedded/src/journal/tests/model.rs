@@ -70,13 +70,7 @@ impl Life {
     fn new() -> Life {
         let disk = FaultFs::new();
         let journal = Some(open(&disk));
-        Life {
-            disk,
-            journal,
-            certain: Vec::new(),
-            unknown: Vec::new(),
-            next: 0,
-        }
+        Life { disk, journal, certain: Vec::new(), unknown: Vec::new(), next: 0 }
     }
 
     fn payload(&mut self, len: usize) -> Vec<u8> {
@@ -88,11 +82,7 @@ impl Life {
 
     fn append(&mut self, len: usize) -> (Vec<u8>, Append) {
         let payload = self.payload(len);
-        let answer = self
-            .journal
-            .as_ref()
-            .unwrap()
-            .append(len as u32, payload.clone());
+        let answer = self.journal.as_ref().unwrap().append(len as u32, payload.clone());
         (payload, answer)
     }
 
@@ -104,9 +94,7 @@ impl Life {
         let found = collect(journal.replay_from(recovered.oldest).unwrap());
         assert!(found.is_sorted_by(|a, b| a.0 < b.0));
         let found: Vec<_> = found.into_iter().map(|(_, payload)| payload).collect();
-        let (known, more) = found
-            .split_at_checked(self.certain.len())
-            .expect("acked is lost");
+        let (known, more) = found.split_at_checked(self.certain.len()).expect("acked is lost");
         assert!(known == self.certain, "acked appends changed");
         assert!(self.unknown.starts_with(more), "something else came back");
         self.certain = found;
@@ -128,12 +116,7 @@ impl Life {
                     self.certain.push(payload);
                 }
             }
-            Step::CutInFlight {
-                first,
-                batch,
-                waiting,
-                seed,
-            } => {
+            Step::CutInFlight { first, batch, waiting, seed } => {
                 let calls = self.disk.sync_calls();
                 self.disk.hold_syncs();
                 let mut sent = vec![self.append(first)];
@@ -192,11 +175,7 @@ impl Life {
 fn config() -> ProptestConfig {
     let default = ProptestConfig::default();
     ProptestConfig {
-        cases: if std::env::var_os("PROPTEST_CASES").is_some() {
-            default.cases
-        } else {
-            200
-        },
+        cases: if std::env::var_os("PROPTEST_CASES").is_some() { default.cases } else { 200 },
         rng_seed: proptest::test_runner::RngSeed::Fixed(5),
         failure_persistence: None,
         ..default

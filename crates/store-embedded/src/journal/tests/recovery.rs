@@ -18,13 +18,7 @@ fn three(last: &[u8]) -> (FaultFs, Position) {
 fn an_empty_directory_is_fresh_and_begins_at_zero() {
     let disk = FaultFs::new();
     let (journal, recovered) = Journal::open(disk.as_fs(), small()).unwrap();
-    let nothing = Recovered {
-        fresh: true,
-        oldest: 0,
-        end: 0,
-        frames: 0,
-        incarnation: 0,
-    };
+    let nothing = Recovered { fresh: true, oldest: 0, end: 0, frames: 0, incarnation: 0 };
     assert_eq!(recovered, nothing);
     assert_eq!(put(&journal, b"x"), frame_len(1) as u64);
 }
@@ -38,12 +32,7 @@ fn acked_appends_come_back_in_order_with_shard_and_position() {
         assert_eq!(recovered.frames, u64::from(start) * 3);
         for n in 0..3_u32 {
             let shard = start * 3 + n;
-            ends.push(
-                journal
-                    .append(shard, vec![n as u8; n as usize * 11])
-                    .wait()
-                    .unwrap(),
-            );
+            ends.push(journal.append(shard, vec![n as u8; n as usize * 11]).wait().unwrap());
         }
         assert_eq!(journal.synced(), *ends.last().unwrap());
     }
@@ -74,19 +63,13 @@ fn a_tail_torn_at_every_byte_ends_before_its_frame() {
                 }
             });
             let intact = torn.image(&file).unwrap()[..from + cut] == whole[..from + cut]
-                && whole[from + cut..from + frame_len(61)]
-                    .iter()
-                    .all(|&byte| byte == 0)
+                && whole[from + cut..from + frame_len(61)].iter().all(|&byte| byte == 0)
                 && (!truncated || cut == frame_len(61));
             let mut wanted = texts(&["one", "two"]);
             if intact {
                 wanted.push(vec![0xee; 61]);
             }
-            assert_eq!(
-                payloads(&torn),
-                wanted,
-                "cut at byte {cut}, truncated: {truncated}"
-            );
+            assert_eq!(payloads(&torn), wanted, "cut at byte {cut}, truncated: {truncated}");
             let journal = open(&torn);
             put(&journal, b"after");
             drop(journal);
@@ -154,9 +137,7 @@ fn frames_of_another_incarnation_do_not_count_where_they_would_fit() {
     put(&journal, &[9; 100]);
     drop(journal);
     // The disk brings the dead frames back at the very positions they once had.
-    disk.edit(&newest(&disk), |bytes| {
-        bytes[DATA + len..][..2 * len].copy_from_slice(&stale)
-    });
+    disk.edit(&newest(&disk), |bytes| bytes[DATA + len..][..2 * len].copy_from_slice(&stale));
     let mut wanted = texts(&["acked", "first"]);
     wanted.push(vec![9; 100]);
     assert_eq!(payloads(&disk), wanted);
@@ -175,9 +156,7 @@ fn every_flipped_bit_before_synced_data_is_refused_with_its_place() {
     for (n, begin) in begins[..5].iter().enumerate() {
         for byte in 0..frame_len(9) {
             let bad = disk.copy();
-            bad.edit(&file, |bytes| {
-                bytes[DATA + *begin as usize + byte] ^= 1 << (byte % 8)
-            });
+            bad.edit(&file, |bytes| bytes[DATA + *begin as usize + byte] ^= 1 << (byte % 8));
             let before = bad.image(&file);
             if n == 4 {
                 // Nobody later knew the last frame to be synced.
@@ -192,10 +171,7 @@ fn every_flipped_bit_before_synced_data_is_refused_with_its_place() {
             };
             assert_eq!(damage(&bad), wanted);
             assert!(Journal::open(bad.as_fs(), small()).is_err());
-            assert_eq!(
-                (bad.names(), bad.image(&file)),
-                (vec![file.clone()], before)
-            );
+            assert_eq!((bad.names(), bad.image(&file)), (vec![file.clone()], before));
         }
     }
 }
@@ -217,26 +193,15 @@ fn a_missing_segment_in_the_middle_is_damage_and_a_missing_oldest_is_not() {
     }
     for gone in 1..=4_u64 {
         let hole = FaultFs::new();
-        for name in disk
-            .names()
-            .into_iter()
-            .filter(|name| *name != name_of(gone))
-        {
+        for name in disk.names().into_iter().filter(|name| *name != name_of(gone)) {
             hole.put(&name, disk.image(&name).unwrap());
         }
         match gone {
-            1 => assert_eq!(
-                inspect(hole.as_fs(), small()).unwrap().recovered().oldest,
-                ends[0]
-            ),
-            4 => assert_eq!(
-                inspect(hole.as_fs(), small()).unwrap().recovered().end,
-                ends[2]
-            ),
-            _ => assert_eq!(
-                (damage(&hole).kind, damage(&hole).segment),
-                (DamageKind::Missing, gone)
-            ),
+            1 => assert_eq!(inspect(hole.as_fs(), small()).unwrap().recovered().oldest, ends[0]),
+            4 => assert_eq!(inspect(hole.as_fs(), small()).unwrap().recovered().end, ends[2]),
+            _ => {
+                assert_eq!((damage(&hole).kind, damage(&hole).segment), (DamageKind::Missing, gone))
+            }
         }
     }
 }
@@ -270,14 +235,8 @@ fn a_bad_header_is_damage_if_frames_rest_on_it() {
 #[test]
 fn a_foreign_or_newer_journal_is_refused_untouched() {
     let (disk, _) = three(b"x");
-    let other = Options {
-        store: StoreId([1; 16]),
-        ..small()
-    };
-    assert!(matches!(
-        inspect(disk.as_fs(), other).err(),
-        Some(OpenError::Foreign { segment: 1 })
-    ));
+    let other = Options { store: StoreId([1; 16]), ..small() };
+    assert!(matches!(inspect(disk.as_fs(), other).err(), Some(OpenError::Foreign { segment: 1 })));
     disk.edit(&name_of(1), |bytes| {
         bytes[8] = 2;
         let crc = crc32c::crc32c(&bytes[..72]);
@@ -286,10 +245,7 @@ fn a_foreign_or_newer_journal_is_refused_untouched() {
     let names = disk.names();
     assert!(matches!(
         Journal::open(disk.as_fs(), small()).err(),
-        Some(OpenError::Newer {
-            segment: 1,
-            found: 2
-        })
+        Some(OpenError::Newer { segment: 1, found: 2 })
     ));
     assert_eq!(disk.names(), names);
 }
@@ -310,10 +266,7 @@ fn what_a_start_has_shown_survives_although_its_sync_had_failed() {
     let journal = open(&disk);
     put(&journal, b"acked");
     disk.fail(0, fault::Fault::SyncKeepsCache);
-    assert_eq!(
-        journal.append(1, vec![5; 3000]).wait(),
-        Err(AppendError::Failed)
-    );
+    assert_eq!(journal.append(1, vec![5; 3000]).wait(), Err(AppendError::Failed));
     drop(journal);
     // The process starts again without a reboot: the kernel shows pages it never wrote.
     let journal = open(&disk);
@@ -337,11 +290,7 @@ fn a_power_cut_at_any_point_of_a_start_loses_nothing() {
         let after = cut.power_cut_by(seed);
         assert_eq!(payloads(&after), wanted, "seed {seed}");
         drop(open(&after));
-        assert_eq!(
-            payloads(&after.power_cut_losing_all()),
-            wanted,
-            "seed {seed}"
-        );
+        assert_eq!(payloads(&after.power_cut_losing_all()), wanted, "seed {seed}");
     }
 }
 
@@ -349,41 +298,20 @@ fn a_power_cut_at_any_point_of_a_start_loses_nothing() {
 fn a_header_knows_its_own_name() {
     let (disk, _) = three(b"x");
     put(&open(&disk), b"y");
-    let (one, two) = (
-        disk.image(&name_of(1)).unwrap(),
-        disk.image(&name_of(2)).unwrap(),
-    );
+    let (one, two) = (disk.image(&name_of(1)).unwrap(), disk.image(&name_of(2)).unwrap());
     disk.put(&name_of(1), two);
     disk.put(&name_of(2), one);
     assert_eq!(damage(&disk).kind, DamageKind::Header);
-    let sane = SegmentHeader {
-        ordinal: 2,
-        incarnation: 1,
-        start: 8,
-        previous: 1,
-        previous_end: 8,
-    };
+    let sane = SegmentHeader { ordinal: 2, incarnation: 1, start: 8, previous: 1, previous_end: 8 };
     let insane = [
-        SegmentHeader {
-            previous: 2,
-            ..sane
-        },
-        SegmentHeader {
-            previous_end: 16,
-            ..sane
-        },
+        SegmentHeader { previous: 2, ..sane },
+        SegmentHeader { previous_end: 16, ..sane },
         SegmentHeader { start: 9, ..sane },
-        SegmentHeader {
-            start: 1 << 62,
-            ..sane
-        },
+        SegmentHeader { start: 1 << 62, ..sane },
     ];
     for header in insane {
         let page = header.encode(STORE);
         let read = crate::journal::header::read_page(&page, STORE, 2);
-        assert!(
-            matches!(read, crate::journal::header::HeaderPage::Bad),
-            "{header:?}"
-        );
+        assert!(matches!(read, crate::journal::header::HeaderPage::Bad), "{header:?}");
     }
 }

@@ -23,25 +23,17 @@ fn twelve() -> (FaultFs, Vec<Position>) {
 }
 
 fn flip(disk: &FaultFs, segment: u64, position_in_it: u64) {
-    disk.edit(&name_of(segment), |bytes| {
-        bytes[DATA + position_in_it as usize + 45] ^= 1
-    });
+    disk.edit(&name_of(segment), |bytes| bytes[DATA + position_in_it as usize + 45] ^= 1);
 }
 
 fn cut(disk: &FaultFs, beyond: Position) -> RepairReport {
     let before: Vec<_> = disk.names().iter().map(|name| disk.image(name)).collect();
-    let planned = plan_repair(&disk.as_fs(), &small(), beyond)
-        .unwrap()
-        .unwrap();
+    let planned = plan_repair(&disk.as_fs(), &small(), beyond).unwrap().unwrap();
     let after: Vec<_> = disk.names().iter().map(|name| disk.image(name)).collect();
     assert!(before == after, "a plan changes nothing");
     let done = repair(&disk.as_fs(), &small(), beyond).unwrap().unwrap();
     assert_eq!(planned, done);
-    assert_eq!(
-        repair(&disk.as_fs(), &small(), beyond).unwrap(),
-        None,
-        "once is enough"
-    );
+    assert_eq!(repair(&disk.as_fs(), &small(), beyond).unwrap(), None, "once is enough");
     done
 }
 
@@ -59,27 +51,15 @@ fn a_cut_keeps_what_lies_before_and_tells_what_is_lost() {
     let bad = damage(&disk);
     let report = cut(&disk, 0);
     assert_eq!(report.damage, [bad]);
-    assert_eq!(
-        (report.cut_at, report.lost_through),
-        (begins[5], begins[12])
-    );
+    assert_eq!((report.cut_at, report.lost_through), (begins[5], begins[12]));
     assert_eq!(report.lost_bytes, begins[12] - begins[5]);
     assert_eq!(report.lost_frames, 6, "the bad one itself cannot be read");
-    assert_eq!(
-        report.lost_by_shard,
-        BTreeMap::from([(0, 1), (1, 1), (2, 2), (3, 2)])
-    );
+    assert_eq!(report.lost_by_shard, BTreeMap::from([(0, 1), (1, 1), (2, 2), (3, 2)]));
     assert_eq!(report.dropped_segments, [3]);
-    assert!(
-        report.next >= begins[12],
-        "positions are not given out twice"
-    );
+    assert!(report.next >= begins[12], "positions are not given out twice");
 
     let (journal, recovered) = Journal::open(disk.as_fs(), small()).unwrap();
-    assert_eq!(
-        (recovered.oldest, recovered.end, recovered.frames),
-        (0, report.next, 5)
-    );
+    assert_eq!((recovered.oldest, recovered.end, recovered.frames), (0, report.next, 5));
     assert_eq!(collect(journal.replay_from(begins[5]).unwrap()), []);
     assert_eq!(collect(journal.replay_from(begins[12]).unwrap()), []);
     let end = put(&journal, b"new");
@@ -99,10 +79,7 @@ fn new_positions_begin_behind_what_the_tables_have_applied() {
     flip(&disk, 1, 0);
     let report = cut(&disk, 1_000_003);
     assert_eq!((report.cut_at, report.next), (begins[0], 1_000_008));
-    assert_eq!(
-        inspect(disk.as_fs(), small()).unwrap().recovered().end,
-        1_000_008
-    );
+    assert_eq!(inspect(disk.as_fs(), small()).unwrap().recovered().end, 1_000_008);
 }
 
 #[test]
@@ -124,10 +101,7 @@ fn a_lost_header_or_segment_is_cut_at_the_end_of_the_one_before() {
             let report = cut(&disk, begins[12]);
             assert_eq!(report.damage[0].segment, segment);
             let readable = 12 - kept as u64 - if whole { 4 } else { 0 };
-            assert_eq!(
-                report.lost_frames, readable,
-                "segment {segment}, whole: {whole}"
-            );
+            assert_eq!(report.lost_frames, readable, "segment {segment}, whole: {whole}");
             assert_eq!(payloads(&disk).len(), kept);
             assert!(report.next >= begins[12]);
             if kept > 0 {
@@ -146,14 +120,7 @@ fn damage_further_back_moves_the_cut_back() {
     flip(&disk, 1, begins[1]);
     let report = cut(&disk, 0);
     assert_eq!(report.cut_at, begins[1]);
-    assert_eq!(
-        report
-            .damage
-            .iter()
-            .map(|one| one.segment)
-            .collect::<Vec<_>>(),
-        [1, 3]
-    );
+    assert_eq!(report.damage.iter().map(|one| one.segment).collect::<Vec<_>>(), [1, 3]);
     assert_eq!(payloads(&disk), [vec![0; 30]]);
 }
 
@@ -180,12 +147,7 @@ fn a_power_cut_during_repair_leaves_it_damaged_or_repaired() {
         let (disk, begins) = twelve();
         flip(&disk, 1, begins[1]);
         let mut random = seed;
-        let faults = [
-            Fault::SyncKeepsCache,
-            Fault::SyncDir,
-            Fault::Remove,
-            Fault::Write(600),
-        ];
+        let faults = [Fault::SyncKeepsCache, Fault::SyncDir, Fault::Remove, Fault::Write(600)];
         let later = (next_random(&mut random) % 3) as u32;
         disk.fail(later, faults[(next_random(&mut random) % 4) as usize]);
         let _ = repair(&disk.as_fs(), &small(), 0);
@@ -204,8 +166,5 @@ fn a_power_cut_during_repair_leaves_it_damaged_or_repaired() {
         drop(open(&after));
         assert_eq!(payloads(&after.power_cut_losing_all()), [vec![0; 30]]);
     }
-    assert!(
-        (1..300).contains(&repaired),
-        "both outcomes were seen: {repaired}"
-    );
+    assert!((1..300).contains(&repaired), "both outcomes were seen: {repaired}");
 }

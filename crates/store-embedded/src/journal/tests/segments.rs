@@ -27,10 +27,7 @@ fn a_segment_is_filled_to_its_last_byte_and_no_further() {
         put(&journal, b"one more");
         assert_eq!(payloads(&disk).len(), 4);
         drop(journal);
-        assert_eq!(
-            put(&open(&disk), b"x"),
-            (size - spare + 40 + 48 + 48) as u64
-        );
+        assert_eq!(put(&open(&disk), b"x"), (size - spare + 40 + 48 + 48) as u64);
     }
 }
 
@@ -44,10 +41,7 @@ fn a_frame_longer_than_a_segment_gets_one_of_its_own() {
     assert_eq!(journal.segments().len(), 3);
     drop(journal);
     let all = payloads(&disk);
-    assert_eq!(
-        all.iter().map(Vec::len).collect::<Vec<_>>(),
-        [6, 100_000, 5]
-    );
+    assert_eq!(all.iter().map(Vec::len).collect::<Vec<_>>(), [6, 100_000, 5]);
 }
 
 #[test]
@@ -58,9 +52,7 @@ fn one_large_batch_spreads_over_segments() {
     disk.hold_syncs();
     let first = journal.append(1, b"x".to_vec());
     disk.wait_for_sync_calls(calls + 1);
-    let waiting: Vec<_> = (0..60_u8)
-        .map(|n| journal.append(1, vec![n; 1000]))
-        .collect();
+    let waiting: Vec<_> = (0..60_u8).map(|n| journal.append(1, vec![n; 1000])).collect();
     disk.release_syncs();
     first.wait().unwrap();
     let ends: Vec<_> = waiting.into_iter().map(|one| one.wait().unwrap()).collect();
@@ -73,11 +65,7 @@ fn one_large_batch_spreads_over_segments() {
 fn rotation_on_demand_closes_what_was_appended_and_removal_takes_whole_segments() {
     let disk = FaultFs::new();
     let journal = open(&disk);
-    assert_eq!(
-        block_on(journal.rotate()).unwrap(),
-        0,
-        "an empty segment is not rotated"
-    );
+    assert_eq!(block_on(journal.rotate()).unwrap(), 0, "an empty segment is not rotated");
     let mut ends = Vec::new();
     for n in 0..4_u8 {
         ends.push(put(&journal, &[n; 10]));
@@ -93,13 +81,8 @@ fn rotation_on_demand_closes_what_was_appended_and_removal_takes_whole_segments(
     assert_eq!(journal.oldest(), ends[3]);
     let end = put(&journal, b"last");
     drop(journal);
-    let recovered = Journal::open(disk.power_cut_losing_all().as_fs(), small())
-        .unwrap()
-        .1;
-    assert_eq!(
-        (recovered.oldest, recovered.end, recovered.fresh),
-        (ends[3], end, false)
-    );
+    let recovered = Journal::open(disk.power_cut_losing_all().as_fs(), small()).unwrap().1;
+    assert_eq!((recovered.oldest, recovered.end, recovered.fresh), (ends[3], end, false));
 }
 
 #[test]
@@ -129,10 +112,7 @@ fn a_power_cut_during_removal_leaves_no_hole() {
             end = put(&journal, &[n]);
             block_on(journal.rotate()).unwrap();
         }
-        disk.fail(
-            (seed % 5) as u32,
-            [Fault::SyncDir, Fault::Remove][(seed / 5 % 2) as usize],
-        );
+        disk.fail((seed % 5) as u32, [Fault::SyncDir, Fault::Remove][(seed / 5 % 2) as usize]);
         assert!(journal.remove_before(end).is_err());
         let found = inspect(disk.power_cut_by(seed).as_fs(), small());
         assert_eq!(found.unwrap().recovered().end, end, "seed {seed}");
@@ -151,10 +131,7 @@ fn readers_start_anywhere_stop_where_they_were_made_and_know_their_bounds() {
     for (n, from) in ends.iter().enumerate() {
         let mut reader = journal.replay_from(*from).unwrap();
         assert_eq!(reader.end(), ends[40]);
-        let frame = reader
-            .next_frame()
-            .unwrap()
-            .map(|frame| (frame.position, frame.payload[0]));
+        let frame = reader.next_frame().unwrap().map(|frame| (frame.position, frame.payload[0]));
         assert_eq!(frame, (n < 40).then_some((*from, n as u8)));
     }
     let reader = journal.replay_from(ends[20]).unwrap();
@@ -164,15 +141,8 @@ fn readers_start_anywhere_stop_where_they_were_made_and_know_their_bounds() {
         journal.replay_from(end + 8),
         Err(ReadError::Beyond { end: known }) if known == end
     ));
-    let inside = journal
-        .replay_from(ends[3] + 8)
-        .unwrap()
-        .next_frame()
-        .map(|_| ());
-    assert!(matches!(
-        inside,
-        Err(ReadError::Corrupt(Damage { segment: 1, .. }))
-    ));
+    let inside = journal.replay_from(ends[3] + 8).unwrap().next_frame().map(|_| ());
+    assert!(matches!(inside, Err(ReadError::Corrupt(Damage { segment: 1, .. }))));
 
     // One that holds its segment open reads on when it is removed, a late one is told.
     let mut early = journal.replay_from(0).unwrap();
@@ -190,6 +160,7 @@ fn a_spare_prepared_ahead_changes_nothing_but_the_time() {
     let options = Options {
         prepare_ahead: true,
         chunk_bytes: 8 << 10,
+        first_bytes: 8 << 10,
         segment_bytes: 64 << 10,
         store: STORE,
     };
@@ -215,19 +186,12 @@ fn a_spare_prepared_ahead_changes_nothing_but_the_time() {
     }
     drop(Journal::open(disk.as_fs(), options).unwrap());
     let found = inspect(disk.as_fs(), small()).unwrap();
-    assert_eq!(
-        found.segments().len(),
-        disk.names().len(),
-        "unused spares are removed"
-    );
+    assert_eq!(found.segments().len(), disk.names().len(), "unused spares are removed");
 }
 
 #[test]
 fn the_header_of_a_spare_is_durable_before_its_first_frame() {
-    let options = Options {
-        prepare_ahead: true,
-        ..small()
-    };
+    let options = Options { prepare_ahead: true, ..small() };
     let disk = FaultFs::new();
     let (journal, _) = Journal::open(disk.as_fs(), options).unwrap();
     put(&journal, &[1; 3000]);
@@ -250,6 +214,7 @@ fn a_spare_that_fails_does_not_stop_the_journal() {
     let options = Options {
         prepare_ahead: true,
         chunk_bytes: 8 << 10,
+        first_bytes: 8 << 10,
         segment_bytes: 64 << 10,
         store: STORE,
     };
