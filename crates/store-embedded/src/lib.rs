@@ -2,6 +2,31 @@
 //!
 //! `journal` makes changes durable: one log for all shards of the node, one fsync for everything
 //! that waits. It knows nothing of messages. The tables behind it are filled from its frames.
+//!
+//! A command goes `shard` → `committer` → `journal` → `overlay` and, later, `applier` → `tables`.
+//! A question goes `shard` → `readers` → `read` → `snapshot`, which is the overlay over the tables.
 
+mod applier;
+mod committer;
+mod core;
+mod data_dir;
+mod directory;
+mod duplicate_filter;
+mod error;
+mod filters;
 pub mod journal;
 mod migration;
+mod overlay;
+mod payload;
+mod read;
+mod readers;
+mod shard;
+mod snapshot;
+mod store;
+mod tables;
+
+pub use data_dir::{DataDir, DataDirError, shard_path};
+pub use directory::SqliteDirectory;
+pub use shard::EmbeddedShard;
+pub use store::{EmbeddedOptions, EmbeddedStore, OVERLAY_BYTES_MAX, OpenError};
+pub use tables::open_read_only;

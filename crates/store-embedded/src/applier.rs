@@ -1,0 +1,176 @@
+//! Writes synced rows into the tables, many batches in one sorted transaction. One thread a shard.
+//!
+//! It owns the writing connection and everything that happens to the write-ahead log. When it fails (a full disk)
+//! it goes on trying; meanwhile the committer refuses, readers go on.
+
+mod queue;
+mod sorted;
+
+use std::{
+    io,
+    path::PathBuf,
+    sync::Arc,
+    thread::{Builder, JoinHandle},
+    time::Duration,
+};
+
+use parking_lot::RwLock;
+
+pub(crate) use queue::{Progress, Queue};
+use queue::{Taken, Work};
+use sorted::Sorted;
+
+use crate::{
+    core::Core,
+    error::TableError,
+    journal::Position,
+    tables::{Meta, TableWriter},
+};
+
+type Result<T> = std::result::Result<T, TableError>;
+
+/// Rows written since the last checkpoint that make another one worth its syncs.
+const CHECKPOINT_ROWS: usize = 60_000;
+/// A write-ahead log of this many bytes is truncated, and readers wait meanwhile.
+const WAL_BYTES_MAX: u64 = 256 << 20;
+/// First and longest pause between two tries of what failed.
+const RETRY_MS: (u64, u64) = (100, 5_000);
+
+/// A shard's applier.
+pub(crate) struct Applier {
+    core: Arc<Core>,
+    writer: TableWriter,
+    meta: Meta,
+    /// Readers share it; taken alone while the log is truncated.
+    gate: Arc<RwLock<()>>,
+    wal: PathBuf,
+    rows_since_checkpoint: usize,
+    /// Called when a checkpoint made segments of the journal superfluous.
+    reclaim: Box<dyn Fn() + Send>,
+}
+
+impl Applier {
+    /// Starts the thread. `meta` is the row as it stands in the tables.
+    pub(crate) fn start(
+        core: Arc<Core>,
+        writer: TableWriter,
+        meta: Meta,
+        gate: Arc<RwLock<()>>,
+        wal: PathBuf,
+        reclaim: Box<dyn Fn() + Send>,
+    ) -> io::Result<JoinHandle<()>> {
+        let name = format!("applier {}", core.id);
+        let applier = Self {
+            core,
+            writer,
+            meta,
+            gate,
+            wal,
+            rows_since_checkpoint: 0,
+            reclaim,
+        };
+        Builder::new().name(name).spawn(move || applier.run())
+    }
+
+    fn run(mut self) {
+        let mut pause = RETRY_MS.0;
+        while let Some(work) = self.core.queue.next() {
+            match self.work(&work) {
+                Ok(()) => {
+                    pause = RETRY_MS.0;
+                    self.core.queue.done();
+                }
+                Err(error) => {
+                    self.writer.roll_back();
+                    tracing::error!(shard = self.core.id.0, %error, "rows could not be written into the tables; trying again");
+                    self.core.queue.failed(work, error.sentence(), Duration::from_millis(pause));
+                    pause = (pause * 2).min(RETRY_MS.1);
+                }
+            }
+        }
+    }
+
+    fn work(&mut self, work: &Work) -> Result<()> {
+        match work {
+            Work::Apply(taken) => self.apply(taken),
+            Work::Advance(to) => self.advance(*to),
+            Work::Truncate => self.truncate(),
+        }
+    }
+
+    fn apply(&mut self, taken: &[Taken]) -> Result<()> {
+        let Some(last) = taken.last() else {
+            return Ok(());
+        };
+        let up_to = last.at;
+        let sorted = Sorted::of(taken);
+        let mut meta = self.meta;
+        meta.applied = up_to;
+        meta.dispatched = self.core.dispatched_through(0).max(meta.dispatched);
+        meta.incarnation = self.core.incarnation;
+        self.writer.begin()?;
+        sorted.write(&mut self.writer)?;
+        self.writer.meta(&meta)?;
+        self.writer.commit()?;
+        self.meta = meta;
+        let rows: usize = taken.iter().map(|batch| batch.rows.len()).sum();
+        for batch in taken {
+            self.core.overlay.evict(&batch.rows, up_to);
+        }
+        self.rows_since_checkpoint += rows;
+        self.core.queue.applied(up_to, meta.dispatched);
+        if self.rows_since_checkpoint >= CHECKPOINT_ROWS {
+            self.checkpoint()?;
+        }
+        Ok(())
+    }
+
+    /// Notes that there is nothing of this shard up to a position, so that segments can go.
+    fn advance(&mut self, to: Position) -> Result<()> {
+        let mut meta = self.meta;
+        meta.applied = meta.applied.max(to);
+        meta.dispatched = self.core.dispatched_through(to).max(meta.dispatched);
+        meta.incarnation = self.core.incarnation;
+        if meta != self.meta {
+            self.writer.meta(&meta)?;
+            self.meta = meta;
+            self.core.queue.applied(meta.applied, meta.dispatched);
+        }
+        self.checkpoint()
+    }
+
+    fn checkpoint(&mut self) -> Result<()> {
+        let done = self.writer.checkpoint(false)?;
+        if done.is_complete() {
+            self.checkpointed();
+        }
+        let wal_bytes = std::fs::metadata(&self.wal).map_or(0, |file| file.len());
+        if wal_bytes > WAL_BYTES_MAX {
+            self.truncate()?;
+        }
+        Ok(())
+    }
+
+    /// Empties the write-ahead log. Most of it is copied before the readers have to wait.
+    fn truncate(&mut self) -> Result<()> {
+        self.writer.checkpoint(false)?;
+        let done = {
+            let _alone = self.gate.write();
+            self.writer.checkpoint(true)?
+        };
+        if done.is_complete() {
+            self.checkpointed();
+            self.core.queue.truncated(self.meta.applied);
+        }
+        Ok(())
+    }
+
+    fn checkpointed(&mut self) {
+        self.rows_since_checkpoint = 0;
+        // Only this thread writes, so the file now holds all that it has committed.
+        self.core
+            .queue
+            .checkpointed(self.meta.applied, self.meta.dispatched);
+        (self.reclaim)();
+    }
+}

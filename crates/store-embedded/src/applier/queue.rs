@@ -1,0 +1,293 @@
+//! What waits for an applier, and how far it has come. The committer puts, the applier takes, everybody may watch.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use ostracon_domain::Row;
+use ostracon_store::UnitState;
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::watch;
+
+use crate::journal::Position;
+
+/// Rows that are worth a transaction at once.
+const ROWS_NOW: usize = 20_000;
+/// Rows that one transaction takes at most, the last batch excepted.
+const ROWS_MAX: usize = 80_000;
+/// How long a batch waits for others.
+const WAIT: Duration = Duration::from_millis(200);
+
+/// A synced record.
+pub(crate) struct Taken {
+    pub(crate) at: Position,
+    pub(crate) rows: Vec<Row>,
+    pub(crate) units: Vec<UnitState>,
+}
+
+/// What to do next.
+pub(crate) enum Work {
+    /// Write these, oldest first.
+    Apply(Vec<Taken>),
+    /// Nothing of this shard waits up to here: note it.
+    Advance(Position),
+    /// Empty the write-ahead log.
+    Truncate,
+}
+
+/// How far an applier has come.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// Everything of this shard up to here is in the tables.
+    pub(crate) applied: Position,
+    /// The dispatch cursor in the tables.
+    pub(crate) dispatched: Position,
+    /// As `applied`, and synced in the file.
+    pub(crate) checkpointed: Position,
+    /// As `dispatched`, and synced in the file.
+    pub(crate) dispatched_checkpointed: Position,
+    /// As `applied`, and the write-ahead log was empty then.
+    pub(crate) truncated: Position,
+    /// Why it cannot write, while it cannot.
+    pub(crate) failure: Option<String>,
+}
+
+/// The queue. Its bound is that of the overlay, which holds the same rows.
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    wake: Condvar,
+    progress: watch::Sender<Progress>,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Taken>,
+    rows: usize,
+    /// When the oldest batch came.
+    since: Option<Instant>,
+    /// Write at once up to here.
+    flush: Position,
+    advance: Option<Position>,
+    truncate: bool,
+    paused: bool,
+    retry_at: Option<Instant>,
+    stop: bool,
+    sleeps: bool,
+}
+
+impl State {
+    /// What is due now, or how long to wait for it.
+    fn due(&mut self, now: Instant) -> Result<Work, Option<Duration>> {
+        if let Some(retry_at) = self.retry_at {
+            if now < retry_at {
+                return Err(Some(retry_at - now));
+            }
+            self.retry_at = None;
+        }
+        if self.paused {
+            return Err(None);
+        }
+        if let (Some(first), Some(since)) = (self.waiting.front(), self.since) {
+            let age = now - since;
+            if self.rows >= ROWS_NOW || first.at <= self.flush || age >= WAIT {
+                return Ok(Work::Apply(self.take(now)));
+            }
+            return Err(Some(WAIT - age));
+        }
+        if let Some(to) = self.advance.take() {
+            return Ok(Work::Advance(to));
+        }
+        if std::mem::take(&mut self.truncate) {
+            return Ok(Work::Truncate);
+        }
+        Err(None)
+    }
+
+    fn take(&mut self, now: Instant) -> Vec<Taken> {
+        let mut taken = Vec::new();
+        let mut rows = 0;
+        while rows < ROWS_MAX
+            && let Some(batch) = self.waiting.pop_front()
+        {
+            rows += batch.rows.len();
+            taken.push(batch);
+        }
+        self.rows -= rows;
+        self.since = (!self.waiting.is_empty()).then_some(now);
+        taken
+    }
+}
+
+impl Queue {
+    pub(crate) fn new(progress: Progress) -> Self {
+        Self {
+            state: Mutex::default(),
+            wake: Condvar::new(),
+            progress: watch::Sender::new(progress),
+        }
+    }
+
+    /// Tells of every change.
+    pub(crate) fn watch(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// How far the applier is.
+    pub(crate) fn progress(&self) -> Progress {
+        self.progress.borrow().clone()
+    }
+
+    /// Why the applier cannot write, while it cannot.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.progress.borrow().failure.clone()
+    }
+
+    pub(crate) fn put_rows(&self, at: Position, rows: Vec<Row>) {
+        self.put(Taken {
+            at,
+            rows,
+            units: Vec::new(),
+        });
+    }
+
+    pub(crate) fn put_units(&self, at: Position, units: Vec<UnitState>) {
+        self.put(Taken {
+            at,
+            rows: Vec::new(),
+            units,
+        });
+    }
+
+    fn put(&self, batch: Taken) {
+        self.change(|state| {
+            state.rows += batch.rows.len();
+            state.waiting.push_back(batch);
+            // A sleeper has a timer for the oldest batch; only the first one and a full transaction need to wake it.
+            let first = state.since.is_none();
+            if first {
+                state.since = Some(Instant::now());
+            }
+            first || state.rows >= ROWS_NOW
+        });
+    }
+
+    /// Writes everything up to a position at once instead of waiting for more.
+    pub(crate) fn flush(&self, up_to: Position) {
+        self.change(|state| {
+            state.flush = state.flush.max(up_to);
+            true
+        });
+    }
+
+    /// Notes a position up to which nothing of this shard waits. Ignored unless the queue is empty.
+    pub(crate) fn advance(&self, to: Position) {
+        self.change(|state| {
+            if state.waiting.is_empty() {
+                state.advance = Some(to);
+            }
+            true
+        });
+    }
+
+    /// Empties the write-ahead log when there is nothing else to do.
+    pub(crate) fn truncate(&self) {
+        self.change(|state| {
+            state.truncate = true;
+            true
+        });
+    }
+
+    /// Holds the applier before its next transaction, or lets it go on.
+    pub(crate) fn pause(&self, paused: bool) {
+        self.change(|state| {
+            state.paused = paused;
+            true
+        });
+    }
+
+    /// Ends the applier; what waits stays in the journal.
+    pub(crate) fn stop(&self) {
+        self.change(|state| {
+            state.stop = true;
+            true
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State) -> bool) {
+        let mut state = self.state.lock();
+        let wake = change(&mut state) && state.sleeps;
+        drop(state);
+        if wake {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Waits for work; `None` to stop. For the applier.
+    pub(super) fn next(&self) -> Option<Work> {
+        let mut state = self.state.lock();
+        loop {
+            if state.stop {
+                return None;
+            }
+            match state.due(Instant::now()) {
+                Ok(work) => return Some(work),
+                Err(wait) => {
+                    state.sleeps = true;
+                    match wait {
+                        Some(wait) => {
+                            self.wake.wait_for(&mut state, wait);
+                        }
+                        None => self.wake.wait(&mut state),
+                    }
+                    state.sleeps = false;
+                }
+            }
+        }
+    }
+
+    /// Puts back what failed, to be tried again after a pause.
+    pub(super) fn failed(&self, work: Work, why: String, pause: Duration) {
+        self.change(|state| {
+            match work {
+                Work::Apply(taken) => {
+                    let now = Instant::now();
+                    state.rows += taken.iter().map(|batch| batch.rows.len()).sum::<usize>();
+                    for batch in taken.into_iter().rev() {
+                        state.waiting.push_front(batch);
+                    }
+                    state.since.get_or_insert(now);
+                }
+                Work::Advance(to) => state.advance = Some(to),
+                Work::Truncate => state.truncate = true,
+            }
+            state.retry_at = Some(Instant::now() + pause);
+            false
+        });
+        self.progress
+            .send_modify(|progress| progress.failure = Some(why));
+    }
+
+    pub(super) fn done(&self) {
+        self.progress.send_if_modified(|progress| progress.failure.take().is_some());
+    }
+
+    pub(super) fn applied(&self, applied: Position, dispatched: Position) {
+        self.progress.send_modify(|progress| {
+            progress.applied = applied;
+            progress.dispatched = dispatched;
+        });
+    }
+
+    pub(super) fn checkpointed(&self, applied: Position, dispatched: Position) {
+        self.progress.send_modify(|progress| {
+            progress.checkpointed = applied;
+            progress.dispatched_checkpointed = dispatched;
+        });
+    }
+
+    pub(super) fn truncated(&self, applied: Position) {
+        self.progress
+            .send_modify(|progress| progress.truncated = applied);
+    }
+}

@@ -1,0 +1,120 @@
+//! The rows of many batches, each in its last state, sorted by table and key: what one transaction writes.
+
+use std::sync::Arc;
+
+use ostracon_domain::{
+    Conversation, ConversationId, InboxEntry, Member, Message, Reaction, Row, Seq, UserState,
+};
+use ostracon_store::UnitState;
+use rustc_hash::FxHashMap;
+
+use super::{Result, queue::Taken};
+use crate::{error::TableError, tables::TableWriter};
+
+/// The rows by kind.
+#[derive(Default)]
+pub(super) struct Sorted<'a> {
+    conversations: Vec<&'a Arc<Conversation>>,
+    members: Vec<&'a Arc<Member>>,
+    messages: Vec<&'a Arc<Message>>,
+    reactions: Vec<(&'a Arc<Reaction>, bool)>,
+    gone: FxHashMap<ConversationId, Seq>,
+    users: Vec<&'a Arc<UserState>>,
+    inbox: Vec<&'a Arc<InboxEntry>>,
+    units: Vec<&'a UnitState>,
+}
+
+/// Sorts by key and keeps the last of each.
+fn settle<T, K: Ord>(rows: &mut Vec<T>, key: impl Fn(&T) -> K) {
+    rows.sort_by_key(&key);
+    rows.reverse();
+    rows.dedup_by(|later, first| key(later) == key(first));
+    rows.reverse();
+}
+
+impl<'a> Sorted<'a> {
+    pub(super) fn of(batches: &'a [Taken]) -> Self {
+        let mut sorted = Self::default();
+        for batch in batches {
+            sorted.units.extend(&batch.units);
+            for row in &batch.rows {
+                sorted.take(row);
+            }
+        }
+        settle(&mut sorted.conversations, |row| row.id);
+        settle(&mut sorted.members, |row| (row.conversation, row.user));
+        settle(&mut sorted.messages, |row| (row.conversation, row.seq));
+        sorted.reactions.sort_by(|(a, _), (b, _)| a.cmp(b));
+        sorted.reactions.reverse();
+        sorted.reactions.dedup_by(|later, first| later.0 == first.0);
+        sorted.reactions.reverse();
+        settle(&mut sorted.users, |row| row.user);
+        settle(&mut sorted.inbox, |row| (row.user, row.conversation));
+        settle(&mut sorted.units, |state| state.unit);
+        sorted
+    }
+
+    fn take(&mut self, row: &'a Row) {
+        match row {
+            Row::Conversation(row) => self.conversations.push(row),
+            Row::Member(row) => self.members.push(row),
+            Row::Message(row) => self.messages.push(row),
+            Row::Reaction(row) => self.reactions.push((row, true)),
+            Row::ReactionGone(row) => self.reactions.push((row, false)),
+            Row::MessagesGone {
+                conversation,
+                below,
+            } => {
+                // What came before it must not come back behind it.
+                self.messages
+                    .retain(|row| row.conversation != *conversation || row.seq >= *below);
+                self.reactions
+                    .retain(|(row, _)| row.conversation != *conversation || row.seq >= *below);
+                let known = self.gone.entry(*conversation).or_insert(0);
+                *known = (*known).max(*below);
+            }
+            Row::User(row) => self.users.push(row),
+            Row::Inbox(row) => self.inbox.push(row),
+        }
+    }
+
+    /// Writes everything inside the transaction that was begun.
+    pub(super) fn write(&self, writer: &mut TableWriter) -> Result<()> {
+        for row in &self.conversations {
+            writer.conversation(row)?;
+        }
+        for (id, below) in &self.gone {
+            if let Some(key) = writer.key(*id)? {
+                writer.messages_gone(key, *below)?;
+            }
+        }
+        for row in &self.members {
+            let key = key(writer, row.conversation)?;
+            writer.member(key, row)?;
+        }
+        for row in &self.messages {
+            let key = key(writer, row.conversation)?;
+            writer.message(key, row)?;
+        }
+        for (row, there) in &self.reactions {
+            let key = key(writer, row.conversation)?;
+            writer.reaction(key, row, *there)?;
+        }
+        for row in &self.users {
+            writer.user_state(row)?;
+        }
+        for row in &self.inbox {
+            writer.inbox(row)?;
+        }
+        for state in &self.units {
+            writer.unit_state(state)?;
+        }
+        Ok(())
+    }
+}
+
+fn key(writer: &mut TableWriter, id: ConversationId) -> Result<i64> {
+    writer
+        .key(id)?
+        .ok_or(TableError::Damaged("conversation of its own"))
+}

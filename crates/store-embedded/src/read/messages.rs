@@ -1,0 +1,122 @@
+//! Pages of messages and of members.
+
+use ostracon_domain::{Access, ConversationId, Seq, UnitAt, UserId, access};
+use ostracon_store::{
+    MembersPage, MembersRows, MessagePage, Messages, PagePosition, Place, Read,
+};
+use rusqlite::Connection;
+
+use super::{Result, of_conversation, whole};
+use crate::{
+    overlay::Overlay,
+    snapshot::{Noted, Snapshot},
+};
+
+/// A page of messages inside the reader's access.
+pub(crate) fn messages(
+    overlay: &Overlay,
+    conn: &Connection,
+    at: UnitAt,
+    conversation: ConversationId,
+    reader: UserId,
+    page: MessagePage,
+) -> Result<Read<Messages>> {
+    whole(overlay, conn, |snapshot| {
+        of_conversation(overlay, snapshot, at, conversation, |noted| {
+            let member = snapshot.member(noted, reader)?;
+            let messages = match access(Some(&noted.row), member.as_deref()) {
+                Ok(access) => {
+                    let place = match page.position() {
+                        Some(position) => find(snapshot, noted, access, position)?,
+                        None => Place::message(0),
+                    };
+                    let span = page.span(place, access);
+                    if span.is_empty() {
+                        Vec::new()
+                    } else {
+                        snapshot.views(noted, span.start, span.end - 1)?
+                    }
+                }
+                Err(_) => Vec::new(),
+            };
+            Ok(Messages {
+                conversation: noted.row.clone(),
+                member,
+                messages,
+            })
+        })
+    })
+}
+
+/// Times and ids rise with seq, so a place is found by halving.
+fn find(
+    snapshot: &Snapshot<'_>,
+    noted: &Noted,
+    access: Access,
+    position: PagePosition,
+) -> Result<Place> {
+    match position {
+        PagePosition::Seq(seq) => Ok(Place::message(seq)),
+        PagePosition::Time(time) => {
+            let seq = first_where(access, |seq| {
+                Ok(snapshot
+                    .message_place(noted, seq)?
+                    .is_some_and(|(at, _)| at >= time))
+            })?;
+            Ok(Place::before(seq))
+        }
+        PagePosition::Id(id) => {
+            let seq = first_where(access, |seq| {
+                Ok(snapshot
+                    .message_place(noted, seq)?
+                    .is_some_and(|(_, found)| found >= id.get()))
+            })?;
+            let here = seq <= access.to
+                && snapshot
+                    .message_place(noted, seq)?
+                    .is_some_and(|(_, found)| found == id.get());
+            Ok(if here {
+                Place::message(seq)
+            } else {
+                Place::before(seq)
+            })
+        }
+    }
+}
+
+/// The first readable seq for which the test holds, one past the last if for none.
+pub(super) fn first_where(access: Access, holds: impl Fn(Seq) -> Result<bool>) -> Result<Seq> {
+    let (mut first, mut end) = (access.from, access.to.saturating_add(1));
+    while first < end {
+        let middle = first + (end - first) / 2;
+        if holds(middle)? {
+            end = middle;
+        } else {
+            first = middle + 1;
+        }
+    }
+    Ok(first)
+}
+
+/// A page of member rows by user.
+pub(crate) fn members(
+    overlay: &Overlay,
+    conn: &Connection,
+    at: UnitAt,
+    conversation: ConversationId,
+    page: MembersPage,
+) -> Result<Read<MembersRows>> {
+    let limit = page.limit as usize;
+    whole(overlay, conn, |snapshot| {
+        of_conversation(overlay, snapshot, at, conversation, |noted| {
+            let mut members = snapshot.members_after(noted, page.after, limit + 1)?;
+            let more = members.len() > limit;
+            members.truncate(limit);
+            Ok(MembersRows {
+                conversation: noted.row.clone(),
+                members,
+                more,
+            })
+        })
+    })
+}

@@ -1,0 +1,287 @@
+//! One shard of the embedded store behind the seam: hands commands to its committer and questions to its readers.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::Ordering},
+};
+
+use async_trait::async_trait;
+use ostracon_domain::{ConversationId, InboxEntry, Row, ShardId, UnitAt, UnitId, UserId, UserRev};
+use ostracon_store::{
+    Batch, Changes, ChangesSince, Commit, InboxChanges, InboxPage, InboxRows, Incarnation,
+    MembersPage, MembersRows, MessagePage, Messages, Overview, Position, Read, ScanCursor,
+    ScanPage, Shard, ShardError, ShardStats, Undispatched, UnitChange, UnitState,
+};
+use rusqlite::Connection;
+use tokio::sync::Mutex;
+
+use crate::{
+    committer::Committer,
+    core::Core,
+    error::TableError,
+    journal::{Journal, ReadError},
+    overlay::Overlay,
+    payload::{self, Payload},
+    read,
+    readers::Readers,
+    tables::TableReader,
+};
+
+type Result<T> = std::result::Result<T, ShardError>;
+
+/// A shard of an [`EmbeddedStore`](crate::EmbeddedStore).
+pub struct EmbeddedShard {
+    core: Arc<Core>,
+    /// One batch at a time.
+    committer: Mutex<Committer>,
+    readers: Readers,
+    path: PathBuf,
+}
+
+impl EmbeddedShard {
+    pub(crate) fn new(
+        core: Arc<Core>,
+        committer: Committer,
+        readers: Readers,
+        path: PathBuf,
+    ) -> Self {
+        Self {
+            core,
+            committer: Mutex::new(committer),
+            readers,
+            path,
+        }
+    }
+
+    pub(crate) const fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    /// The file of its tables.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Holds every commit up until the guard is dropped; everything before it is published.
+    pub(crate) async fn hold(&self) -> Result<tokio::sync::MutexGuard<'_, Committer>> {
+        let mut committer = self.committer.lock().await;
+        committer.ready().await?;
+        Ok(committer)
+    }
+
+    /// Finishes what a caller left half-way, if nobody else is about to.
+    pub(crate) async fn tidy(&self) {
+        if let Ok(mut committer) = self.committer.try_lock() {
+            // It refuses new work while the tables cannot be written; nothing is asked for here.
+            drop(committer.ready().await);
+        }
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Overlay, &Connection) -> std::result::Result<T, TableError>
+        + Send
+        + 'static,
+    ) -> Result<T> {
+        let core = Arc::clone(&self.core);
+        self.readers
+            .run(move |conn| question(&core.overlay, conn))
+            .await
+    }
+
+    /// Holds the applier before its next transaction, or lets it go on: what is acked meanwhile is read from the overlay.
+    pub fn pause_applier(&self, paused: bool) {
+        self.core.queue.pause(paused);
+    }
+
+    /// Waits until everything acked so far is in the tables.
+    ///
+    /// # Errors
+    /// `Unavailable` when they cannot be written.
+    pub async fn flush(&self) -> Result<()> {
+        self.core.flushed().await
+    }
+
+    /// Forgets every cached row, as after a failure of the journal.
+    pub async fn forget_cache(&self) {
+        self.committer.lock().await.forget_all();
+    }
+}
+
+#[async_trait]
+impl Shard for EmbeddedShard {
+    fn id(&self) -> ShardId {
+        self.core.id
+    }
+
+    fn incarnation(&self) -> Incarnation {
+        self.core.incarnation
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Commit> {
+        self.committer.lock().await.commit(batch).await
+    }
+
+    async fn overviews(
+        &self,
+        reader: UserId,
+        wanted: &[(UnitAt, ConversationId)],
+    ) -> Result<Vec<Read<Overview>>> {
+        let wanted = wanted.to_vec();
+        self.ask(move |overlay, conn| read::overviews(overlay, conn, reader, &wanted))
+            .await
+    }
+
+    async fn messages(
+        &self,
+        at: UnitAt,
+        conversation: ConversationId,
+        reader: UserId,
+        page: MessagePage,
+    ) -> Result<Read<Messages>> {
+        self.ask(move |overlay, conn| read::messages(overlay, conn, at, conversation, reader, page))
+            .await
+    }
+
+    async fn changes(&self, at: UnitAt, since: ChangesSince) -> Result<Read<Changes>> {
+        self.ask(move |overlay, conn| read::changes(overlay, conn, at, since))
+            .await
+    }
+
+    async fn members(
+        &self,
+        at: UnitAt,
+        conversation: ConversationId,
+        page: MembersPage,
+    ) -> Result<Read<MembersRows>> {
+        self.ask(move |overlay, conn| read::members(overlay, conn, at, conversation, page))
+            .await
+    }
+
+    async fn inbox(&self, at: UnitAt, user: UserId, page: InboxPage) -> Result<Read<InboxRows>> {
+        self.ask(move |overlay, conn| read::inbox(overlay, conn, at, user, page))
+            .await
+    }
+
+    async fn inbox_changes(
+        &self,
+        at: UnitAt,
+        user: UserId,
+        since: UserRev,
+        limit: u32,
+    ) -> Result<Read<InboxChanges>> {
+        self.ask(move |overlay, conn| read::inbox_changes(overlay, conn, at, user, since, limit))
+            .await
+    }
+
+    async fn inbox_entry(
+        &self,
+        at: UnitAt,
+        user: UserId,
+        conversation: ConversationId,
+    ) -> Result<Read<Option<Arc<InboxEntry>>>> {
+        self.ask(move |overlay, conn| read::inbox_entry(overlay, conn, at, user, conversation))
+            .await
+    }
+
+    async fn inbox_large(&self, at: UnitAt, user: UserId) -> Result<Read<InboxRows>> {
+        self.ask(move |overlay, conn| read::inbox_large(overlay, conn, at, user))
+            .await
+    }
+
+    async fn unit_states(&self) -> Result<Vec<UnitState>> {
+        Ok(self.core.overlay.units())
+    }
+
+    async fn set_unit_state(&self, change: UnitChange) -> Result<UnitState> {
+        self.committer.lock().await.set_unit_state(change).await
+    }
+
+    async fn scan_unit(
+        &self,
+        unit: UnitId,
+        from: Option<ScanCursor>,
+        limit: u32,
+    ) -> Result<ScanPage> {
+        self.core.flushed().await?;
+        self.ask(move |_, conn| read::scan(conn, unit, from, limit))
+            .await
+    }
+
+    async fn apply_rows(&self, at: UnitAt, rows: Vec<Row>) -> Result<()> {
+        self.committer.lock().await.apply_rows(at, rows).await
+    }
+
+    async fn undispatched(
+        &self,
+        after: Option<Position>,
+        limit: u32,
+    ) -> Result<Vec<Undispatched>> {
+        let shard = self.core.id;
+        let journal = Arc::clone(&self.core.journal);
+        let cursor = self.core.dispatched.load(Ordering::SeqCst);
+        let after = after.unwrap_or(0).max(cursor);
+        tokio::task::spawn_blocking(move || undispatched(&journal, shard, after, limit as usize))
+            .await
+            .map_err(|_| ShardError::Unavailable("the shard is closing".to_owned()))?
+    }
+
+    async fn dispatched(&self, up_to: Position) -> Result<()> {
+        self.core.dispatched.fetch_max(up_to, Ordering::SeqCst);
+        Ok(())
+    }
+
+    async fn stats(&self) -> Result<ShardStats> {
+        let pending_bytes = self.core.overlay.bytes() as u64;
+        // What waits is counted too, as long as it can be written.
+        if let Err(error) = self.core.flushed().await {
+            tracing::warn!(shard = self.core.id.0, %error, "counts are those of the tables alone");
+        }
+        self.ask(move |_, conn| {
+            let [conversations, messages, users, overridden, bytes] =
+                TableReader::begin(conn)?.counts()?;
+            Ok(ShardStats {
+                conversations,
+                messages,
+                users,
+                bytes,
+                overridden,
+                pending_bytes,
+            })
+        })
+        .await
+    }
+}
+
+/// Frames of a shard behind a position that a dispatcher passes on.
+fn undispatched(
+    journal: &Journal,
+    shard: ShardId,
+    after: Position,
+    limit: usize,
+) -> Result<Vec<Undispatched>> {
+    let mut found = Vec::new();
+    let end = journal.synced();
+    let from = after.max(journal.oldest());
+    if from >= end || limit == 0 {
+        return Ok(found);
+    }
+    let damaged = |error: ReadError| ShardError::Corrupt(error.to_string());
+    let mut frames = journal.replay_from(from).map_err(damaged)?;
+    while found.len() < limit
+        && let Some(frame) = frames.next_frame().map_err(damaged)?
+    {
+        if frame.shard != shard.0 || frame.end <= after || !payload::is_batch(frame.payload) {
+            continue;
+        }
+        match payload::decode(frame.payload) {
+            Ok(Payload::Batch(rows)) => found.push(Undispatched {
+                position: frame.end,
+                rows,
+            }),
+            Ok(_) => {}
+            Err(error) => return Err(ShardError::Corrupt(error.to_string())),
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,88 @@
+//! The tables of one shard: a SQLite file behind the journal. What is in them may lag behind what was acked.
+//!
+//! One connection writes (the applier's), others read. Not the place that decides what is newest: see `snapshot`.
+
+mod columns;
+mod meta;
+mod read;
+mod schema;
+mod write;
+
+use std::path::Path;
+
+use ostracon_domain::ShardId;
+use rusqlite::{Connection, OpenFlags};
+
+pub(crate) use columns::{phase_byte, phase_of};
+pub(crate) use meta::Meta;
+pub(crate) use read::TableReader;
+pub(crate) use schema::{APPLICATION_ID, STEPS};
+pub(crate) use write::TableWriter;
+
+use crate::{
+    error::TableError,
+    migration::{self, MigrationError},
+};
+
+type Result<T> = std::result::Result<T, TableError>;
+
+/// Page cache of the writing connection, KiB. Large: hot pages of the indexes are written again and again.
+const WRITER_CACHE_KIB: i64 = 8 << 10;
+/// Page cache of each reading connection, KiB. Small: the system keeps the file's pages anyway.
+const READER_CACHE_KIB: i64 = 2 << 10;
+/// Statements that a connection keeps prepared.
+const STATEMENTS: usize = 64;
+/// How long a connection waits for another one's lock, ms; only checkpoints and start-up meet.
+const BUSY_MS: u64 = 10_000;
+
+/// Opens the file for writing, making it when it is missing.
+///
+/// # Errors
+/// Foreign, newer and damaged files are refused unchanged.
+pub(crate) fn open_writer(path: &Path, shard: ShardId) -> std::result::Result<Connection, MigrationError> {
+    let what = format!("shard {shard} ({})", path.display());
+    migration::peek(path, APPLICATION_ID, &what, STEPS)?;
+    let sqlite = |source| MigrationError::Sqlite {
+        what: what.clone(),
+        source,
+    };
+    let mut conn = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )
+    .map_err(sqlite)?;
+    conn.busy_timeout(std::time::Duration::from_millis(BUSY_MS))
+        .map_err(sqlite)?;
+    migration::migrate(&mut conn, APPLICATION_ID, &what, STEPS)?;
+    let set_up = || -> rusqlite::Result<()> {
+        conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+        conn.pragma_update(None, "synchronous", "NORMAL")?;
+        conn.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
+        // Content must be gone for good once it is deleted.
+        conn.pragma_update_and_check(None, "secure_delete", "ON", |_| Ok(()))?;
+        conn.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+        conn.pragma_update(None, "temp_store", "MEMORY")?;
+        conn.set_prepared_statement_cache_capacity(STATEMENTS);
+        Ok(())
+    };
+    set_up().map_err(sqlite)?;
+    Ok(conn)
+}
+
+/// Opens the file of a shard for reading only, as another process may: it must exist.
+///
+/// # Errors
+/// What SQLite says.
+pub fn open_read_only(path: &Path) -> rusqlite::Result<Connection> {
+    let conn = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    conn.busy_timeout(std::time::Duration::from_millis(BUSY_MS))?;
+    conn.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
+    conn.pragma_update(None, "temp_store", "MEMORY")?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(conn)
+}

@@ -1,0 +1,329 @@
+//! Writing rows into the tables, by the applier's one connection. All statements may be repeated without harm.
+
+use ostracon_domain::{
+    Conversation, ConversationId, ConversationKind, HistoryFor, InboxEntry, Member, Message,
+    Reaction, Seq, UserState,
+};
+use ostracon_store::{
+    UnitState,
+    record::{encode_mentions, message_kind_byte, role_byte},
+};
+use rusqlite::{Connection, OptionalExtension, params};
+use rustc_hash::FxHashMap;
+
+use super::{
+    Result,
+    columns::{phase_byte, stored_client_id},
+    meta::Meta,
+    read::Key,
+};
+
+/// Keys of conversations that the writer remembers; more are forgotten all at once.
+const KEYS_MAX: usize = 50_000;
+
+/// The one writer of a shard's tables.
+pub(crate) struct TableWriter {
+    conn: Connection,
+    keys: FxHashMap<ConversationId, Key>,
+}
+
+/// What a checkpoint reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Checkpoint {
+    /// Somebody was reading or writing, so that it could not go all the way.
+    pub(crate) busy: bool,
+    /// Pages in the write-ahead log.
+    pub(crate) log: i64,
+    /// Pages of it that are in the file now.
+    pub(crate) checkpointed: i64,
+}
+
+impl Checkpoint {
+    /// Whether everything committed before it is in the file, and synced.
+    pub(crate) const fn is_complete(&self) -> bool {
+        !self.busy && self.log == self.checkpointed
+    }
+}
+
+impl TableWriter {
+    pub(crate) fn new(conn: Connection) -> Self {
+        Self {
+            conn,
+            keys: FxHashMap::default(),
+        }
+    }
+
+    pub(crate) fn begin(&self) -> Result<()> {
+        self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        Ok(())
+    }
+
+    pub(crate) fn commit(&self) -> Result<()> {
+        self.conn.prepare_cached("COMMIT")?.execute([])?;
+        Ok(())
+    }
+
+    /// Gives up what was begun. Some errors have done it already.
+    pub(crate) fn roll_back(&mut self) {
+        self.keys.clear();
+        if !self.conn.is_autocommit()
+            && let Err(error) = self.conn.execute_batch("ROLLBACK")
+        {
+            tracing::warn!(%error, "a failed transaction could not be rolled back");
+        }
+    }
+
+    /// Copies the write-ahead log into the file; `truncate` also empties it, so that what it held is gone.
+    pub(crate) fn checkpoint(&self, truncate: bool) -> Result<Checkpoint> {
+        let sql = if truncate {
+            "PRAGMA wal_checkpoint(TRUNCATE)"
+        } else {
+            "PRAGMA wal_checkpoint(PASSIVE)"
+        };
+        Ok(self.conn.query_row(sql, [], |row| {
+            Ok(Checkpoint {
+                busy: row.get::<_, i64>(0)? != 0,
+                log: row.get(1)?,
+                checkpointed: row.get(2)?,
+            })
+        })?)
+    }
+
+    pub(crate) fn meta(&self, meta: &Meta) -> Result<()> {
+        meta.store(&self.conn)
+    }
+
+    pub(crate) fn unit_state(&self, state: &UnitState) -> Result<()> {
+        self.conn
+            .prepare_cached(
+                "INSERT INTO unit_state (unit, epoch, phase, incarnation, lease, step) VALUES (?, ?, ?, ?, ?, ?) \
+                 ON CONFLICT (unit) DO UPDATE SET epoch = excluded.epoch, phase = excluded.phase, \
+                 incarnation = excluded.incarnation, lease = excluded.lease, step = excluded.step",
+            )?
+            .execute(params![
+                state.unit.0,
+                state.epoch.0 as i64,
+                phase_byte(state.phase),
+                state.incarnation as i64,
+                state.pair.lease as i64,
+                state.pair.step as i64
+            ])?;
+        Ok(())
+    }
+
+    /// The key of a conversation that has a row; `None` without one.
+    pub(crate) fn key(&mut self, id: ConversationId) -> Result<Option<Key>> {
+        if let Some(key) = self.keys.get(&id) {
+            return Ok(Some(*key));
+        }
+        let key = self
+            .conn
+            .prepare_cached("SELECT key FROM conversation WHERE id = ?")?
+            .query_row([id.as_u128().to_be_bytes()], |row| row.get(0))
+            .optional()?;
+        if let Some(key) = key {
+            self.remember(id, key);
+        }
+        Ok(key)
+    }
+
+    fn remember(&mut self, id: ConversationId, key: Key) {
+        if self.keys.len() >= KEYS_MAX {
+            self.keys.clear();
+        }
+        self.keys.insert(id, key);
+    }
+
+    pub(crate) fn conversation(&mut self, row: &Conversation) -> Result<Key> {
+        let key = self
+            .conn
+            .prepare_cached(
+                "INSERT INTO conversation (id, unit, slot, kind, name, created_at, history, head_seq, last_message_id, \
+                 last_activity_at, rev, info_rev, mark_rev, member_count, large, retained_from, history_for, \
+                 create_hash, deleted_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+                 ON CONFLICT (id) DO UPDATE SET unit = excluded.unit, name = excluded.name, \
+                 created_at = excluded.created_at, history = excluded.history, head_seq = excluded.head_seq, \
+                 last_message_id = excluded.last_message_id, last_activity_at = excluded.last_activity_at, \
+                 rev = excluded.rev, info_rev = excluded.info_rev, mark_rev = excluded.mark_rev, \
+                 member_count = excluded.member_count, large = excluded.large, \
+                 retained_from = excluded.retained_from, history_for = excluded.history_for, \
+                 create_hash = excluded.create_hash, deleted_at = excluded.deleted_at RETURNING key",
+            )?
+            .query_row(
+                params![
+                    row.id.as_u128().to_be_bytes(),
+                    row.unit.0,
+                    row.slot.get(),
+                    match row.kind {
+                        ConversationKind::Direct => 0,
+                        ConversationKind::Group => 1,
+                    },
+                    row.name,
+                    row.created_at,
+                    row.history.0 as i64,
+                    row.head_seq as i64,
+                    row.last_message_id.map(|id| id.get() as i64),
+                    row.last_activity_at,
+                    row.rev as i64,
+                    row.info_rev as i64,
+                    row.mark_rev as i64,
+                    row.member_count,
+                    row.large,
+                    row.retained_from as i64,
+                    match row.settings.history_for {
+                        HistoryFor::SinceJoining => 0,
+                        HistoryFor::All => 1,
+                    },
+                    row.create_hash.map(u128::to_be_bytes),
+                    row.deleted_at
+                ],
+                |row| row.get(0),
+            )?;
+        self.remember(row.id, key);
+        Ok(key)
+    }
+
+    pub(crate) fn member(&self, key: Key, row: &Member) -> Result<()> {
+        self.conn
+            .prepare_cached(
+                "INSERT INTO member (conversation, user, role, joined_seq, left_seq, rev, read_seq, delivered_seq, \
+                 mark_rev, hidden_to, muted_until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+                 ON CONFLICT (conversation, user) DO UPDATE SET role = excluded.role, \
+                 joined_seq = excluded.joined_seq, left_seq = excluded.left_seq, rev = excluded.rev, \
+                 read_seq = excluded.read_seq, delivered_seq = excluded.delivered_seq, \
+                 mark_rev = excluded.mark_rev, hidden_to = excluded.hidden_to, muted_until = excluded.muted_until",
+            )?
+            .execute(params![
+                key,
+                row.user.get() as i64,
+                role_byte(row.role),
+                row.joined_seq as i64,
+                row.left_seq.map(|seq| seq as i64),
+                row.rev as i64,
+                row.read_seq as i64,
+                row.delivered_seq as i64,
+                row.mark_rev as i64,
+                row.hidden_to as i64,
+                row.muted_until
+            ])?;
+        Ok(())
+    }
+
+    pub(crate) fn message(&self, key: Key, row: &Message) -> Result<()> {
+        let mentions = (!row.mentions.is_empty()).then(|| encode_mentions(&row.mentions));
+        self.conn
+            .prepare_cached(
+                "INSERT INTO message (conversation, seq, message_id, slot, sender, client_id, payload_hash, kind, \
+                 content, reply_to, mentions, created_at, edited_at, deleted_at, deleted_by, uncounted, created_rev, \
+                 rev, content_rev) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+                 ON CONFLICT (conversation, seq) DO UPDATE SET message_id = excluded.message_id, \
+                 sender = excluded.sender, client_id = excluded.client_id, payload_hash = excluded.payload_hash, \
+                 kind = excluded.kind, content = excluded.content, reply_to = excluded.reply_to, \
+                 mentions = excluded.mentions, created_at = excluded.created_at, edited_at = excluded.edited_at, \
+                 deleted_at = excluded.deleted_at, deleted_by = excluded.deleted_by, \
+                 uncounted = excluded.uncounted, created_rev = excluded.created_rev, rev = excluded.rev, \
+                 content_rev = excluded.content_rev",
+            )?
+            .execute(params![
+                key,
+                row.seq as i64,
+                row.message_id.get() as i64,
+                row.slot.get(),
+                row.sender.get() as i64,
+                row.client_id.as_ref().map(stored_client_id),
+                row.payload_hash.map(u128::to_be_bytes),
+                message_kind_byte(row.kind),
+                row.content,
+                row.reply_to.map(|seq| seq as i64),
+                mentions,
+                row.created_at,
+                row.edited_at,
+                row.deleted.map(|(at, _)| at),
+                row.deleted.map(|(_, by)| by.get() as i64),
+                row.uncounted,
+                row.created_rev as i64,
+                row.rev as i64,
+                row.content_rev as i64
+            ])?;
+        Ok(())
+    }
+
+    pub(crate) fn messages_gone(&self, key: Key, below: Seq) -> Result<()> {
+        for sql in [
+            "DELETE FROM message WHERE conversation = ? AND seq < ?",
+            "DELETE FROM reaction WHERE conversation = ? AND seq < ?",
+        ] {
+            self.conn
+                .prepare_cached(sql)?
+                .execute(params![key, below as i64])?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn reaction(&self, key: Key, row: &Reaction, there: bool) -> Result<()> {
+        let sql = if there {
+            "INSERT OR IGNORE INTO reaction (conversation, seq, user, emoji) VALUES (?, ?, ?, ?)"
+        } else {
+            "DELETE FROM reaction WHERE conversation = ? AND seq = ? AND user = ? AND emoji = ?"
+        };
+        self.conn.prepare_cached(sql)?.execute(params![
+            key,
+            row.seq as i64,
+            row.user.get() as i64,
+            row.emoji
+        ])?;
+        Ok(())
+    }
+
+    pub(crate) fn user_state(&self, row: &UserState) -> Result<()> {
+        self.conn
+            .prepare_cached(
+                "INSERT INTO user_state (user, unit, slot, history, user_rev) VALUES (?, ?, ?, ?, ?) \
+                 ON CONFLICT (user) DO UPDATE SET unit = excluded.unit, history = excluded.history, \
+                 user_rev = excluded.user_rev",
+            )?
+            .execute(params![
+                row.user.get() as i64,
+                row.unit.0,
+                row.slot.get(),
+                row.history.0 as i64,
+                row.user_rev as i64
+            ])?;
+        Ok(())
+    }
+
+    pub(crate) fn inbox(&self, row: &InboxEntry) -> Result<()> {
+        self.conn
+            .prepare_cached(
+                "INSERT INTO inbox (user, conversation, applied_history, applied_rev, applied_mark_rev, last_seq, \
+                 last_activity_at, hidden_to, muted_until, archived_seq, marked_unread, pinned, large, removed, \
+                 listed, user_rev) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+                 ON CONFLICT (user, conversation) DO UPDATE SET applied_history = excluded.applied_history, \
+                 applied_rev = excluded.applied_rev, applied_mark_rev = excluded.applied_mark_rev, \
+                 last_seq = excluded.last_seq, last_activity_at = excluded.last_activity_at, \
+                 hidden_to = excluded.hidden_to, muted_until = excluded.muted_until, \
+                 archived_seq = excluded.archived_seq, marked_unread = excluded.marked_unread, \
+                 pinned = excluded.pinned, large = excluded.large, removed = excluded.removed, \
+                 listed = excluded.listed, user_rev = excluded.user_rev",
+            )?
+            .execute(params![
+                row.user.get() as i64,
+                row.conversation.as_u128().to_be_bytes(),
+                row.applied.history.0 as i64,
+                row.applied.rev as i64,
+                row.applied.mark_rev as i64,
+                row.last_seq as i64,
+                row.last_activity_at,
+                row.hidden_to as i64,
+                row.muted_until,
+                row.archived_seq.map(|seq| seq as i64),
+                row.marked_unread,
+                row.pinned,
+                row.large,
+                row.removed,
+                !row.is_hidden(),
+                row.user_rev as i64
+            ])?;
+        Ok(())
+    }
+}

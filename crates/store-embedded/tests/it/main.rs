@@ -1,0 +1,6 @@
+//! The embedded store at its borders: the contract of the seam, restarts, failures, overlay against tables.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod contract;
+mod fixture;
+mod restless;

@@ -1,0 +1,171 @@
+//! A shard whose rows are now in the overlay, now in the tables, now half-way, and whose cache is dropped at any time.
+//!
+//! Before every call it draws what to do from a fixed row of numbers, so that a failure repeats.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use async_trait::async_trait;
+use ostracon_domain::{
+    ConversationId, InboxEntry, Row, ShardId, UnitAt, UnitId, UserId, UserRev,
+};
+use ostracon_store::{
+    Batch, Changes, ChangesSince, Commit, InboxChanges, InboxPage, InboxRows, Incarnation,
+    MembersPage, MembersRows, MessagePage, Messages, Overview, Position, Read, ScanCursor,
+    ScanPage, Shard, ShardError, ShardStats, Undispatched, UnitChange, UnitState,
+};
+use ostracon_store_embedded::EmbeddedShard;
+
+type Result<T> = std::result::Result<T, ShardError>;
+
+pub(crate) struct Restless {
+    shard: Arc<EmbeddedShard>,
+    calls: AtomicU64,
+}
+
+impl Restless {
+    pub(crate) fn new(shard: Arc<EmbeddedShard>) -> Self {
+        Self {
+            shard,
+            calls: AtomicU64::new(0),
+        }
+    }
+
+    async fn stir(&self) -> &EmbeddedShard {
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
+        match call.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 61 {
+            0 | 1 => self.shard.pause_applier(true),
+            2 => {
+                self.shard.pause_applier(false);
+                self.shard.flush().await.unwrap();
+            }
+            3 => {
+                self.shard.pause_applier(false);
+                self.shard.flush().await.unwrap();
+                self.shard.forget_cache().await;
+                self.shard.pause_applier(true);
+            }
+            4 => self.shard.forget_cache().await,
+            _ => {}
+        }
+        &self.shard
+    }
+
+    /// For what waits until the tables know everything.
+    fn calm(&self) -> &EmbeddedShard {
+        self.shard.pause_applier(false);
+        &self.shard
+    }
+}
+
+#[async_trait]
+impl Shard for Restless {
+    fn id(&self) -> ShardId {
+        self.shard.id()
+    }
+
+    fn incarnation(&self) -> Incarnation {
+        self.shard.incarnation()
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Commit> {
+        self.stir().await.commit(batch).await
+    }
+
+    async fn overviews(
+        &self,
+        reader: UserId,
+        wanted: &[(UnitAt, ConversationId)],
+    ) -> Result<Vec<Read<Overview>>> {
+        self.stir().await.overviews(reader, wanted).await
+    }
+
+    async fn messages(
+        &self,
+        at: UnitAt,
+        conversation: ConversationId,
+        reader: UserId,
+        page: MessagePage,
+    ) -> Result<Read<Messages>> {
+        self.stir().await.messages(at, conversation, reader, page).await
+    }
+
+    async fn changes(&self, at: UnitAt, since: ChangesSince) -> Result<Read<Changes>> {
+        self.stir().await.changes(at, since).await
+    }
+
+    async fn members(
+        &self,
+        at: UnitAt,
+        conversation: ConversationId,
+        page: MembersPage,
+    ) -> Result<Read<MembersRows>> {
+        self.stir().await.members(at, conversation, page).await
+    }
+
+    async fn inbox(&self, at: UnitAt, user: UserId, page: InboxPage) -> Result<Read<InboxRows>> {
+        self.stir().await.inbox(at, user, page).await
+    }
+
+    async fn inbox_changes(
+        &self,
+        at: UnitAt,
+        user: UserId,
+        since: UserRev,
+        limit: u32,
+    ) -> Result<Read<InboxChanges>> {
+        self.stir().await.inbox_changes(at, user, since, limit).await
+    }
+
+    async fn inbox_entry(
+        &self,
+        at: UnitAt,
+        user: UserId,
+        conversation: ConversationId,
+    ) -> Result<Read<Option<Arc<InboxEntry>>>> {
+        self.stir().await.inbox_entry(at, user, conversation).await
+    }
+
+    async fn inbox_large(&self, at: UnitAt, user: UserId) -> Result<Read<InboxRows>> {
+        self.stir().await.inbox_large(at, user).await
+    }
+
+    async fn unit_states(&self) -> Result<Vec<UnitState>> {
+        self.shard.unit_states().await
+    }
+
+    async fn set_unit_state(&self, change: UnitChange) -> Result<UnitState> {
+        self.stir().await.set_unit_state(change).await
+    }
+
+    async fn scan_unit(
+        &self,
+        unit: UnitId,
+        from: Option<ScanCursor>,
+        limit: u32,
+    ) -> Result<ScanPage> {
+        self.calm().scan_unit(unit, from, limit).await
+    }
+
+    async fn apply_rows(&self, at: UnitAt, rows: Vec<Row>) -> Result<()> {
+        self.calm().apply_rows(at, rows).await
+    }
+
+    async fn undispatched(
+        &self,
+        after: Option<Position>,
+        limit: u32,
+    ) -> Result<Vec<Undispatched>> {
+        self.stir().await.undispatched(after, limit).await
+    }
+
+    async fn dispatched(&self, up_to: Position) -> Result<()> {
+        self.shard.dispatched(up_to).await
+    }
+
+    async fn stats(&self) -> Result<ShardStats> {
+        self.calm().stats().await
+    }
+}
