@@ -1,0 +1,1 @@
+//! Tests at the border of the client.
