@@ -1,3 +1,4 @@
 //! One suite for each seam: plain async functions that every backend passes.
 
 pub mod directory;
+pub mod shard;

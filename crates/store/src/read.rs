@@ -49,18 +49,12 @@ pub struct Place {
 impl Place {
     /// The place of a message.
     pub const fn message(seq: Seq) -> Self {
-        Self {
-            at: seq,
-            after: seq.saturating_add(1),
-        }
+        Self { at: seq, after: seq.saturating_add(1) }
     }
 
     /// The place just before a message.
     pub const fn before(seq: Seq) -> Self {
-        Self {
-            at: seq,
-            after: seq,
-        }
+        Self { at: seq, after: seq }
     }
 }
 

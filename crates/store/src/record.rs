@@ -36,10 +36,7 @@ pub fn encode(row: &Row, out: &mut Vec<u8>) {
         Row::Message(row) => message(&mut w, row),
         Row::Reaction(row) => reaction(&mut w, REACTION, row),
         Row::ReactionGone(row) => reaction(&mut w, REACTION_GONE, row),
-        Row::MessagesGone {
-            conversation,
-            below,
-        } => {
+        Row::MessagesGone { conversation, below } => {
             w.byte(MESSAGES_GONE);
             w.id(*conversation);
             w.number(*below);
@@ -69,10 +66,7 @@ fn decode(r: &mut Reader<'_>) -> Result<Row, DecodeError> {
         MESSAGE => Row::Message(Arc::new(read_message(r)?)),
         REACTION => Row::Reaction(Arc::new(read_reaction(r)?)),
         REACTION_GONE => Row::ReactionGone(Arc::new(read_reaction(r)?)),
-        MESSAGES_GONE => Row::MessagesGone {
-            conversation: r.id()?,
-            below: r.number()?,
-        },
+        MESSAGES_GONE => Row::MessagesGone { conversation: r.id()?, below: r.number()? },
         USER => Row::User(Arc::new(read_user(r)?)),
         INBOX => Row::Inbox(Arc::new(read_inbox(r)?)),
         _ => return Err(DecodeError),
@@ -236,13 +230,7 @@ fn mentions(w: &mut Writer<'_>, mentions: &[Mention]) {
 
 fn read_mentions(r: &mut Reader<'_>) -> Result<Vec<Mention>, DecodeError> {
     (0..r.number()?)
-        .map(|_| {
-            Ok(Mention {
-                user_id: r.user()?,
-                start: r.small()?,
-                end: r.small()?,
-            })
-        })
+        .map(|_| Ok(Mention { user_id: r.user()?, start: r.small()?, end: r.small()? }))
         .collect()
 }
 
@@ -270,12 +258,7 @@ fn reaction(w: &mut Writer<'_>, tag: u8, row: &Reaction) {
 }
 
 fn read_reaction(r: &mut Reader<'_>) -> Result<Reaction, DecodeError> {
-    Ok(Reaction {
-        conversation: r.id()?,
-        seq: r.number()?,
-        user: r.user()?,
-        emoji: r.text()?,
-    })
+    Ok(Reaction { conversation: r.id()?, seq: r.number()?, user: r.user()?, emoji: r.text()? })
 }
 
 fn user(w: &mut Writer<'_>, row: &UserState) {
@@ -320,11 +303,7 @@ fn read_inbox(r: &mut Reader<'_>) -> Result<InboxEntry, DecodeError> {
     Ok(InboxEntry {
         user: r.user()?,
         conversation: r.id()?,
-        applied: Applied {
-            history: History(r.number()?),
-            rev: r.number()?,
-            mark_rev: r.number()?,
-        },
+        applied: Applied { history: History(r.number()?), rev: r.number()?, mark_rev: r.number()? },
         last_seq: r.number()?,
         last_activity_at: r.time()?,
         hidden_to: r.number()?,

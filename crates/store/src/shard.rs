@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ostracon_domain::{
-    Command, ConversationId, History, Limits, MessageId, Millis, Outcome, Refusal, Row, ShardId,
-    Subject, UnitAt, UnitId, UserId, UserRev,
+    Command, ConversationId, History, InboxEntry, Limits, MessageId, Millis, Outcome, Refusal, Row,
+    ShardId, Subject, UnitAt, UnitId, UserId, UserRev,
 };
 
 use crate::{
@@ -206,6 +206,14 @@ pub trait Shard: Send + Sync {
         since: UserRev,
         limit: u32,
     ) -> Result<Read<InboxChanges>, ShardError>;
+
+    /// One entry of a user's list, if it is there.
+    async fn inbox_entry(
+        &self,
+        at: UnitAt,
+        user: UserId,
+        conversation: ConversationId,
+    ) -> Result<Read<Option<Arc<InboxEntry>>>, ShardError>;
 
     /// The entries of a user's list that are large and not removed, by conversation id: the ones that a reader
     /// brings up to date. At most [`ostracon_domain::limits::LARGE_PER_USER_MAX`].

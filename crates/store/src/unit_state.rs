@@ -123,15 +123,11 @@ impl UnitChange {
             return if again {
                 UnitVerdict::Again(state)
             } else {
-                UnitVerdict::Refused {
-                    state,
-                    noted: false,
-                }
+                UnitVerdict::Refused { state, noted: false }
             };
         }
-        let from = current
-            .map(|state| (state.phase, state.epoch))
-            .filter(|from| *from != NEVER_HERE);
+        let from =
+            current.map(|state| (state.phase, state.epoch)).filter(|from| *from != NEVER_HERE);
         let expected = self.expect.filter(|expect| *expect != NEVER_HERE);
         // What a restart forgot is missing from the copy: a freeze would lose it.
         let capture_lost = from.is_some_and(|(phase, _)| phase == UnitPhase::Capturing)
@@ -190,10 +186,7 @@ impl UnitChange {
     fn keeps_tag_of(&self, before: UnitPhase) -> bool {
         use UnitPhase::{Capturing, Frozen};
         before == self.phase
-            || matches!(
-                (before, self.phase),
-                (Capturing, Frozen) | (Frozen, Capturing)
-            )
+            || matches!((before, self.phase), (Capturing, Frozen) | (Frozen, Capturing))
     }
 }
 

@@ -144,21 +144,13 @@ impl WorkingSet {
 
     /// Learns a member row, or that there is none.
     pub fn know_member(&mut self, id: ConversationId, user: UserId, row: Option<Arc<Member>>) {
-        self.conversations
-            .entry(id)
-            .or_default()
-            .members
-            .insert(user, row);
+        self.conversations.entry(id).or_default().members.insert(user, row);
     }
 
     /// Learns a message with its reactions and quote, or that there is none.
     pub fn know_message(&mut self, id: ConversationId, seq: Seq, view: Option<MessageView>) {
         self.with_messages.push(id);
-        self.conversations
-            .entry(id)
-            .or_default()
-            .messages
-            .insert(seq, view);
+        self.conversations.entry(id).or_default().messages.insert(seq, view);
     }
 
     /// Learns what a sender sent with a client id, or that it was nothing.
@@ -170,11 +162,7 @@ impl WorkingSet {
         view: Option<MessageView>,
     ) {
         self.with_messages.push(id);
-        self.conversations
-            .entry(id)
-            .or_default()
-            .probes
-            .insert((sender, client_id), view);
+        self.conversations.entry(id).or_default().probes.insert((sender, client_id), view);
     }
 
     /// Learns a user's line of numbers, or that there is none.
@@ -247,17 +235,13 @@ impl WorkingSet {
         let (_, oldest, _) = used.select_nth_unstable(place);
         // Those of the last batch always stay, those of the border go: many may share one number.
         let (oldest, newest) = (*oldest, self.batches);
-        self.conversations
-            .retain(|_, known| known.used > oldest || known.used == newest);
-        self.users
-            .retain(|_, known| known.used > oldest || known.used == newest);
+        self.conversations.retain(|_, known| known.used > oldest || known.used == newest);
+        self.users.retain(|_, known| known.used > oldest || known.used == newest);
     }
 
     /// Whether it knows this conversation's row, or that there is none.
     pub fn knows_conversation(&self, id: ConversationId) -> bool {
-        self.conversations
-            .get(&id)
-            .is_some_and(|known| known.conversation.is_some())
+        self.conversations.get(&id).is_some_and(|known| known.conversation.is_some())
     }
 
     /// Subjects that the set knows something of.
@@ -312,23 +296,13 @@ impl WorkingSet {
         let needs = command.needs();
         let mut slice = ConversationSlice::new(known.conversation.clone().flatten());
         slice.members.extend(
-            needs
-                .members
-                .iter()
-                .filter_map(|user| known.members.get(user).cloned().flatten()),
+            needs.members.iter().filter_map(|user| known.members.get(user).cloned().flatten()),
         );
         slice.messages.extend(
-            needs
-                .messages
-                .iter()
-                .filter_map(|seq| known.messages.get(seq).cloned().flatten()),
+            needs.messages.iter().filter_map(|seq| known.messages.get(seq).cloned().flatten()),
         );
         slice.duplicate = command.probe().and_then(|(sender, client_id)| {
-            known
-                .probes
-                .get(&(sender, client_id.clone()))
-                .cloned()
-                .flatten()
+            known.probes.get(&(sender, client_id.clone())).cloned().flatten()
         });
         let outcome = decide(&mut slice, command, context)?;
         let rows = slice.into_changes();
@@ -362,9 +336,7 @@ impl WorkingSet {
             match row {
                 Row::User(state) => known.state = Some(Some(Arc::clone(state))),
                 Row::Inbox(entry) => {
-                    known
-                        .entries
-                        .insert(entry.conversation, Some(Arc::clone(entry)));
+                    known.entries.insert(entry.conversation, Some(Arc::clone(entry)));
                 }
                 _ => {}
             }
@@ -392,14 +364,22 @@ impl Known {
                     if !matches!(action, Action::Send(_)) {
                         self.refresh(&view);
                     } else if let Some(client_id) = &row.client_id {
-                        self.probes
-                            .insert((row.sender, client_id.clone()), Some(view.clone()));
+                        self.probes.insert((row.sender, client_id.clone()), Some(view.clone()));
                     }
                     self.messages.insert(row.seq, Some(view));
                 }
-                // Reactions stand in the view of their message; a removed group is not read any more.
+                Row::MessagesGone { below, .. } => self.forget_below(*below),
+                // Reactions stand in the view of their message.
                 _ => {}
             }
+        }
+    }
+
+    /// Knows that messages below this seq are gone: a retry must not find its first result here and nowhere else.
+    fn forget_below(&mut self, below: Seq) {
+        let views = self.messages.values_mut().chain(self.probes.values_mut());
+        for view in views {
+            view.take_if(|view| view.message.seq < below);
         }
     }
 

@@ -15,10 +15,7 @@ pub struct CountingIds {
 impl CountingIds {
     /// Ids of a node, 0 … 1023; its histories are `first_history`, the next number, and so on.
     pub const fn new(node: u16, first_history: u64) -> Self {
-        Self {
-            messages: Mutex::new(MessageIds::new(node, 0)),
-            history: Mutex::new(first_history),
-        }
+        Self { messages: Mutex::new(MessageIds::new(node, 0)), history: Mutex::new(first_history) }
     }
 }
 

@@ -59,12 +59,7 @@ struct State {
 impl MemoryShard {
     /// A shard without any unit.
     pub fn new(id: ShardId, ids: Arc<dyn Ids>) -> Self {
-        Self {
-            id,
-            ids,
-            gate: Arc::default(),
-            state: Mutex::default(),
-        }
+        Self { id, ids, gate: Arc::default(), state: Mutex::default() }
     }
 
     /// A shard that serves these units at epoch 1.
@@ -117,9 +112,7 @@ impl MemoryShard {
 
 impl State {
     fn serves(&self, at: UnitAt) -> bool {
-        self.units
-            .get(&at.unit)
-            .is_some_and(|state| state.serves(at))
+        self.units.get(&at.unit).is_some_and(|state| state.serves(at))
     }
 
     fn read<T>(
@@ -195,15 +188,11 @@ impl Shard for MemoryShard {
         reader: UserId,
         page: MessagePage,
     ) -> Result<Read<Messages>, ShardError> {
-        Ok(self.read(at, conversation, |tables, row| {
-            tables.page(row, reader, page)
-        }))
+        Ok(self.read(at, conversation, |tables, row| tables.page(row, reader, page)))
     }
 
     async fn changes(&self, at: UnitAt, since: ChangesSince) -> Result<Read<Changes>, ShardError> {
-        Ok(self.read(at, since.conversation, |tables, row| {
-            tables.changes(row, since)
-        }))
+        Ok(self.read(at, since.conversation, |tables, row| tables.changes(row, since)))
     }
 
     async fn members(
@@ -212,9 +201,7 @@ impl Shard for MemoryShard {
         conversation: ConversationId,
         page: MembersPage,
     ) -> Result<Read<MembersRows>, ShardError> {
-        Ok(self.read(at, conversation, |tables, row| {
-            tables.member_page(row, page)
-        }))
+        Ok(self.read(at, conversation, |tables, row| tables.member_page(row, page)))
     }
 
     async fn inbox(
@@ -242,9 +229,7 @@ impl Shard for MemoryShard {
         user: UserId,
         conversation: ConversationId,
     ) -> Result<Read<Option<Arc<InboxEntry>>>, ShardError> {
-        Ok(self.read_user(at, user, |tables| {
-            tables.inbox.get(&(user, conversation)).cloned()
-        }))
+        Ok(self.read_user(at, user, |tables| tables.inbox.get(&(user, conversation)).cloned()))
     }
 
     async fn inbox_large(&self, at: UnitAt, user: UserId) -> Result<Read<InboxRows>, ShardError> {
@@ -291,9 +276,7 @@ impl Shard for MemoryShard {
     ) -> Result<Vec<Undispatched>, ShardError> {
         let state = self.state.lock();
         let after = after.unwrap_or(0).max(state.dispatched);
-        let batches = state
-            .batches
-            .range((Bound::Excluded(after), Bound::Unbounded));
+        let batches = state.batches.range((Bound::Excluded(after), Bound::Unbounded));
         let answer = |(position, rows): (&Position, &Vec<Row>)| Undispatched {
             position: *position,
             rows: rows.clone(),

@@ -7,11 +7,7 @@ use super::{MessagePage, PagePosition, Place};
 const ANY: PagePosition = PagePosition::Seq(0);
 
 fn check(page: MessagePage, place: Place, readable: (u64, u64), expect: &[u64]) {
-    let access = Access {
-        from: readable.0,
-        to: readable.1,
-        content_until: None,
-    };
+    let access = Access { from: readable.0, to: readable.1, content_until: None };
     let seqs: Vec<u64> = page.span(place, access).collect();
     assert_eq!(seqs, expect, "{page:?} at {place:?} of {readable:?}");
 }
@@ -20,22 +16,13 @@ const fn newest(limit: u32) -> MessagePage {
     MessagePage::Newest { limit }
 }
 const fn before(limit: u32) -> MessagePage {
-    MessagePage::Before {
-        position: ANY,
-        limit,
-    }
+    MessagePage::Before { position: ANY, limit }
 }
 const fn after(limit: u32) -> MessagePage {
-    MessagePage::After {
-        position: ANY,
-        limit,
-    }
+    MessagePage::After { position: ANY, limit }
 }
 const fn around(limit: u32) -> MessagePage {
-    MessagePage::Around {
-        position: ANY,
-        limit,
-    }
+    MessagePage::Around { position: ANY, limit }
 }
 
 #[test]

@@ -16,13 +16,7 @@ const fn pair(lease: u64, step: u64) -> Pair {
 }
 
 const fn state(phase: UnitPhase, epoch: u64) -> UnitState {
-    UnitState {
-        unit: UNIT,
-        epoch: Epoch(epoch),
-        phase,
-        incarnation: 1,
-        pair: pair(1, 1),
-    }
+    UnitState { unit: UNIT, epoch: Epoch(epoch), phase, incarnation: 1, pair: pair(1, 1) }
 }
 
 fn change(from: Option<(UnitPhase, u64)>, to: (UnitPhase, u64), pair: Pair) -> UnitChange {
@@ -100,16 +94,10 @@ fn the_expected_state_must_be_there() {
 
 #[test]
 fn an_older_pair_is_stale_and_an_equal_one_is_answered_again() {
-    let now = UnitState {
-        pair: pair(2, 5),
-        ..state(Capturing, 3)
-    };
+    let now = UnitState { pair: pair(2, 5), ..state(Capturing, 3) };
     for stale in [pair(2, 4), pair(1, 9)] {
         let verdict = change(Some((Capturing, 3)), (Frozen, 3), stale).apply(Some(now), 1);
-        let refused = UnitVerdict::Refused {
-            state: now,
-            noted: false,
-        };
+        let refused = UnitVerdict::Refused { state: now, noted: false };
         assert_eq!(verdict, refused);
         assert_eq!(verdict.to_store(), None);
     }
@@ -136,9 +124,7 @@ fn a_refused_command_stays_refused_and_makes_older_ones_stale() {
         assert_eq!(older.apply(noted, 1).to_store(), None);
     }
     // What was noted of a unit that was never here counts as "never here".
-    let noted = change(Some((Open, 1)), (Capturing, 1), pair(1, 1))
-        .apply(None, 1)
-        .to_store();
+    let noted = change(Some((Open, 1)), (Capturing, 1), pair(1, 1)).apply(None, 1).to_store();
     let import = change(None, (Importing, 1), pair(1, 2)).apply(noted, 1);
     assert!(matches!(import, UnitVerdict::Set(_)));
 }
@@ -167,12 +153,7 @@ fn a_capture_that_a_restart_forgot_cannot_be_frozen() {
 #[test]
 fn only_open_and_capturing_units_serve_and_only_at_their_epoch() {
     for phase in PHASES {
-        let serves = |unit, epoch| {
-            state(phase, 3).serves(UnitAt {
-                unit,
-                epoch: Epoch(epoch),
-            })
-        };
+        let serves = |unit, epoch| state(phase, 3).serves(UnitAt { unit, epoch: Epoch(epoch) });
         assert_eq!(serves(UNIT, 3), matches!(phase, Open | Capturing));
         assert!(!serves(UNIT, 2) && !serves(UNIT, 4) && !serves(UnitId(8), 3));
     }

@@ -26,17 +26,10 @@ impl Tables {
             .and_then(|access| self.view(id, access.to));
         let uncounted = member.as_deref().map_or(0, |member| {
             let floor = unread_floor(conversation, member);
-            let above = self
-                .messages
-                .range((id, floor.saturating_add(1))..=(id, Seq::MAX));
+            let above = self.messages.range((id, floor.saturating_add(1))..=(id, Seq::MAX));
             above.filter(|(_, message)| message.uncounted).count() as u64
         });
-        Overview {
-            conversation: Arc::clone(conversation),
-            member,
-            last_message,
-            uncounted,
-        }
+        Overview { conversation: Arc::clone(conversation), member, last_message, uncounted }
     }
 
     pub(super) fn page(
@@ -49,19 +42,15 @@ impl Tables {
         let member = self.members.get(&(id, reader)).cloned();
         let messages = match access(Some(conversation), member.as_deref()) {
             Ok(access) => {
-                let place = page.position().map_or(Place::before(0), |position| {
-                    self.place(id, access, position)
-                });
+                let place = page
+                    .position()
+                    .map_or(Place::before(0), |position| self.place(id, access, position));
                 let seqs = page.span(place, access);
                 seqs.filter_map(|seq| self.view(id, seq)).collect()
             }
             Err(_) => Vec::new(),
         };
-        Messages {
-            conversation: Arc::clone(conversation),
-            member,
-            messages,
-        }
+        Messages { conversation: Arc::clone(conversation), member, messages }
     }
 
     /// Message ids and times rise with seq: a binary search.
@@ -175,10 +164,7 @@ impl Tables {
     }
 
     fn entries_of(&self, user: UserId) -> impl Iterator<Item = &Arc<InboxEntry>> {
-        self.inbox
-            .iter()
-            .filter(move |((of, _), _)| *of == user)
-            .map(|(_, entry)| entry)
+        self.inbox.iter().filter(move |((of, _), _)| *of == user).map(|(_, entry)| entry)
     }
 
     pub(super) fn inbox_page(&self, user: UserId, page: InboxPage) -> InboxRows {
@@ -192,33 +178,20 @@ impl Tables {
         entries.sort_by_key(|entry| Reverse(place(entry)));
         let more = entries.len() > page.limit as usize;
         entries.truncate(page.limit as usize);
-        InboxRows {
-            state: self.users.get(&user).cloned(),
-            entries,
-            more,
-        }
+        InboxRows { state: self.users.get(&user).cloned(), entries, more }
     }
 
     pub(super) fn inbox_large(&self, user: UserId) -> InboxRows {
-        let mut large = self
-            .entries_of(user)
-            .filter(|entry| entry.large && !entry.removed)
-            .cloned();
+        let mut large =
+            self.entries_of(user).filter(|entry| entry.large && !entry.removed).cloned();
         let entries = large.by_ref().take(LARGE_PER_USER_MAX as usize).collect();
-        InboxRows {
-            state: self.users.get(&user).cloned(),
-            entries,
-            more: large.next().is_some(),
-        }
+        InboxRows { state: self.users.get(&user).cloned(), entries, more: large.next().is_some() }
     }
 
     pub(super) fn inbox_since(&self, user: UserId, since: UserRev, limit: u32) -> InboxChanges {
         let state = self.users.get(&user).cloned();
-        let mut entries: Vec<_> = self
-            .entries_of(user)
-            .filter(|entry| entry.user_rev > since)
-            .cloned()
-            .collect();
+        let mut entries: Vec<_> =
+            self.entries_of(user).filter(|entry| entry.user_rev > since).cloned().collect();
         entries.sort_by_key(|entry| entry.user_rev);
         let left_out = entries.get(limit as usize).map(|entry| entry.user_rev);
         entries.truncate(limit as usize);
@@ -234,9 +207,7 @@ impl Tables {
     }
 
     pub(super) fn scan(&self, unit: UnitId, from: Option<ScanCursor>, limit: u32) -> ScanPage {
-        let conversations = self
-            .conversations_of(unit)
-            .map(|row| Subject::Conversation(row.id));
+        let conversations = self.conversations_of(unit).map(|row| Subject::Conversation(row.id));
         let users = self.users_of(unit).map(|row| Subject::User(row.user));
         let mut rows = Vec::new();
         for subject in conversations.chain(users) {
@@ -281,8 +252,5 @@ impl Tables {
 }
 
 const fn page_end(rows: Vec<Row>, subject: Subject, after_seq: Option<Seq>) -> ScanPage {
-    ScanPage {
-        rows,
-        next: Some(ScanCursor { subject, after_seq }),
-    }
+    ScanPage { rows, next: Some(ScanCursor { subject, after_seq }) }
 }

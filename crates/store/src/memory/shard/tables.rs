@@ -55,10 +55,9 @@ impl Tables {
             Row::ReactionGone(row) => {
                 self.reactions.remove(&**row);
             }
-            Row::MessagesGone {
-                conversation,
-                below,
-            } => self.remove_messages(*conversation, *below),
+            Row::MessagesGone { conversation, below } => {
+                self.remove_messages(*conversation, *below)
+            }
             Row::User(row) => {
                 self.users.insert(row.user, Arc::clone(row));
             }
@@ -70,12 +69,9 @@ impl Tables {
     }
 
     fn remove_messages(&mut self, id: ConversationId, below: Seq) {
-        self.messages
-            .retain(|(of, seq), _| *of != id || *seq >= below);
-        self.probes
-            .retain(|(of, ..), seq| *of != id || *seq >= below);
-        self.reactions
-            .retain(|row| row.conversation != id || row.seq >= below);
+        self.messages.retain(|(of, seq), _| *of != id || *seq >= below);
+        self.probes.retain(|(of, ..), seq| *of != id || *seq >= below);
+        self.reactions.retain(|row| row.conversation != id || row.seq >= below);
     }
 
     /// Writes imported rows. Rows with a higher number stay; reactions follow their message.
@@ -102,10 +98,9 @@ impl Tables {
                 }
                 Row::Reaction(_) | Row::ReactionGone(_) => message_written,
                 Row::MessagesGone { .. } => true,
-                Row::User(row) => self
-                    .users
-                    .get(&row.user)
-                    .is_none_or(|old| old.user_rev <= row.user_rev),
+                Row::User(row) => {
+                    self.users.get(&row.user).is_none_or(|old| old.user_rev <= row.user_rev)
+                }
                 Row::Inbox(row) => self
                     .inbox
                     .get(&(row.user, row.conversation))
@@ -126,23 +121,13 @@ impl Tables {
             .map(|quoted| Quote::of(quoted));
         let mut groups: BTreeMap<&str, Vec<UserId>> = BTreeMap::new();
         for reaction in self.reactions_of(id, seq) {
-            groups
-                .entry(&reaction.emoji)
-                .or_default()
-                .push(reaction.user);
+            groups.entry(&reaction.emoji).or_default().push(reaction.user);
         }
         let reactions = groups
             .into_iter()
-            .map(|(emoji, users)| ReactionGroup {
-                emoji: emoji.to_owned(),
-                users,
-            })
+            .map(|(emoji, users)| ReactionGroup { emoji: emoji.to_owned(), users })
             .collect();
-        Some(MessageView {
-            message,
-            reactions,
-            quote,
-        })
+        Some(MessageView { message, reactions, quote })
     }
 
     /// The reactions to a message, by user and emoji.
@@ -151,12 +136,7 @@ impl Tables {
         id: ConversationId,
         seq: Seq,
     ) -> impl Iterator<Item = &Reaction> {
-        let first = Reaction {
-            conversation: id,
-            seq,
-            user: FIRST_USER,
-            emoji: String::new(),
-        };
+        let first = Reaction { conversation: id, seq, user: FIRST_USER, emoji: String::new() };
         self.reactions
             .range(first..)
             .take_while(move |row| row.conversation == id && row.seq == seq)

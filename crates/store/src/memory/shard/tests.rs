@@ -7,13 +7,15 @@ use std::{
 };
 
 use ostracon_domain::{
-    Action, Command, ConversationCommand, ConversationId, Epoch, Limits, ShardId, UnitAt, UserId,
+    Action, Command, ConversationCommand, ConversationId, Epoch, Limits, ShardId, UnitAt, UnitId,
+    UserId,
 };
 
 use super::MemoryShard;
 use crate::{
+    contract::{self, shard::ShardFixture},
     memory::CountingIds,
-    shard::{Batch, Order, Shard, ShardError},
+    shard::{Batch, Ids, Order, Shard, ShardError},
 };
 
 fn conversation() -> (ConversationId, UserId) {
@@ -33,15 +35,8 @@ fn batch() -> Batch {
         actor,
         action: Action::OpenDirect,
     });
-    let at = UnitAt {
-        unit: conversation.slot().unit(),
-        epoch: Epoch(1),
-    };
-    Batch {
-        now: 1_700_000_000_000,
-        limits: Limits::default(),
-        orders: vec![Order { at, command }],
-    }
+    let at = UnitAt { unit: conversation.slot().unit(), epoch: Epoch(1) };
+    Batch { now: 1_700_000_000_000, limits: Limits::default(), orders: vec![Order { at, command }] }
 }
 
 #[tokio::test]
@@ -95,4 +90,23 @@ async fn a_waiting_commit_that_is_dropped_blocks_nobody() {
     assert_eq!(hold.waiting(), 1);
     drop(hold);
     assert_eq!(second.await.expect("released").position, 1);
+}
+
+struct Fixture;
+
+#[async_trait::async_trait]
+impl ShardFixture for Fixture {
+    async fn fresh(&self, units: &[UnitId], ids: Arc<dyn Ids>) -> Arc<dyn Shard> {
+        let units = units.iter().copied();
+        Arc::new(MemoryShard::serving(ShardId(0), ids, units))
+    }
+
+    async fn reopened(&self, _: Arc<dyn Shard>, _: Arc<dyn Ids>) -> Option<Arc<dyn Shard>> {
+        None
+    }
+}
+
+#[tokio::test]
+async fn the_twin_keeps_the_contract() {
+    contract::shard::run_all(&Fixture).await;
 }
