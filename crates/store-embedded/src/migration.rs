@@ -69,27 +69,20 @@ pub(crate) fn peek(
     match read {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(source) => {
-            return Err(MigrationError::Io {
-                what: what.to_owned(),
-                source,
-            });
+            return Err(MigrationError::Io { what: what.to_owned(), source });
         }
         Ok(0) => return Ok(()),
         Ok(_) => {}
     }
     if !header.starts_with(MAGIC) {
-        return Err(MigrationError::Foreign {
-            what: what.to_owned(),
-        });
+        return Err(MigrationError::Foreign { what: what.to_owned() });
     }
     match number_at(&header, APPLICATION_ID_AT) {
         Some(id) if id == application_id => {}
-        // Made, but its first step is still in the log: SQLite has to say.
-        Some(0) => return Ok(()),
+        // Perhaps its first step was cut off, and SQLite knows from a file beside it.
+        Some(0) if unfinished(path) => return Ok(()),
         _ => {
-            return Err(MigrationError::Foreign {
-                what: what.to_owned(),
-            });
+            return Err(MigrationError::Foreign { what: what.to_owned() });
         }
     }
     let found = i64::from(number_at(&header, USER_VERSION_AT).unwrap_or(0));
@@ -113,8 +106,7 @@ pub(crate) fn migrate(
         .map_err(|e| sqlite(what, e))?;
     let found = version(conn, application_id, what)?;
     refuse_newer(found, what, steps)?;
-    conn.set_db_config(quiet, before)
-        .map_err(|e| sqlite(what, e))?;
+    conn.set_db_config(quiet, before).map_err(|e| sqlite(what, e))?;
 
     let taken = usize::try_from(found).unwrap_or(0);
     for (number, step) in steps.iter().enumerate().skip(taken) {
@@ -132,11 +124,7 @@ fn take(
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     tx.execute_batch(step)?;
     tx.pragma_update(None, "application_id", application_id)?;
-    tx.pragma_update(
-        None,
-        "user_version",
-        i64::try_from(number).unwrap_or(i64::MAX),
-    )?;
+    tx.pragma_update(None, "user_version", i64::try_from(number).unwrap_or(i64::MAX))?;
     tx.commit()
 }
 
@@ -152,20 +140,14 @@ fn version(conn: &Connection, application_id: i32, what: &str) -> Result<i64, Mi
     match read().map_err(|e| sqlite(what, e))? {
         (id, version, _) if id == i64::from(application_id) => Ok(version),
         (0, 0, 0) => Ok(0),
-        _ => Err(MigrationError::Foreign {
-            what: what.to_owned(),
-        }),
+        _ => Err(MigrationError::Foreign { what: what.to_owned() }),
     }
 }
 
 fn refuse_newer(found: i64, what: &str, steps: &[&str]) -> Result<(), MigrationError> {
     let known = i64::try_from(steps.len()).unwrap_or(i64::MAX);
     if found > known {
-        return Err(MigrationError::Newer {
-            what: what.to_owned(),
-            found,
-            known,
-        });
+        return Err(MigrationError::Newer { what: what.to_owned(), found, known });
     }
     Ok(())
 }
@@ -176,6 +158,14 @@ fn sqlite(what: &str, source: rusqlite::Error) -> MigrationError {
         Some(ErrorCode::NotADatabase) => MigrationError::Foreign { what },
         _ => MigrationError::Sqlite { what, source },
     }
+}
+
+fn unfinished(path: &Path) -> bool {
+    ["-journal", "-wal"].iter().any(|end| {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(end);
+        Path::new(&beside).exists()
+    })
 }
 
 fn number_at(header: &[u8], at: usize) -> Option<i32> {

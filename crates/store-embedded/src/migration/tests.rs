@@ -40,9 +40,7 @@ fn a_fresh_file_takes_all_steps_once() {
     let dir = tempfile::tempdir().unwrap();
     drop(open(&path(&dir), STEPS).unwrap());
     let conn = open(&path(&dir), STEPS).unwrap();
-    let rows: i64 = conn
-        .query_row("SELECT count(*) FROM b", [], |row| row.get(0))
-        .unwrap();
+    let rows: i64 = conn.query_row("SELECT count(*) FROM b", [], |row| row.get(0)).unwrap();
     assert_eq!(rows, 1);
 }
 
@@ -53,25 +51,20 @@ fn an_older_file_takes_what_is_missing_and_keeps_its_rows() {
     conn.execute("INSERT INTO a VALUES (7)", []).unwrap();
     drop(conn);
     let conn = open(&path(&dir), STEPS).unwrap();
-    let sum: i64 = conn
-        .query_row("SELECT sum(x) FROM b", [], |row| row.get(0))
-        .unwrap();
+    let sum: i64 = conn.query_row("SELECT sum(x) FROM b", [], |row| row.get(0)).unwrap();
     assert_eq!(sum, 8);
 }
 
 #[test]
 fn a_step_that_fails_leaves_nothing_of_itself() {
     let dir = tempfile::tempdir().unwrap();
-    let broken = [
-        "CREATE TABLE a (x INTEGER) STRICT;",
-        "CREATE TABLE c (x INTEGER) STRICT; nonsense;",
-    ];
+    let broken =
+        ["CREATE TABLE a (x INTEGER) STRICT;", "CREATE TABLE c (x INTEGER) STRICT; nonsense;"];
     let error = open(&path(&dir), &broken).unwrap_err();
     assert!(matches!(error, MigrationError::Sqlite { .. }), "{error}");
     let conn = open(&path(&dir), &broken[..1]).unwrap();
-    let tables: i64 = conn
-        .query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))
-        .unwrap();
+    let tables: i64 =
+        conn.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0)).unwrap();
     assert_eq!(tables, 1);
 }
 
@@ -107,17 +100,7 @@ fn a_newer_version_that_is_still_in_the_log_is_refused_and_the_log_stays() {
     };
     let before = read();
     let error = open(&path(&copy), &STEPS[..1]).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            MigrationError::Newer {
-                found: 2,
-                known: 1,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, MigrationError::Newer { found: 2, known: 1, .. }), "{error}");
     assert_eq!(read(), before);
 }
 
