@@ -145,7 +145,7 @@ impl Committer {
                     .sent(message.conversation, message.sender, client_id);
             }
         }
-        let payload = payload::rows(&rows, false);
+        let payload = payload::batch(changed(&answers));
         self.append(payload, Record::Batch(rows), Some(batch.now));
         let position = self.finish().await?;
         self.shrink();
@@ -276,17 +276,22 @@ impl Committer {
     }
 }
 
-/// The changed rows of a batch. Messages and reactions keep each step, all else stands there once, as it is in the end.
-fn last_states(answers: &[Answer]) -> Vec<Row> {
-    let mut seen = FxHashSet::default();
-    let mut rows: Vec<Row> = answers
+/// Every changed row of a batch, in order.
+fn changed(answers: &[Answer]) -> impl DoubleEndedIterator<Item = &Row> {
+    answers
         .iter()
-        .rev()
         .filter_map(|answer| match answer {
-            Answer::Done { rows, .. } => Some(rows.iter().rev()),
+            Answer::Done { rows, .. } => Some(rows),
             _ => None,
         })
         .flatten()
+}
+
+/// The changed rows of a batch. Messages and reactions keep each step, all else stands there once, as it is in the end.
+fn last_states(answers: &[Answer]) -> Vec<Row> {
+    let mut seen = FxHashSet::default();
+    let mut rows: Vec<Row> = changed(answers)
+        .rev()
         .filter(|row| match row {
             Row::Conversation(row) => seen.insert((row.id.as_u128(), 0)),
             Row::Member(row) => seen.insert((row.conversation.as_u128(), row.user.get())),

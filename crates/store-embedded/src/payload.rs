@@ -30,10 +30,19 @@ pub(crate) enum Payload {
 #[error("a frame of the journal holds something unknown")]
 pub(crate) struct UnknownPayload;
 
-/// The frame of rows, each row in the state it has in the end.
-pub(crate) fn rows(rows: &[Row], imported: bool) -> Vec<u8> {
-    let mut out = Vec::with_capacity(64 + rows.len() * 160);
-    out.push(if imported { IMPORTED } else { BATCH });
+/// The frame of the rows that a batch changed, every step of them: a dispatcher repeats it as it was.
+pub(crate) fn batch<'a>(rows: impl Iterator<Item = &'a Row>) -> Vec<u8> {
+    frame(BATCH, rows)
+}
+
+/// The frame of imported rows.
+pub(crate) fn imported(rows: &[Row]) -> Vec<u8> {
+    frame(IMPORTED, rows.iter())
+}
+
+fn frame<'a>(kind: u8, rows: impl Iterator<Item = &'a Row>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(64 << 10);
+    out.push(kind);
     for row in rows {
         record::encode(row, &mut out);
     }

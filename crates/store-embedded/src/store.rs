@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    hash::{BuildHasher as _, RandomState},
     path::PathBuf,
     sync::{
         Arc,
@@ -54,6 +55,8 @@ pub struct EmbeddedOptions {
     pub segment_bytes: u64,
     /// Bytes of rows that may wait for the tables.
     pub overlay_bytes_max: usize,
+    /// Random; makes hashes of client ids unforeseeable. Means nothing to the next start.
+    pub hash_seed: u64,
     /// Where the journal is; none: in the data directory.
     pub journal_fs: Option<Arc<dyn JournalFs>>,
 }
@@ -73,6 +76,7 @@ impl EmbeddedOptions {
             ids,
             segment_bytes: 64 << 20,
             overlay_bytes_max: OVERLAY_BYTES_MAX,
+            hash_seed: RandomState::new().hash_one(0),
             journal_fs: None,
         }
     }
@@ -163,7 +167,7 @@ impl EmbeddedStore {
             journal: Arc::clone(&journal),
             cores: Mutex::default(),
         });
-        let client_keys = ClientKeys::new(options.ids.history().0);
+        let client_keys = ClientKeys::new(options.hash_seed);
         let overlay_bytes = Arc::new(AtomicUsize::new(0));
         let mut cores = BTreeMap::new();
         for shard in &opened {

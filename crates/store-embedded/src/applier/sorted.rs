@@ -9,7 +9,7 @@ use ostracon_store::UnitState;
 use rustc_hash::FxHashMap;
 
 use super::{Result, queue::Taken};
-use crate::{error::TableError, tables::TableWriter};
+use crate::tables::TableWriter;
 
 /// The rows by kind.
 #[derive(Default)]
@@ -89,15 +89,15 @@ impl<'a> Sorted<'a> {
             }
         }
         for row in &self.members {
-            let key = key(writer, row.conversation)?;
+            let key = writer.key_or_new(row.conversation)?;
             writer.member(key, row)?;
         }
         for row in &self.messages {
-            let key = key(writer, row.conversation)?;
+            let key = writer.key_or_new(row.conversation)?;
             writer.message(key, row)?;
         }
         for (row, there) in &self.reactions {
-            let key = key(writer, row.conversation)?;
+            let key = writer.key_or_new(row.conversation)?;
             writer.reaction(key, row, *there)?;
         }
         for row in &self.users {
@@ -111,10 +111,4 @@ impl<'a> Sorted<'a> {
         }
         Ok(())
     }
-}
-
-fn key(writer: &mut TableWriter, id: ConversationId) -> Result<i64> {
-    writer
-        .key(id)?
-        .ok_or(TableError::Damaged("conversation of its own"))
 }

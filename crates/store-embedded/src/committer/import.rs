@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use ostracon_domain::{ConversationId, Reaction, Row, Seq, UnitAt, UserId};
 use ostracon_store::{ShardError, UnitPhase};
 use rusqlite::Connection;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::{Committer, FRAME_BYTES, Record, Result};
 use crate::{error::TableError, payload, tables::TableReader};
@@ -26,7 +26,7 @@ impl Committer {
         let newer = self
             .loader
             .run(move |conn| newer_rows(conn, rows))
-            .await??;
+            .await?;
         let mut frame = Vec::new();
         let mut bytes = 0;
         for row in newer {
@@ -48,7 +48,7 @@ impl Committer {
     }
 
     async fn import(&mut self, rows: Vec<Row>) -> Result<()> {
-        let payload = payload::rows(&rows, true);
+        let payload = payload::imported(&rows);
         self.append(payload, Record::Imported(rows), None);
         self.finish().await?;
         Ok(())
@@ -70,96 +70,19 @@ impl Committer {
 }
 
 /// The rows that are not older than what the tables have. Reactions follow their message and replace those it had.
-fn newer_rows(
-    conn: &Connection,
-    rows: Vec<Row>,
-) -> std::result::Result<Result<Vec<Row>>, TableError> {
-    let tables = TableReader::begin(conn)?;
-    let mut stored: FxHashMap<ConversationId, Option<(i64, (u64, u64))>> = FxHashMap::default();
-    let mut arriving: FxHashSet<ConversationId> = FxHashSet::default();
+fn newer_rows(conn: &Connection, rows: Vec<Row>) -> std::result::Result<Vec<Row>, TableError> {
+    let mut judge = Judge {
+        tables: TableReader::begin(conn)?,
+        keys: FxHashMap::default(),
+        before: FxHashMap::default(),
+    };
     let mut newer = Vec::with_capacity(rows.len());
-    // Messages that were taken, with the reactions they had.
-    let mut before: FxHashMap<(ConversationId, Seq), BTreeSet<(UserId, String)>> = FxHashMap::default();
     for row in rows {
-        let id = match &row {
-            Row::Conversation(row) => Some(row.id),
-            Row::Member(row) => Some(row.conversation),
-            Row::Message(row) => Some(row.conversation),
-            Row::Reaction(row) | Row::ReactionGone(row) => Some(row.conversation),
-            Row::MessagesGone { conversation, .. } => Some(*conversation),
-            Row::User(_) | Row::Inbox(_) => None,
-        };
-        let mut key = None;
-        if let Some(id) = id {
-            let known = match stored.get(&id) {
-                Some(known) => *known,
-                None => {
-                    let known = tables
-                        .conversation(id)?
-                        .map(|(key, row)| (key, (row.rev, row.mark_rev)));
-                    stored.insert(id, known);
-                    known
-                }
-            };
-            key = known.map(|(key, _)| key);
-            let is_own = matches!(row, Row::Conversation(_));
-            if !is_own && known.is_none() && !arriving.contains(&id) {
-                return Ok(Err(ShardError::Corrupt(format!(
-                    "rows of conversation {id} came before its own"
-                ))));
-            }
-        }
-        let wins = match &row {
-            Row::Conversation(row) => {
-                arriving.insert(row.id);
-                let known = stored.get(&row.id).copied().flatten();
-                known.is_none_or(|(_, (rev, mark_rev))| row.rev + row.mark_rev >= rev + mark_rev)
-            }
-            Row::Member(row) => match key {
-                Some(key) => tables
-                    .member(key, row.conversation, row.user)?
-                    .is_none_or(|known| row.rev + row.mark_rev >= known.rev + known.mark_rev),
-                None => true,
-            },
-            Row::Message(row) => {
-                let place = (row.conversation, row.seq);
-                let wins = match key {
-                    Some(key) => tables
-                        .message(key, row.conversation, row.seq)?
-                        .is_none_or(|known| row.rev >= known.rev),
-                    None => true,
-                };
-                if wins {
-                    let had = match key {
-                        Some(key) => tables.reactions(key, row.seq, row.seq)?,
-                        None => Vec::new(),
-                    };
-                    let had = had.into_iter().map(|(_, user, emoji)| (user, emoji));
-                    before.insert(place, had.collect());
-                }
-                wins
-            }
-            Row::Reaction(row) => match before.get_mut(&(row.conversation, row.seq)) {
-                Some(had) => {
-                    had.remove(&(row.user, row.emoji.clone()));
-                    true
-                }
-                None => false,
-            },
-            Row::ReactionGone(_) => false,
-            Row::MessagesGone { .. } => true,
-            Row::User(row) => tables
-                .user_state(row.user)?
-                .is_none_or(|known| row.user_rev >= known.user_rev),
-            Row::Inbox(row) => tables
-                .inbox_entry(row.user, row.conversation)?
-                .is_none_or(|known| row.user_rev >= known.user_rev),
-        };
-        if wins {
+        if judge.wins(&row)? {
             newer.push(row);
         }
     }
-    for ((conversation, seq), gone) in before {
+    for ((conversation, seq), gone) in judge.before {
         newer.extend(gone.into_iter().map(|(user, emoji)| {
             Row::ReactionGone(Arc::new(Reaction {
                 conversation,
@@ -169,5 +92,69 @@ fn newer_rows(
             }))
         }));
     }
-    Ok(Ok(newer))
+    Ok(newer)
+}
+
+struct Judge<'a> {
+    tables: TableReader<'a>,
+    keys: FxHashMap<ConversationId, Option<i64>>,
+    /// Messages that were taken, with those of their former reactions that have not come again.
+    before: FxHashMap<(ConversationId, Seq), BTreeSet<(UserId, String)>>,
+}
+
+impl Judge<'_> {
+    fn key(&mut self, id: ConversationId) -> std::result::Result<Option<i64>, TableError> {
+        if let Some(known) = self.keys.get(&id) {
+            return Ok(*known);
+        }
+        let key = self.tables.key(id)?;
+        self.keys.insert(id, key);
+        Ok(key)
+    }
+
+    fn wins(&mut self, row: &Row) -> std::result::Result<bool, TableError> {
+        Ok(match row {
+            Row::Conversation(row) => self.tables.conversation(row.id)?.is_none_or(|(_, known)| {
+                row.rev + row.mark_rev >= known.rev + known.mark_rev
+            }),
+            Row::Member(row) => match self.key(row.conversation)? {
+                Some(key) => self
+                    .tables
+                    .member(key, row.conversation, row.user)?
+                    .is_none_or(|known| row.rev + row.mark_rev >= known.rev + known.mark_rev),
+                None => true,
+            },
+            Row::Message(row) => {
+                let mut had = BTreeSet::new();
+                if let Some(key) = self.key(row.conversation)? {
+                    let known = self.tables.message(key, row.conversation, row.seq)?;
+                    if known.is_some_and(|known| row.rev < known.rev) {
+                        return Ok(false);
+                    }
+                    let reactions = self.tables.reactions(key, row.seq, row.seq)?;
+                    had.extend(reactions.into_iter().map(|(_, user, emoji)| (user, emoji)));
+                }
+                self.before.insert((row.conversation, row.seq), had);
+                true
+            }
+            Row::Reaction(row) => match self.before.get_mut(&(row.conversation, row.seq)) {
+                Some(had) => {
+                    had.remove(&(row.user, row.emoji.clone()));
+                    true
+                }
+                // Its message is older than the one here.
+                None => false,
+            },
+            Row::ReactionGone(_) => false,
+            Row::MessagesGone { .. } => true,
+            Row::User(row) => self
+                .tables
+                .user_state(row.user)?
+                .is_none_or(|known| row.user_rev >= known.user_rev),
+            Row::Inbox(row) => self
+                .tables
+                .inbox_entry(row.user, row.conversation)?
+                .is_none_or(|known| row.user_rev >= known.user_rev),
+        })
+    }
 }

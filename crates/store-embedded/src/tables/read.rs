@@ -95,9 +95,18 @@ impl<'a> TableReader<'a> {
         id: ConversationId,
     ) -> Result<Option<(Key, Arc<Conversation>)>> {
         self.one(
-            select!(CONVERSATION, "FROM conversation WHERE id = ?"),
+            select!(CONVERSATION, "FROM conversation WHERE id = ? AND kind >= 0"),
             [id.as_u128().to_be_bytes()],
             columns::conversation,
+        )
+    }
+
+    /// The key of a conversation of which there is any row.
+    pub(crate) fn key(&self, id: ConversationId) -> Result<Option<Key>> {
+        self.one(
+            "SELECT key FROM conversation WHERE id = ?",
+            [id.as_u128().to_be_bytes()],
+            |row| Ok(row.get(0)?),
         )
     }
 
@@ -425,7 +434,7 @@ impl<'a> TableReader<'a> {
         self.one(
             select!(
                 CONVERSATION,
-                "FROM conversation WHERE unit = ? AND id > ? ORDER BY id LIMIT 1"
+                "FROM conversation WHERE unit = ? AND id > ? AND kind >= 0 ORDER BY id LIMIT 1"
             ),
             params![unit.0, above],
             columns::conversation,
@@ -464,10 +473,10 @@ impl<'a> TableReader<'a> {
             Ok(number.unwrap_or(0) as u64)
         };
         Ok([
-            number("SELECT count(*) FROM conversation")?,
+            number("SELECT count(*) FROM conversation WHERE kind >= 0")?,
             number("SELECT count(*) FROM message")?,
             number("SELECT count(*) FROM user_state")?,
-            number("SELECT count(*) FROM conversation WHERE unit <> slot")?,
+            number("SELECT count(*) FROM conversation WHERE unit <> slot AND kind >= 0")?,
             number("PRAGMA page_count")? * number("PRAGMA page_size")?,
         ])
     }

@@ -8,6 +8,7 @@ pub(crate) const APPLICATION_ID: i32 = i32::from_be_bytes(*b"OSsh");
 /// `meta` has one row: whose shard this is and how far it has followed the journal. Conversations have an integer key,
 /// so that rows of a conversation do not repeat its 16 bytes. Messages lie in the order in which they were applied,
 /// sorted by conversation inside a transaction: a page of history is a few neighbouring pages of the file.
+/// A conversation of kind -1 is only a key: an import brought rows of it before its own.
 /// A send touches two indexes; those of changed and of uncounted messages are partial and stay small.
 pub(crate) const STEPS: &[&str] = &["
 CREATE TABLE meta (

@@ -111,7 +111,24 @@ impl TableWriter {
         Ok(())
     }
 
-    /// The key of a conversation that has a row; `None` without one.
+    /// The key of a conversation, a new one if need be.
+    pub(crate) fn key_or_new(&mut self, id: ConversationId) -> Result<Key> {
+        if let Some(key) = self.key(id)? {
+            return Ok(key);
+        }
+        let key = self
+            .conn
+            .prepare_cached(
+                "INSERT INTO conversation (id, unit, slot, kind, name, created_at, history, head_seq, \
+                 last_activity_at, rev, info_rev, mark_rev, member_count, large, retained_from, history_for) \
+                 VALUES (?, -1, -1, -1, '', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0) RETURNING key",
+            )?
+            .query_row([id.as_u128().to_be_bytes()], |row| row.get(0))?;
+        self.remember(id, key);
+        Ok(key)
+    }
+
+    /// The key of a conversation of which there is any row; `None` without one.
     pub(crate) fn key(&mut self, id: ConversationId) -> Result<Option<Key>> {
         if let Some(key) = self.keys.get(&id) {
             return Ok(Some(*key));
@@ -141,7 +158,7 @@ impl TableWriter {
                 "INSERT INTO conversation (id, unit, slot, kind, name, created_at, history, head_seq, last_message_id, \
                  last_activity_at, rev, info_rev, mark_rev, member_count, large, retained_from, history_for, \
                  create_hash, deleted_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
-                 ON CONFLICT (id) DO UPDATE SET unit = excluded.unit, name = excluded.name, \
+                 ON CONFLICT (id) DO UPDATE SET unit = excluded.unit, slot = excluded.slot, kind = excluded.kind, name = excluded.name, \
                  created_at = excluded.created_at, history = excluded.history, head_seq = excluded.head_seq, \
                  last_message_id = excluded.last_message_id, last_activity_at = excluded.last_activity_at, \
                  rev = excluded.rev, info_rev = excluded.info_rev, mark_rev = excluded.mark_rev, \

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use ostracon_domain::UnitId;
 use ostracon_store::{
-    Shard,
+    Ids, Shard,
     contract::shard::{ShardFixture, run_all},
 };
 use tokio::sync::Mutex;
@@ -37,18 +37,23 @@ impl Embedded {
 
 #[async_trait]
 impl ShardFixture for Embedded {
-    async fn fresh(&self, units: &[UnitId]) -> Arc<dyn Shard> {
-        let home = Home::new(units).await;
+    async fn fresh(&self, units: &[UnitId], ids: Arc<dyn Ids>) -> Arc<dyn Shard> {
+        let home = Home::new(units, ids).await;
         let shard = self.shard_of(&home);
         self.homes.lock().await.push((Arc::clone(&shard), home));
         shard
     }
 
-    async fn reopened(&self, shard: Arc<dyn Shard>) -> Option<Arc<dyn Shard>> {
+    async fn reopened(
+        &self,
+        shard: Arc<dyn Shard>,
+        ids: Arc<dyn Ids>,
+    ) -> Option<Arc<dyn Shard>> {
         let mut homes = self.homes.lock().await;
         let at = homes.iter().position(|(known, _)| Arc::ptr_eq(known, &shard))?;
         let (known, mut home) = homes.swap_remove(at);
         drop((known, shard));
+        home.ids = ids;
         home.reopen();
         let shard = self.shard_of(&home);
         homes.push((Arc::clone(&shard), home));

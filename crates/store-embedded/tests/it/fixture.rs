@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use ostracon_domain::{Epoch, ShardId, UnitId};
-use ostracon_store::{Ids, contract::shard::ids};
+use ostracon_store::Ids;
 use ostracon_store_embedded::{DataDir, EmbeddedOptions, EmbeddedShard, EmbeddedStore};
 use tempfile::TempDir;
 
@@ -24,9 +24,8 @@ pub(crate) fn options(path: &Path, ids: &Arc<dyn Ids>) -> EmbeddedOptions {
 
 impl Home {
     /// An empty shard that serves these units at epoch 1.
-    pub(crate) async fn new(units: &[UnitId]) -> Self {
+    pub(crate) async fn new(units: &[UnitId], ids: Arc<dyn Ids>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let ids = ids();
         let store = EmbeddedStore::open(options(dir.path(), &ids)).unwrap();
         store
             .format(SHARD, units.iter().map(|unit| (*unit, Epoch(1))))
