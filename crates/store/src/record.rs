@@ -12,8 +12,8 @@ use std::sync::Arc;
 use bytes::{Reader, Writer};
 use ostracon_domain::{
     Applied, ClientId, Conversation, ConversationKind, GroupSettings, History, HistoryFor,
-    InboxEntry, Member, Mention, Message, MessageId, MessageKind, Reaction, Role, Row, Slot,
-    UnitId, UserState,
+    InboxEntry, Member, Mention, Message, MessageId, MessageKind, Reaction, Role, Row, UnitId,
+    UserState,
 };
 
 pub use bytes::DecodeError;
@@ -57,6 +57,17 @@ pub fn decode_all(bytes: &[u8]) -> Result<Vec<Row>, DecodeError> {
         rows.push(decode(&mut reader)?);
     }
     Ok(rows)
+}
+
+/// Reads hostile bytes: it must not panic, and what it takes for rows must come back from their encoding.
+#[cfg(any(test, feature = "testing"))]
+pub fn fuzz_decode(data: &[u8]) {
+    if let Ok(rows) = decode_all(data) {
+        let mut bytes = Vec::with_capacity(data.len());
+        rows.iter().for_each(|row| encode(row, &mut bytes));
+        assert_eq!(bytes, data, "one encoding for one row");
+    }
+    let _ = decode_mentions(data);
 }
 
 fn decode(r: &mut Reader<'_>) -> Result<Row, DecodeError> {
@@ -106,7 +117,7 @@ fn read_conversation(r: &mut Reader<'_>) -> Result<Conversation, DecodeError> {
     Ok(Conversation {
         id: r.id()?,
         unit: UnitId(r.small()?),
-        slot: Slot::new(r.small()? as u16).map_err(|_| DecodeError)?,
+        slot: r.slot()?,
         kind: match r.byte()? {
             0 => ConversationKind::Direct,
             1 => ConversationKind::Group,
@@ -197,7 +208,7 @@ fn read_message(r: &mut Reader<'_>) -> Result<Message, DecodeError> {
         conversation: r.id()?,
         seq: r.number()?,
         message_id: read_message_id(r)?,
-        slot: Slot::new(r.small()? as u16).map_err(|_| DecodeError)?,
+        slot: r.slot()?,
         sender: r.user()?,
         client_id: r.option(|r| ClientId::new(r.str()?).ok_or(DecodeError))?,
         payload_hash: r.option(Reader::wide)?,
@@ -246,7 +257,9 @@ pub fn encode_mentions(list: &[Mention]) -> Vec<u8> {
 /// # Errors
 /// When the bytes are something else.
 pub fn decode_mentions(bytes: &[u8]) -> Result<Vec<Mention>, DecodeError> {
-    read_mentions(&mut Reader(bytes))
+    let mut reader = Reader(bytes);
+    let list = read_mentions(&mut reader)?;
+    if reader.0.is_empty() { Ok(list) } else { Err(DecodeError) }
 }
 
 fn reaction(w: &mut Writer<'_>, tag: u8, row: &Reaction) {
@@ -274,7 +287,7 @@ fn read_user(r: &mut Reader<'_>) -> Result<UserState, DecodeError> {
     Ok(UserState {
         user: r.user()?,
         unit: UnitId(r.small()?),
-        slot: Slot::new(r.small()? as u16).map_err(|_| DecodeError)?,
+        slot: r.slot()?,
         history: History(r.number()?),
         user_rev: r.number()?,
     })

@@ -1,6 +1,6 @@
 //! Numbers, texts and ids as bytes.
 
-use ostracon_domain::{ConversationId, Millis, UserId};
+use ostracon_domain::{ConversationId, Millis, Slot, UserId};
 
 /// The bytes are not an encoded row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -65,7 +65,8 @@ impl<'a> Reader<'a> {
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
             let part = u64::from(byte & 0x7f);
-            if shift == 63 && part > 1 {
+            // Too large, or longer than it needs to be: one number has one encoding.
+            if (shift == 63 && part > 1) || (shift > 0 && byte == 0) {
                 return Err(DecodeError);
             }
             number |= part << shift;
@@ -78,6 +79,11 @@ impl<'a> Reader<'a> {
 
     pub(super) fn small(&mut self) -> Result<u32, DecodeError> {
         u32::try_from(self.number()?).map_err(|_| DecodeError)
+    }
+
+    pub(super) fn slot(&mut self) -> Result<Slot, DecodeError> {
+        let slot = u16::try_from(self.number()?).map_err(|_| DecodeError)?;
+        Slot::new(slot).map_err(|_| DecodeError)
     }
 
     pub(super) fn flag(&mut self) -> Result<bool, DecodeError> {
