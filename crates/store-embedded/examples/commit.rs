@@ -15,7 +15,7 @@ use ostracon_domain::{
     NewMessage, PlacementMap, ShardId, UnitAt, UserId,
 };
 use ostracon_store::{
-    Answer, Batch, MessagePage, Order, PagePosition, Read, Shard, contract::shard::ids,
+    Answer, Batch, MessagePage, Order, PagePosition, Read, Shard, memory::CountingIds,
 };
 use ostracon_store_embedded::{DataDir, EmbeddedOptions, EmbeddedStore};
 
@@ -105,7 +105,7 @@ async fn main() {
         let (pairs, content) = (Arc::clone(&pairs), content.clone());
         tasks.push(tokio::spawn(async move {
             let (mut sent, mut busy, mut worst) = (0u64, 0u64, Duration::ZERO);
-            let salt = std::process::id().into();
+            let salt = u64::from(std::process::id());
             while started.elapsed().as_secs() < seconds {
                 let orders = (0..batch)
                     .map(|n| {

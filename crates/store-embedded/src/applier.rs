@@ -30,7 +30,7 @@ use crate::{
 type Result<T> = std::result::Result<T, TableError>;
 
 /// Rows written since the last checkpoint that make another one worth its syncs.
-const CHECKPOINT_ROWS: usize = 60_000;
+const CHECKPOINT_ROWS: usize = 150_000;
 /// A write-ahead log of this many bytes is truncated, and readers wait meanwhile.
 const WAL_BYTES_MAX: u64 = 256 << 20;
 /// First and longest pause between two tries of what failed.
@@ -136,6 +136,7 @@ impl Applier {
             self.meta = meta;
             self.core.queue.applied(meta.applied, meta.dispatched);
         }
+        self.writer.release_memory()?;
         self.checkpoint()
     }
 

@@ -11,7 +11,7 @@ mod write;
 use std::path::Path;
 
 use ostracon_domain::ShardId;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 pub(crate) use columns::{phase_byte, phase_of};
 pub(crate) use meta::Meta;
@@ -27,7 +27,8 @@ use crate::{
 type Result<T> = std::result::Result<T, TableError>;
 
 /// Page cache of the writing connection, KiB. Large: hot pages of the indexes are written again and again.
-const WRITER_CACHE_KIB: i64 = 8 << 10;
+/// It is given back when the shard is idle.
+const WRITER_CACHE_KIB: i64 = 32 << 10;
 /// Page cache of each reading connection, KiB. Small: the system keeps the file's pages anyway.
 const READER_CACHE_KIB: i64 = 2 << 10;
 /// Statements that a connection keeps prepared.
@@ -64,6 +65,7 @@ pub(crate) fn open_writer(path: &Path, shard: ShardId) -> std::result::Result<Co
         conn.pragma_update_and_check(None, "secure_delete", "ON", |_| Ok(()))?;
         conn.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
         conn.pragma_update(None, "temp_store", "MEMORY")?;
+        steady(&conn)?;
         conn.set_prepared_statement_cache_capacity(STATEMENTS);
         Ok(())
     };
@@ -83,6 +85,13 @@ pub fn open_read_only(path: &Path) -> rusqlite::Result<Connection> {
     conn.busy_timeout(std::time::Duration::from_millis(BUSY_MS))?;
     conn.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;
+    steady(&conn)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(conn)
+}
+
+/// Plans do not depend on bound values: otherwise SQLite prepares statements anew at nearly every use.
+fn steady(conn: &Connection) -> rusqlite::Result<()> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }

@@ -92,10 +92,17 @@ impl<'a> Sorted<'a> {
             let key = writer.key_or_new(row.conversation)?;
             writer.member(key, row)?;
         }
+        let mut keys = Vec::with_capacity(self.messages.len());
+        let mut last = None;
         for row in &self.messages {
-            let key = writer.key_or_new(row.conversation)?;
-            writer.message(key, row)?;
+            let key = match last {
+                Some((id, key)) if id == row.conversation => key,
+                _ => writer.key_or_new(row.conversation)?,
+            };
+            last = Some((row.conversation, key));
+            keys.push(key);
         }
+        writer.messages(keys.into_iter().zip(self.messages.iter().map(|row| &***row)))?;
         for (row, there) in &self.reactions {
             let key = writer.key_or_new(row.conversation)?;
             writer.reaction(key, row, *there)?;

@@ -144,15 +144,17 @@ fn uuid_of(text: &str) -> Option<[u8; 16]> {
     Some(bytes)
 }
 
-fn uuid_text(bytes: &[u8]) -> String {
+fn uuid_text(bytes: &[u8]) -> [u8; 36] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(36);
+    let mut text = [b'-'; 36];
+    let mut at = 0;
     for byte in bytes {
-        if HYPHENS.contains(&text.len()) {
-            text.push('-');
+        if HYPHENS.contains(&at) {
+            at += 1;
         }
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+        text[at] = DIGITS[usize::from(byte >> 4)];
+        text[at + 1] = DIGITS[usize::from(byte & 15)];
+        at += 2;
     }
     text
 }
@@ -161,7 +163,9 @@ fn uuid_text(bytes: &[u8]) -> String {
 pub(crate) fn client_id(value: ValueRef<'_>) -> Result<Option<ClientId>> {
     let id = match value {
         ValueRef::Null => return Ok(None),
-        ValueRef::Blob(bytes) if bytes.len() == 16 => ClientId::new(&uuid_text(bytes)),
+        ValueRef::Blob(bytes) if bytes.len() == 16 => std::str::from_utf8(&uuid_text(bytes))
+            .ok()
+            .and_then(ClientId::new),
         ValueRef::Text(bytes) => std::str::from_utf8(bytes).ok().and_then(ClientId::new),
         _ => None,
     };
@@ -169,9 +173,14 @@ pub(crate) fn client_id(value: ValueRef<'_>) -> Result<Option<ClientId>> {
 }
 
 /// Columns of a conversation, in the order of [`conversation`].
-pub(crate) const CONVERSATION: &str = "key, id, unit, slot, kind, name, created_at, history, head_seq, \
+macro_rules! conversation_columns {
+    () => {
+        "key, id, unit, slot, kind, name, created_at, history, head_seq, \
      last_message_id, last_activity_at, rev, info_rev, mark_rev, member_count, large, retained_from, history_for, \
-     create_hash, deleted_at";
+     create_hash, deleted_at"
+    };
+}
+pub(crate) use conversation_columns;
 
 /// A conversation and its key.
 pub(crate) fn conversation(row: &Row<'_>) -> Result<(i64, Arc<Conversation>)> {
@@ -213,7 +222,12 @@ pub(crate) fn conversation(row: &Row<'_>) -> Result<(i64, Arc<Conversation>)> {
 }
 
 /// Columns of a member, in the order of [`member`].
-pub(crate) const MEMBER: &str = "user, role, joined_seq, left_seq, rev, read_seq, delivered_seq, mark_rev, hidden_to, muted_until";
+macro_rules! member_columns {
+    () => {
+        "user, role, joined_seq, left_seq, rev, read_seq, delivered_seq, mark_rev, hidden_to, muted_until"
+    };
+}
+pub(crate) use member_columns;
 
 /// A member row of a conversation.
 pub(crate) fn member(row: &Row<'_>, conversation: ConversationId) -> Result<Arc<Member>> {
@@ -233,8 +247,13 @@ pub(crate) fn member(row: &Row<'_>, conversation: ConversationId) -> Result<Arc<
 }
 
 /// Columns of a message, in the order of [`message`].
-pub(crate) const MESSAGE: &str = "seq, message_id, slot, sender, client_id, payload_hash, kind, content, reply_to, \
-     mentions, created_at, edited_at, deleted_at, deleted_by, uncounted, created_rev, rev, content_rev";
+macro_rules! message_columns {
+    () => {
+        "seq, message_id, slot, sender, client_id, payload_hash, kind, content, reply_to, \
+     mentions, created_at, edited_at, deleted_at, deleted_by, uncounted, created_rev, rev, content_rev"
+    };
+}
+pub(crate) use message_columns;
 
 /// A message of a conversation.
 pub(crate) fn message(row: &Row<'_>, conversation: ConversationId) -> Result<Arc<Message>> {
@@ -271,7 +290,12 @@ pub(crate) fn message(row: &Row<'_>, conversation: ConversationId) -> Result<Arc
 }
 
 /// Columns of a user's line of numbers, in the order of [`user_state`].
-pub(crate) const USER_STATE: &str = "user, unit, slot, history, user_rev";
+macro_rules! user_state_columns {
+    () => {
+        "user, unit, slot, history, user_rev"
+    };
+}
+pub(crate) use user_state_columns;
 
 /// A user's line of numbers.
 pub(crate) fn user_state(row: &Row<'_>) -> Result<Arc<UserState>> {
@@ -285,8 +309,13 @@ pub(crate) fn user_state(row: &Row<'_>) -> Result<Arc<UserState>> {
 }
 
 /// Columns of an entry of a list, in the order of [`inbox`].
-pub(crate) const INBOX: &str = "conversation, applied_history, applied_rev, applied_mark_rev, last_seq, last_activity_at, \
-     hidden_to, muted_until, archived_seq, marked_unread, pinned, large, removed, user_rev";
+macro_rules! inbox_columns {
+    () => {
+        "conversation, applied_history, applied_rev, applied_mark_rev, last_seq, last_activity_at, \
+     hidden_to, muted_until, archived_seq, marked_unread, pinned, large, removed, user_rev"
+    };
+}
+pub(crate) use inbox_columns;
 
 /// An entry of a user's list.
 pub(crate) fn inbox(row: &Row<'_>, user: UserId) -> Result<Arc<InboxEntry>> {
@@ -312,7 +341,12 @@ pub(crate) fn inbox(row: &Row<'_>, user: UserId) -> Result<Arc<InboxEntry>> {
 }
 
 /// Columns of a unit's state, in the order of [`unit_state`].
-pub(crate) const UNIT_STATE: &str = "unit, epoch, phase, incarnation, lease, step";
+macro_rules! unit_state_columns {
+    () => {
+        "unit, epoch, phase, incarnation, lease, step"
+    };
+}
+pub(crate) use unit_state_columns;
 
 /// A unit's state.
 pub(crate) fn unit_state(row: &Row<'_>) -> Result<UnitState> {

@@ -11,7 +11,10 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
 use super::{
     Result,
-    columns::{self, CONVERSATION, INBOX, MEMBER, MESSAGE, UNIT_STATE, USER_STATE},
+    columns::{
+        self, conversation_columns, inbox_columns, member_columns, message_columns,
+        unit_state_columns, user_state_columns,
+    },
 };
 
 /// Integer key of a conversation in its shard's tables.
@@ -35,8 +38,8 @@ impl Drop for TableReader<'_> {
 }
 
 macro_rules! select {
-    ($columns:expr, $rest:literal) => {
-        &format!("SELECT {} {}", $columns, $rest)
+    ($columns:ident, $rest:literal) => {
+        concat!("SELECT ", $columns!(), " ", $rest)
     };
 }
 
@@ -95,7 +98,7 @@ impl<'a> TableReader<'a> {
         id: ConversationId,
     ) -> Result<Option<(Key, Arc<Conversation>)>> {
         self.one(
-            select!(CONVERSATION, "FROM conversation WHERE id = ? AND kind >= 0"),
+            select!(conversation_columns, "FROM conversation WHERE id = ? AND kind >= 0"),
             [id.as_u128().to_be_bytes()],
             columns::conversation,
         )
@@ -118,7 +121,7 @@ impl<'a> TableReader<'a> {
         user: UserId,
     ) -> Result<Option<Arc<Member>>> {
         self.one(
-            select!(MEMBER, "FROM member WHERE conversation = ? AND user = ?"),
+            select!(member_columns, "FROM member WHERE conversation = ? AND user = ?"),
             params![key, user.get() as i64],
             |row| columns::member(row, id),
         )
@@ -134,7 +137,7 @@ impl<'a> TableReader<'a> {
     ) -> Result<Vec<Arc<Member>>> {
         self.all(
             select!(
-                MEMBER,
+                member_columns,
                 "FROM member WHERE conversation = ? AND user > ? ORDER BY user LIMIT ?"
             ),
             params![key, after as i64, limit as i64],
@@ -152,7 +155,7 @@ impl<'a> TableReader<'a> {
     ) -> Result<()> {
         self.each(
             select!(
-                MEMBER,
+                member_columns,
                 "FROM member INDEXED BY member_by_rev WHERE conversation = ? AND rev > ? ORDER BY rev"
             ),
             params![key, rev as i64],
@@ -169,7 +172,7 @@ impl<'a> TableReader<'a> {
     ) -> Result<Vec<Arc<Member>>> {
         self.all(
             select!(
-                MEMBER,
+                member_columns,
                 "FROM member INDEXED BY member_by_mark_rev WHERE conversation = ? AND mark_rev > ?"
             ),
             params![key, mark_rev as i64],
@@ -185,7 +188,7 @@ impl<'a> TableReader<'a> {
         seq: Seq,
     ) -> Result<Option<Arc<Message>>> {
         self.one(
-            select!(MESSAGE, "FROM message WHERE conversation = ? AND seq = ?"),
+            select!(message_columns, "FROM message WHERE conversation = ? AND seq = ?"),
             params![key, seq as i64],
             |row| columns::message(row, id),
         )
@@ -210,7 +213,7 @@ impl<'a> TableReader<'a> {
     ) -> Result<Option<Arc<Message>>> {
         self.one(
             select!(
-                MESSAGE,
+                message_columns,
                 "FROM message WHERE conversation = ? AND sender = ? AND client_id = ?"
             ),
             params![
@@ -251,7 +254,7 @@ impl<'a> TableReader<'a> {
     ) -> Result<()> {
         self.each(
             select!(
-                MESSAGE,
+                message_columns,
                 "FROM message WHERE conversation = ? AND seq BETWEEN ? AND ? ORDER BY seq"
             ),
             params![key, first as i64, last as i64],
@@ -270,7 +273,7 @@ impl<'a> TableReader<'a> {
     ) -> Result<()> {
         self.each(
             select!(
-                MESSAGE,
+                message_columns,
                 "FROM message WHERE conversation = ? AND seq >= ? AND created_rev > ? AND rev = created_rev ORDER BY seq"
             ),
             params![key, first as i64, rev as i64],
@@ -288,7 +291,7 @@ impl<'a> TableReader<'a> {
     ) -> Result<()> {
         self.each(
             select!(
-                MESSAGE,
+                message_columns,
                 "FROM message INDEXED BY message_changed WHERE conversation = ? AND rev > ? AND rev > created_rev ORDER BY rev"
             ),
             params![key, rev as i64],
@@ -341,7 +344,7 @@ impl<'a> TableReader<'a> {
     /// A user's line of numbers.
     pub(crate) fn user_state(&self, user: UserId) -> Result<Option<Arc<UserState>>> {
         self.one(
-            select!(USER_STATE, "FROM user_state WHERE user = ?"),
+            select!(user_state_columns, "FROM user_state WHERE user = ?"),
             [user.get() as i64],
             columns::user_state,
         )
@@ -354,7 +357,7 @@ impl<'a> TableReader<'a> {
         id: ConversationId,
     ) -> Result<Option<Arc<InboxEntry>>> {
         self.one(
-            select!(INBOX, "FROM inbox WHERE user = ? AND conversation = ?"),
+            select!(inbox_columns, "FROM inbox WHERE user = ? AND conversation = ?"),
             params![user.get() as i64, id.as_u128().to_be_bytes()],
             |row| columns::inbox(row, user),
         )
@@ -373,7 +376,7 @@ impl<'a> TableReader<'a> {
         });
         self.each(
             select!(
-                INBOX,
+                inbox_columns,
                 "FROM inbox INDEXED BY inbox_by_activity WHERE user = ? AND listed = 1 \
                  AND (last_activity_at, conversation) < (?, ?) ORDER BY last_activity_at DESC, conversation DESC"
             ),
@@ -391,7 +394,7 @@ impl<'a> TableReader<'a> {
     ) -> Result<()> {
         self.each(
             select!(
-                INBOX,
+                inbox_columns,
                 "FROM inbox INDEXED BY inbox_by_user_rev WHERE user = ? AND user_rev > ? ORDER BY user_rev"
             ),
             params![user.get() as i64, since as i64],
@@ -407,7 +410,7 @@ impl<'a> TableReader<'a> {
     ) -> Result<()> {
         self.each(
             select!(
-                INBOX,
+                inbox_columns,
                 "FROM inbox INDEXED BY inbox_large WHERE user = ? AND large = 1 AND removed = 0 ORDER BY conversation"
             ),
             [user.get() as i64],
@@ -418,7 +421,7 @@ impl<'a> TableReader<'a> {
     /// All entries of a user, by conversation.
     pub(crate) fn inbox_of(&self, user: UserId) -> Result<Vec<Arc<InboxEntry>>> {
         self.all(
-            select!(INBOX, "FROM inbox WHERE user = ? ORDER BY conversation"),
+            select!(inbox_columns, "FROM inbox WHERE user = ? ORDER BY conversation"),
             [user.get() as i64],
             |row| columns::inbox(row, user),
         )
@@ -433,7 +436,7 @@ impl<'a> TableReader<'a> {
         let above = above.map_or(Vec::new(), |id| id.as_u128().to_be_bytes().to_vec());
         self.one(
             select!(
-                CONVERSATION,
+                conversation_columns,
                 "FROM conversation WHERE unit = ? AND id > ? AND kind >= 0 ORDER BY id LIMIT 1"
             ),
             params![unit.0, above],
@@ -445,7 +448,7 @@ impl<'a> TableReader<'a> {
     pub(crate) fn user_of_unit(&self, unit: UnitId, above: u64) -> Result<Option<Arc<UserState>>> {
         self.one(
             select!(
-                USER_STATE,
+                user_state_columns,
                 "FROM user_state WHERE unit = ? AND user > ? ORDER BY user LIMIT 1"
             ),
             params![unit.0, above as i64],
@@ -456,7 +459,7 @@ impl<'a> TableReader<'a> {
     /// The state of every unit, by unit.
     pub(crate) fn unit_states(&self) -> Result<Vec<UnitState>> {
         self.all(
-            select!(UNIT_STATE, "FROM unit_state ORDER BY unit"),
+            select!(unit_state_columns, "FROM unit_state ORDER BY unit"),
             [],
             columns::unit_state,
         )

@@ -89,6 +89,11 @@ impl TableWriter {
         })?)
     }
 
+    /// Gives the page cache back.
+    pub(crate) fn release_memory(&self) -> Result<()> {
+        Ok(self.conn.execute_batch("PRAGMA shrink_memory")?)
+    }
+
     pub(crate) fn meta(&self, meta: &Meta) -> Result<()> {
         meta.store(&self.conn)
     }
@@ -226,22 +231,26 @@ impl TableWriter {
         Ok(())
     }
 
-    pub(crate) fn message(&self, key: Key, row: &Message) -> Result<()> {
-        let mentions = (!row.mentions.is_empty()).then(|| encode_mentions(&row.mentions));
-        self.conn
-            .prepare_cached(
-                "INSERT INTO message (conversation, seq, message_id, slot, sender, client_id, payload_hash, kind, \
-                 content, reply_to, mentions, created_at, edited_at, deleted_at, deleted_by, uncounted, created_rev, \
-                 rev, content_rev) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
-                 ON CONFLICT (conversation, seq) DO UPDATE SET message_id = excluded.message_id, \
-                 sender = excluded.sender, client_id = excluded.client_id, payload_hash = excluded.payload_hash, \
-                 kind = excluded.kind, content = excluded.content, reply_to = excluded.reply_to, \
-                 mentions = excluded.mentions, created_at = excluded.created_at, edited_at = excluded.edited_at, \
-                 deleted_at = excluded.deleted_at, deleted_by = excluded.deleted_by, \
-                 uncounted = excluded.uncounted, created_rev = excluded.created_rev, rev = excluded.rev, \
-                 content_rev = excluded.content_rev",
-            )?
-            .execute(params![
+    /// Writes messages; `keys` are those of their conversations, in the same order.
+    pub(crate) fn messages<'m>(
+        &self,
+        rows: impl Iterator<Item = (Key, &'m Message)>,
+    ) -> Result<()> {
+        let mut statement = self.conn.prepare_cached(
+            "INSERT INTO message (conversation, seq, message_id, slot, sender, client_id, payload_hash, kind, \
+             content, reply_to, mentions, created_at, edited_at, deleted_at, deleted_by, uncounted, created_rev, \
+             rev, content_rev) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+             ON CONFLICT (conversation, seq) DO UPDATE SET message_id = excluded.message_id, \
+             sender = excluded.sender, client_id = excluded.client_id, payload_hash = excluded.payload_hash, \
+             kind = excluded.kind, content = excluded.content, reply_to = excluded.reply_to, \
+             mentions = excluded.mentions, created_at = excluded.created_at, edited_at = excluded.edited_at, \
+             deleted_at = excluded.deleted_at, deleted_by = excluded.deleted_by, \
+             uncounted = excluded.uncounted, created_rev = excluded.created_rev, rev = excluded.rev, \
+             content_rev = excluded.content_rev",
+        )?;
+        for (key, row) in rows {
+            let mentions = (!row.mentions.is_empty()).then(|| encode_mentions(&row.mentions));
+            statement.execute(params![
                 key,
                 row.seq as i64,
                 row.message_id.get() as i64,
@@ -262,6 +271,7 @@ impl TableWriter {
                 row.rev as i64,
                 row.content_rev as i64
             ])?;
+        }
         Ok(())
     }
 
