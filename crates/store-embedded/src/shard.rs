@@ -23,7 +23,7 @@ use crate::{
     overlay::Overlay,
     payload::{self, Payload},
     read,
-    readers::Readers,
+    readers::{Readers, Size},
     tables::TableReader,
 };
 
@@ -79,13 +79,14 @@ impl EmbeddedShard {
 
     async fn ask<T: Send + 'static>(
         &self,
+        size: Size,
         question: impl FnOnce(&Overlay, &Connection) -> std::result::Result<T, TableError>
         + Send
         + 'static,
     ) -> Result<T> {
         let core = Arc::clone(&self.core);
         self.readers
-            .run(move |conn| question(&core.overlay, conn))
+            .run(size, move |conn| question(&core.overlay, conn))
             .await
     }
 
@@ -127,8 +128,9 @@ impl Shard for EmbeddedShard {
         reader: UserId,
         wanted: &[(UnitAt, ConversationId)],
     ) -> Result<Vec<Read<Overview>>> {
+        let size = Size::of(u32::try_from(wanted.len() * 8).unwrap_or(u32::MAX));
         let wanted = wanted.to_vec();
-        self.ask(move |overlay, conn| read::overviews(overlay, conn, reader, &wanted))
+        self.ask(size, move |overlay, conn| read::overviews(overlay, conn, reader, &wanted))
             .await
     }
 
@@ -139,12 +141,18 @@ impl Shard for EmbeddedShard {
         reader: UserId,
         page: MessagePage,
     ) -> Result<Read<Messages>> {
-        self.ask(move |overlay, conn| read::messages(overlay, conn, at, conversation, reader, page))
+        let limit = match page {
+            MessagePage::Newest { limit }
+            | MessagePage::Before { limit, .. }
+            | MessagePage::After { limit, .. }
+            | MessagePage::Around { limit, .. } => limit,
+        };
+        self.ask(Size::of(limit), move |overlay, conn| read::messages(overlay, conn, at, conversation, reader, page))
             .await
     }
 
     async fn changes(&self, at: UnitAt, since: ChangesSince) -> Result<Read<Changes>> {
-        self.ask(move |overlay, conn| read::changes(overlay, conn, at, since))
+        self.ask(Size::of(since.limit), move |overlay, conn| read::changes(overlay, conn, at, since))
             .await
     }
 
@@ -154,12 +162,12 @@ impl Shard for EmbeddedShard {
         conversation: ConversationId,
         page: MembersPage,
     ) -> Result<Read<MembersRows>> {
-        self.ask(move |overlay, conn| read::members(overlay, conn, at, conversation, page))
+        self.ask(Size::of(page.limit), move |overlay, conn| read::members(overlay, conn, at, conversation, page))
             .await
     }
 
     async fn inbox(&self, at: UnitAt, user: UserId, page: InboxPage) -> Result<Read<InboxRows>> {
-        self.ask(move |overlay, conn| read::inbox(overlay, conn, at, user, page))
+        self.ask(Size::of(page.limit), move |overlay, conn| read::inbox(overlay, conn, at, user, page))
             .await
     }
 
@@ -170,7 +178,7 @@ impl Shard for EmbeddedShard {
         since: UserRev,
         limit: u32,
     ) -> Result<Read<InboxChanges>> {
-        self.ask(move |overlay, conn| read::inbox_changes(overlay, conn, at, user, since, limit))
+        self.ask(Size::of(limit), move |overlay, conn| read::inbox_changes(overlay, conn, at, user, since, limit))
             .await
     }
 
@@ -180,12 +188,12 @@ impl Shard for EmbeddedShard {
         user: UserId,
         conversation: ConversationId,
     ) -> Result<Read<Option<Arc<InboxEntry>>>> {
-        self.ask(move |overlay, conn| read::inbox_entry(overlay, conn, at, user, conversation))
+        self.ask(Size::Small, move |overlay, conn| read::inbox_entry(overlay, conn, at, user, conversation))
             .await
     }
 
     async fn inbox_large(&self, at: UnitAt, user: UserId) -> Result<Read<InboxRows>> {
-        self.ask(move |overlay, conn| read::inbox_large(overlay, conn, at, user))
+        self.ask(Size::Large, move |overlay, conn| read::inbox_large(overlay, conn, at, user))
             .await
     }
 
@@ -204,7 +212,7 @@ impl Shard for EmbeddedShard {
         limit: u32,
     ) -> Result<ScanPage> {
         self.core.flushed().await?;
-        self.ask(move |_, conn| read::scan(conn, unit, from, limit))
+        self.ask(Size::Large, move |_, conn| read::scan(conn, unit, from, limit))
             .await
     }
 
@@ -237,7 +245,7 @@ impl Shard for EmbeddedShard {
         if let Err(error) = self.core.flushed().await {
             tracing::warn!(shard = self.core.id.0, %error, "counts are those of the tables alone");
         }
-        self.ask(move |_, conn| {
+        self.ask(Size::Large, move |_, conn| {
             let [conversations, messages, users, overridden, bytes] =
                 TableReader::begin(conn)?.counts()?;
             Ok(ShardStats {
