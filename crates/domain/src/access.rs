@@ -1,5 +1,8 @@
 //! What a reader may see of a conversation.
 
+#[cfg(test)]
+mod tests;
+
 use crate::{
     conversation::{Conversation, HistoryFor},
     id::{Rev, Seq},
@@ -27,9 +30,7 @@ impl Access {
 
     /// Whether a message's content is withheld: it was edited after the reader left.
     pub fn withholds(&self, message: &Message) -> bool {
-        self.content_until
-            .is_some_and(|rev| message.content_rev > rev)
-            && message.deleted.is_none()
+        self.content_until.is_some_and(|rev| message.content_rev > rev) && message.deleted.is_none()
     }
 }
 

@@ -265,19 +265,15 @@ impl ConversationCommand {
             | Action::DeleteGroup
             | Action::ChangeView(_) => {}
         }
-        Needs {
-            members: users,
-            messages,
-        }
+        Needs { members: users, messages }
     }
 
     /// The sender and client id whose first result must be looked up, for a send that names one.
     pub const fn probe(&self) -> Option<(UserId, &ClientId)> {
         match &self.action {
-            Action::Send(NewMessage {
-                client_id: Some(client_id),
-                ..
-            }) => Some((self.actor, client_id)),
+            Action::Send(NewMessage { client_id: Some(client_id), .. }) => {
+                Some((self.actor, client_id))
+            }
             _ => None,
         }
     }

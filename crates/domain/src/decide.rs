@@ -111,9 +111,7 @@ fn group_as(
 ) -> Result<(Arc<Conversation>, Arc<Member>), Refusal> {
     let (conversation, member) = present(slice, actor)?;
     if conversation.kind == crate::ConversationKind::Direct {
-        return Err(Refusal::conflict(
-            "A direct conversation has no members to manage.",
-        ));
+        return Err(Refusal::conflict("A direct conversation has no members to manage."));
     }
     if member.role < role {
         return Err(Refusal::forbidden(match role {

@@ -1,5 +1,8 @@
 //! Ids and numbers of the system, each its own type, checked where it is made.
 
+#[cfg(test)]
+mod tests;
+
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -112,20 +115,12 @@ impl ConversationId {
     /// A new group's id from the time and 74 random bits (UUID version 7).
     pub fn new_group(now: Millis, random: [u8; 10]) -> Self {
         let ms = u64::try_from(now).unwrap_or(0);
-        Self(
-            uuid::Builder::from_unix_timestamp_millis(ms, &random)
-                .into_uuid()
-                .as_u128(),
-        )
+        Self(uuid::Builder::from_unix_timestamp_millis(ms, &random).into_uuid().as_u128())
     }
 
     /// A group's id from a keyed hash of its creator and client id (UUID version 5), so that a retry finds the same group.
     pub fn retried_group(keyed_hash: [u8; 16]) -> Self {
-        Self(
-            uuid::Builder::from_sha1_bytes(keyed_hash)
-                .into_uuid()
-                .as_u128(),
-        )
+        Self(uuid::Builder::from_sha1_bytes(keyed_hash).into_uuid().as_u128())
     }
 
     /// Checks the bits: a canonical direct id, or an RFC 9562 UUID of version 5 or 7.
@@ -156,10 +151,7 @@ impl ConversationId {
     pub const fn party(self) -> Party {
         if (self.0 >> 76) & 0xf == 8 {
             let (lo, hi) = self.halves();
-            Party::Direct {
-                lo: UserId(lo),
-                hi: UserId(hi),
-            }
+            Party::Direct { lo: UserId(lo), hi: UserId(hi) }
         } else {
             Party::Group
         }
@@ -192,10 +184,7 @@ impl ConversationId {
         let c62 = self.0 & ((1 << 62) - 1);
         let free = (a48 << 74) | (b12 << 62) | c62;
         let mask = (1u128 << HALF_BITS) - 1;
-        (
-            ((free >> (HALF_BITS + SPARE_BITS)) & mask) as u64,
-            ((free >> SPARE_BITS) & mask) as u64,
-        )
+        (((free >> (HALF_BITS + SPARE_BITS)) & mask) as u64, ((free >> SPARE_BITS) & mask) as u64)
     }
 }
 
@@ -225,11 +214,7 @@ impl FromStr for ConversationId {
 impl Serialize for ConversationId {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
-        s.serialize_str(
-            Uuid::from_u128(self.0)
-                .as_hyphenated()
-                .encode_lower(&mut text),
-        )
+        s.serialize_str(Uuid::from_u128(self.0).as_hyphenated().encode_lower(&mut text))
     }
 }
 
@@ -250,9 +235,7 @@ impl MessageId {
         if ms < 0 || ms >= 1 << 41 || node > 1023 || counter > 4095 {
             return None;
         }
-        Some(Self(
-            ((ms as u64) << 22) | ((node as u64) << 12) | counter as u64,
-        ))
+        Some(Self(((ms as u64) << 22) | ((node as u64) << 12) | counter as u64))
     }
 
     /// Checks that it has at most 63 bits.
@@ -321,6 +304,9 @@ impl fmt::Display for History {
 impl FromStr for History {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
+        if text.starts_with('+') {
+            return Err(IdError("history"));
+        }
         text.parse().map(Self).map_err(|_| IdError("history"))
     }
 }

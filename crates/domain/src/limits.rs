@@ -34,8 +34,6 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            group_members_max: 500,
-        }
+        Self { group_members_max: 500 }
     }
 }

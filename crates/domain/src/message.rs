@@ -121,11 +121,7 @@ pub struct Quote {
 impl Quote {
     /// The quote of a message.
     pub fn of(message: &Message) -> Self {
-        Self {
-            seq: message.seq,
-            sender: message.sender,
-            excerpt: excerpt(&message.content),
-        }
+        Self { seq: message.seq, sender: message.sender, excerpt: excerpt(&message.content) }
     }
 }
 
@@ -143,11 +139,7 @@ pub struct MessageView {
 impl MessageView {
     /// A message without reactions that answers nothing.
     pub const fn plain(message: Arc<Message>) -> Self {
-        Self {
-            message,
-            reactions: Vec::new(),
-            quote: None,
-        }
+        Self { message, reactions: Vec::new(), quote: None }
     }
 }
 

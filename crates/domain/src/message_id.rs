@@ -1,5 +1,8 @@
 //! Makes message ids: later than the last one, also when the clock goes back.
 
+#[cfg(test)]
+mod tests;
+
 use crate::id::{MessageId, Millis};
 
 const COUNTERS: u16 = 4_096;
@@ -15,11 +18,7 @@ pub struct MessageIds {
 impl MessageIds {
     /// `node` is the leased node number, 0 … 1023; ids begin at `from`, the end of the time reserved before.
     pub const fn new(node: u16, from: Millis) -> Self {
-        Self {
-            node,
-            ms: from,
-            counter: 0,
-        }
+        Self { node, ms: from, counter: 0 }
     }
 
     /// The next id: not before `now`, later than every id made here and than `later_than`.

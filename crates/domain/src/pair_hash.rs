@@ -1,5 +1,8 @@
 //! The hash that decides where a pair of users lives.
 
+#[cfg(test)]
+mod tests;
+
 const LO_FACTOR: u64 = 2_654_435_761;
 const HI_FACTOR: u64 = 2_654_435_789;
 
@@ -10,9 +13,7 @@ pub const fn pair_hash(a: u64, b: u64) -> u64 {
 
 /// The same mixing without swapping: the two halves of a group's id.
 pub const fn mix(first: u64, second: u64) -> u64 {
-    let mut h = first
-        .wrapping_mul(LO_FACTOR)
-        .wrapping_add(second.wrapping_mul(HI_FACTOR));
+    let mut h = first.wrapping_mul(LO_FACTOR).wrapping_add(second.wrapping_mul(HI_FACTOR));
     h ^= h >> 16;
     h = h.wrapping_mul(LO_FACTOR);
     h ^ (h >> 16)

@@ -1,5 +1,8 @@
 //! Where everything lives, as of one version of the map. Pure look-ups; no copy of the map is ever changed in place.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use crate::id::{ConversationId, Epoch, SLOTS, ShardId, UnitId, UserId};
@@ -37,13 +40,7 @@ impl PlacementMap {
     pub fn initial(shards: &[ShardId]) -> Self {
         let homes = (0..SLOTS).filter_map(|slot| {
             let shard = *shards.get(usize::from(slot) % shards.len().max(1))?;
-            Some((
-                UnitId(u32::from(slot)),
-                UnitHome {
-                    shard,
-                    epoch: Epoch(1),
-                },
-            ))
+            Some((UnitId(u32::from(slot)), UnitHome { shard, epoch: Epoch(1) }))
         });
         Self::new(1, homes, [])
     }
@@ -55,15 +52,8 @@ impl PlacementMap {
         conversations: impl IntoIterator<Item = (ConversationId, UnitId)>,
     ) -> Self {
         let homes: BTreeMap<_, _> = homes.into_iter().collect();
-        let slots = (0..SLOTS)
-            .map(|slot| homes.get(&UnitId(u32::from(slot))).copied())
-            .collect();
-        Self {
-            version,
-            homes,
-            slots,
-            conversations: conversations.into_iter().collect(),
-        }
+        let slots = (0..SLOTS).map(|slot| homes.get(&UnitId(u32::from(slot))).copied()).collect();
+        Self { version, homes, slots, conversations: conversations.into_iter().collect() }
     }
 
     /// The unit of a conversation: its override, otherwise its slot.
@@ -71,10 +61,7 @@ impl PlacementMap {
         if self.conversations.is_empty() {
             return conversation.slot().unit();
         }
-        self.conversations
-            .get(&conversation)
-            .copied()
-            .unwrap_or(conversation.slot().unit())
+        self.conversations.get(&conversation).copied().unwrap_or(conversation.slot().unit())
     }
 
     /// The unit of a user's own rows.

@@ -31,11 +31,7 @@ pub struct Refusal {
 
 impl Refusal {
     const fn new(code: RefusalCode, message: &'static str) -> Self {
-        Self {
-            code,
-            message: Cow::Borrowed(message),
-            field: None,
-        }
+        Self { code, message: Cow::Borrowed(message), field: None }
     }
 
     /// No such conversation, for this caller.
@@ -55,10 +51,7 @@ impl Refusal {
 
     /// The caller has left.
     pub const fn not_member() -> Self {
-        Self::new(
-            RefusalCode::NotMember,
-            "You are not a member of this conversation any more.",
-        )
+        Self::new(RefusalCode::NotMember, "You are not a member of this conversation any more.")
     }
 
     /// The caller's role is too low.
@@ -73,10 +66,6 @@ impl Refusal {
 
     /// A field is out of range.
     pub const fn invalid(field: &'static str, message: &'static str) -> Self {
-        Self {
-            code: RefusalCode::Invalid,
-            message: Cow::Borrowed(message),
-            field: Some(field),
-        }
+        Self { code: RefusalCode::Invalid, message: Cow::Borrowed(message), field: Some(field) }
     }
 }

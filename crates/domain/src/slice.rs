@@ -28,10 +28,7 @@ pub struct ConversationSlice {
 impl ConversationSlice {
     /// A slice of a conversation, or of nothing yet; the other rows are filled in.
     pub fn new(conversation: Option<Arc<Conversation>>) -> Self {
-        Self {
-            conversation,
-            ..Self::default()
-        }
+        Self { conversation, ..Self::default() }
     }
 
     /// The changed rows in the order of their change; one row may stand there more than once.
@@ -72,11 +69,7 @@ impl ConversationSlice {
     ) -> MessageView {
         let row = Arc::new(message);
         self.changes.push(Row::Message(Arc::clone(&row)));
-        MessageView {
-            message: row,
-            reactions,
-            quote,
-        }
+        MessageView { message: row, reactions, quote }
     }
 
     pub(crate) fn put_reaction(&mut self, reaction: Reaction) {
@@ -88,10 +81,7 @@ impl ConversationSlice {
     }
 
     pub(crate) fn remove_messages(&mut self, conversation: ConversationId, below: Seq) {
-        self.changes.push(Row::MessagesGone {
-            conversation,
-            below,
-        });
+        self.changes.push(Row::MessagesGone { conversation, below });
     }
 }
 

@@ -1,5 +1,8 @@
 //! The unread count: computed from positions, never counted.
 
+#[cfg(test)]
+mod tests;
+
 use crate::{conversation::Conversation, id::Seq, member::Member};
 
 /// Nothing up to here counts as unread for this member.
@@ -17,8 +20,5 @@ pub fn unread(conversation: &Conversation, member: &Member, uncounted_above_floo
         return 0;
     }
     let floor = unread_floor(conversation, member);
-    conversation
-        .head_seq
-        .saturating_sub(floor)
-        .saturating_sub(uncounted_above_floor)
+    conversation.head_seq.saturating_sub(floor).saturating_sub(uncounted_above_floor)
 }

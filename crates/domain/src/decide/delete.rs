@@ -24,24 +24,14 @@ pub(super) fn delete(
 ) -> Result<Outcome, Refusal> {
     let (conversation, member) = super::present(slice, command.actor)?;
     let access = crate::access(Some(&conversation), Some(&member))?;
-    let view = slice
-        .message(seq)
-        .filter(|_| access.covers(seq))
-        .cloned()
-        .ok_or(Refusal::no_message())?;
+    let view =
+        slice.message(seq).filter(|_| access.covers(seq)).cloned().ok_or(Refusal::no_message())?;
     let admin = conversation.kind == ConversationKind::Group && member.role >= Role::Admin;
     if view.message.sender != command.actor && !admin {
-        return Err(Refusal::forbidden(
-            "Only the sender or an admin may delete a message.",
-        ));
+        return Err(Refusal::forbidden("Only the sender or an admin may delete a message."));
     }
     if let Some((at, by)) = view.message.deleted {
-        return Ok(Outcome::Deleted {
-            seq,
-            rev: view.message.content_rev,
-            at,
-            by,
-        });
+        return Ok(Outcome::Deleted { seq, rev: view.message.content_rev, at, by });
     }
     let mut conversation = Arc::unwrap_or_clone(conversation);
     conversation.rev += 1;
@@ -49,18 +39,11 @@ pub(super) fn delete(
     let at = context.now.max(view.message.created_at);
     let id = conversation.id;
     slice.put_conversation(conversation);
-    let MessageView {
-        message, reactions, ..
-    } = view;
+    let MessageView { message, reactions, .. } = view;
     for group in reactions {
         for user in group.users {
             let emoji = group.emoji.clone();
-            slice.remove_reaction(Reaction {
-                conversation: id,
-                seq,
-                user,
-                emoji,
-            });
+            slice.remove_reaction(Reaction { conversation: id, seq, user, emoji });
         }
     }
     let message = Message {
@@ -76,10 +59,5 @@ pub(super) fn delete(
         ..Arc::unwrap_or_clone(message)
     };
     slice.put_message(message, Vec::new(), None);
-    Ok(Outcome::Deleted {
-        seq,
-        rev,
-        at,
-        by: command.actor,
-    })
+    Ok(Outcome::Deleted { seq, rev, at, by: command.actor })
 }

@@ -24,10 +24,7 @@ pub(super) fn edit(
     if view.message.sender != command.actor {
         return Err(Refusal::forbidden("Only the sender may edit a message."));
     }
-    if edit
-        .if_content_rev
-        .is_some_and(|rev| rev != view.message.content_rev)
-    {
+    if edit.if_content_rev.is_some_and(|rev| rev != view.message.content_rev) {
         return Err(Refusal::conflict("The message was changed meanwhile."));
     }
     if view.message.content == edit.content {
@@ -37,11 +34,7 @@ pub(super) fn edit(
     conversation.rev += 1;
     let rev = conversation.rev;
     slice.put_conversation(conversation);
-    let MessageView {
-        message,
-        reactions,
-        quote,
-    } = view;
+    let MessageView { message, reactions, quote } = view;
     let message = Message {
         content: edit.content.clone(),
         mentions: Vec::new(),

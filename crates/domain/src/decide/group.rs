@@ -23,16 +23,10 @@ pub(super) fn change(
     if let Some(name) = &change.name {
         check_name(name)?;
     }
-    let name = change
-        .name
-        .clone()
-        .unwrap_or_else(|| conversation.name.clone());
+    let name = change.name.clone().unwrap_or_else(|| conversation.name.clone());
     let settings = change.settings.unwrap_or(conversation.settings);
     if name == conversation.name && settings == conversation.settings {
-        return Ok(Outcome::Group {
-            conversation,
-            member,
-        });
+        return Ok(Outcome::Group { conversation, member });
     }
     let mut changed = Arc::unwrap_or_clone(conversation);
     changed.name = name;
@@ -40,10 +34,7 @@ pub(super) fn change(
     changed.rev += 1;
     changed.info_rev = changed.rev;
     let conversation = slice.put_conversation(changed);
-    Ok(Outcome::Group {
-        conversation,
-        member,
-    })
+    Ok(Outcome::Group { conversation, member })
 }
 
 /// Only the owner may.
@@ -55,10 +46,7 @@ pub(super) fn delete(
     let (conversation, member) = super::group_as(slice, command.actor, Role::Owner)?;
     let conversation = Arc::unwrap_or_clone(conversation);
     let conversation = end(slice, conversation, context.now);
-    Ok(Outcome::Group {
-        conversation,
-        member,
-    })
+    Ok(Outcome::Group { conversation, member })
 }
 
 /// Ends a group: nothing of it is readable any more and its messages are removed.

@@ -23,29 +23,18 @@ pub fn decide_inbox(
     let mut entries = Vec::new();
     let mut put = |slice: &mut InboxSlice, entry: InboxEntry| {
         state.user_rev += 1;
-        entries.push(slice.put_entry(InboxEntry {
-            user_rev: state.user_rev,
-            ..entry
-        }));
+        entries.push(slice.put_entry(InboxEntry { user_rev: state.user_rev, ..entry }));
     };
     match &command.action {
         InboxAction::Apply(changes) => {
             for change in changes {
-                let known = slice
-                    .entries
-                    .get(&change.conversation)
-                    .map(|entry| &**entry);
+                let known = slice.entries.get(&change.conversation).map(|entry| &**entry);
                 if let Some(entry) = follow(known, command, change) {
                     put(slice, entry);
                 }
             }
         }
-        InboxAction::Set {
-            conversation,
-            pinned,
-            archived,
-            marked_unread,
-        } => {
+        InboxAction::Set { conversation, pinned, archived, marked_unread } => {
             let known = slice
                 .entries
                 .get(conversation)
@@ -93,11 +82,7 @@ fn follow(
     };
     let Some(known) = known else {
         let (hidden_to, muted_until) = change.view.unwrap_or_default();
-        return Some(InboxEntry {
-            hidden_to,
-            muted_until,
-            ..fresh
-        });
+        return Some(InboxEntry { hidden_to, muted_until, ..fresh });
     };
     let mut entry = if known.applied.history == change.applied.history {
         InboxEntry {

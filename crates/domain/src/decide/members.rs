@@ -23,10 +23,7 @@ pub(super) fn add(
 ) -> Result<Outcome, Refusal> {
     let (conversation, _) = super::group_as(slice, command.actor, Role::Admin)?;
     if users.len() > USERS_PER_REQUEST_MAX {
-        return Err(Refusal::invalid(
-            "user_ids",
-            "Name at most 1,000 users at once.",
-        ));
+        return Err(Refusal::invalid("user_ids", "Name at most 1,000 users at once."));
     }
     let users: BTreeSet<UserId> = users.iter().copied().collect();
     let is_new = |user: &UserId| !slice.member(*user).is_some_and(|known| known.is_present());
@@ -70,10 +67,7 @@ pub(super) fn add(
         conversation.member_count += new.len() as u32;
         count_changed(slice, conversation)
     };
-    let members = users
-        .iter()
-        .filter_map(|user| slice.member(*user).cloned())
-        .collect();
+    let members = users.iter().filter_map(|user| slice.member(*user).cloned()).collect();
     Ok(Outcome::Members { members, rev })
 }
 
@@ -93,18 +87,13 @@ pub(super) fn remove(
     };
     if !target.is_present() {
         // Removed already: the same answer again.
-        return Ok(Outcome::Members {
-            members: vec![target],
-            rev: conversation.rev,
-        });
+        return Ok(Outcome::Members { members: vec![target], rev: conversation.rev });
     }
     if !leaving && actor.role <= target.role {
         return Err(Refusal::forbidden("Only the owner may remove an admin."));
     }
     if leaving && actor.role == Role::Owner && conversation.member_count > 1 {
-        return Err(Refusal::conflict(
-            "Hand the group over before you leave it.",
-        ));
+        return Err(Refusal::conflict("Hand the group over before you leave it."));
     }
     let mut conversation = Arc::unwrap_or_clone(conversation);
     conversation.rev += 1;
@@ -120,10 +109,7 @@ pub(super) fn remove(
     } else {
         count_changed(slice, conversation)
     };
-    Ok(Outcome::Members {
-        members: vec![target],
-        rev,
-    })
+    Ok(Outcome::Members { members: vec![target], rev })
 }
 
 /// The owner sets roles; making somebody else the owner makes oneself an admin.
@@ -139,10 +125,7 @@ pub(super) fn set_role(
         _ => return Err(Refusal::no_member()),
     };
     if target.role == role {
-        return Ok(Outcome::Members {
-            members: vec![target],
-            rev: conversation.rev,
-        });
+        return Ok(Outcome::Members { members: vec![target], rev: conversation.rev });
     }
     if user == command.actor {
         return Err(Refusal::conflict("Make somebody else the owner instead."));
@@ -152,11 +135,7 @@ pub(super) fn set_role(
     let mut give = |slice: &mut ConversationSlice, member: Arc<Member>, role| {
         conversation.rev += 1;
         let rev = conversation.rev;
-        members.push(slice.put_member(Member {
-            role,
-            rev,
-            ..Arc::unwrap_or_clone(member)
-        }));
+        members.push(slice.put_member(Member { role, rev, ..Arc::unwrap_or_clone(member) }));
     };
     if role == Role::Owner {
         give(slice, owner, Role::Admin);
@@ -170,11 +149,8 @@ pub(super) fn set_role(
 /// The member count is part of what everybody sees of a conversation: its change takes a rev of its own.
 fn count_changed(slice: &mut ConversationSlice, mut conversation: Conversation) -> u64 {
     let count = conversation.member_count;
-    conversation.large = if conversation.large {
-        count >= LARGE_UNTIL_BELOW
-    } else {
-        count > LARGE_ABOVE
-    };
+    conversation.large =
+        if conversation.large { count >= LARGE_UNTIL_BELOW } else { count > LARGE_ABOVE };
     conversation.rev += 1;
     conversation.info_rev = conversation.rev;
     slice.put_conversation(conversation).rev

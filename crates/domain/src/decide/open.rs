@@ -21,11 +21,7 @@ pub(super) fn direct(
 ) -> Result<Outcome, Refusal> {
     let created = ensure_direct(slice, command, context)?;
     let (conversation, member) = super::present(slice, command.actor)?;
-    Ok(Outcome::Opened {
-        conversation,
-        member,
-        created,
-    })
+    Ok(Outcome::Opened { conversation, member, created })
 }
 
 /// Creates a direct conversation if it is not there. Rev 1 is the conversation, then one for each member.
@@ -69,59 +65,30 @@ pub(super) fn group(
         let same = existing.create_hash.is_some() && existing.create_hash == group.create_hash;
         let (conversation, member) = super::known(slice, command.actor)?;
         if !same {
-            return Err(Refusal::conflict(
-                "This client id was used for another group.",
-            ));
+            return Err(Refusal::conflict("This client id was used for another group."));
         }
-        return Ok(Outcome::Opened {
-            conversation,
-            member,
-            created: false,
-        });
+        return Ok(Outcome::Opened { conversation, member, created: false });
     }
     check_name(&group.name)?;
     let mut users: BTreeSet<UserId> = group.members.iter().copied().collect();
     users.insert(command.actor);
     if users.len() > USERS_PER_REQUEST_MAX + 1 {
-        return Err(Refusal::invalid(
-            "member_ids",
-            "Name at most 1,000 members at once.",
-        ));
+        return Err(Refusal::invalid("member_ids", "Name at most 1,000 members at once."));
     }
     if users.len() > context.limits.group_members_max as usize {
         return Err(Refusal::conflict("The group would have too many members."));
     }
     let owner = command.actor;
     let role = |user| {
-        if user == owner {
-            Role::Owner
-        } else {
-            Role::Member
-        }
+        if user == owner { Role::Owner } else { Role::Member }
     };
     let (name, hash) = (group.name.clone(), group.create_hash);
-    create(
-        slice,
-        command.conversation,
-        ConversationKind::Group,
-        name,
-        hash,
-        users,
-        role,
-        context,
-    );
+    create(slice, command.conversation, ConversationKind::Group, name, hash, users, role, context);
     let (conversation, member) = super::present(slice, command.actor)?;
-    Ok(Outcome::Opened {
-        conversation,
-        member,
-        created: true,
-    })
+    Ok(Outcome::Opened { conversation, member, created: true })
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the parts of a new conversation, named once each"
-)]
+#[expect(clippy::too_many_arguments, reason = "the parts of a new conversation, named once each")]
 fn create(
     slice: &mut ConversationSlice,
     id: ConversationId,

@@ -25,19 +25,13 @@ pub(super) fn react(
     check_emoji(emoji)?;
     let (conversation, member) = super::present(slice, command.actor)?;
     let view = super::readable(slice, &conversation, &member, seq)?.clone();
-    let MessageView {
-        message,
-        mut reactions,
-        quote,
-    } = view.clone();
+    let MessageView { message, mut reactions, quote } = view.clone();
     let changed = if remove {
         take(&mut reactions, emoji, command.actor)
     } else {
         let known = reactions.iter().any(|group| group.emoji == emoji);
         if !known && reactions.len() >= EMOJI_PER_MESSAGE_MAX {
-            return Err(Refusal::conflict(
-                "The message has 50 different reactions already.",
-            ));
+            return Err(Refusal::conflict("The message has 50 different reactions already."));
         }
         add(&mut reactions, emoji, command.actor)
     };
@@ -48,21 +42,13 @@ pub(super) fn react(
     conversation.rev += 1;
     let (rev, id) = (conversation.rev, conversation.id);
     slice.put_conversation(conversation);
-    let reaction = Reaction {
-        conversation: id,
-        seq,
-        user: command.actor,
-        emoji: emoji.to_owned(),
-    };
+    let reaction = Reaction { conversation: id, seq, user: command.actor, emoji: emoji.to_owned() };
     if remove {
         slice.remove_reaction(reaction);
     } else {
         slice.put_reaction(reaction);
     }
-    let message = Message {
-        rev,
-        ..Arc::unwrap_or_clone(message)
-    };
+    let message = Message { rev, ..Arc::unwrap_or_clone(message) };
     let message = slice.put_message(message, reactions, quote);
     Ok(Outcome::Changed { message })
 }
@@ -77,10 +63,7 @@ fn add(reactions: &mut Vec<ReactionGroup>, emoji: &str, user: UserId) -> bool {
             }
         },
         Err(at) => {
-            let group = ReactionGroup {
-                emoji: emoji.to_owned(),
-                users: vec![user],
-            };
+            let group = ReactionGroup { emoji: emoji.to_owned(), users: vec![user] };
             reactions.insert(at, group);
             true
         }

@@ -24,23 +24,12 @@ pub(super) fn send(
     context: &mut Context<'_>,
 ) -> Result<Outcome, Refusal> {
     if let Some(first) = slice.duplicate.clone() {
-        let same = first
-            .message
-            .payload_hash
-            .is_none_or(|hash| hash == new.payload_hash);
+        let same = first.message.payload_hash.is_none_or(|hash| hash == new.payload_hash);
         if !same {
-            return Err(Refusal::conflict(
-                "This client id was used for another message.",
-            ));
+            return Err(Refusal::conflict("This client id was used for another message."));
         }
-        let mark_rev = slice
-            .member(command.actor)
-            .map_or(0, |member| member.mark_rev);
-        return Ok(Outcome::Sent {
-            message: first,
-            mark_rev,
-            duplicate: true,
-        });
+        let mark_rev = slice.member(command.actor).map_or(0, |member| member.mark_rev);
+        return Ok(Outcome::Sent { message: first, mark_rev, duplicate: true });
     }
     if new.kind != MessageKind::Text {
         return Err(Refusal::invalid("type", "Only text messages can be sent."));
@@ -56,9 +45,7 @@ pub(super) fn send(
     }
     let (conversation, member) = super::present(slice, command.actor)?;
     let quote = match new.reply_to {
-        Some(seq) => Some(Quote::of(
-            &super::readable(slice, &conversation, &member, seq)?.message,
-        )),
+        Some(seq) => Some(Quote::of(&super::readable(slice, &conversation, &member, seq)?.message)),
         None => None,
     };
     let now = context.now.max(conversation.last_activity_at);
@@ -73,11 +60,7 @@ pub(super) fn send(
     conversation.mark_rev += 1;
     conversation.last_activity_at = now;
     conversation.last_message_id = Some(message_id);
-    let (seq, rev, mark_rev) = (
-        conversation.head_seq,
-        conversation.rev,
-        conversation.mark_rev,
-    );
+    let (seq, rev, mark_rev) = (conversation.head_seq, conversation.rev, conversation.mark_rev);
 
     let message = Message {
         conversation: conversation.id,
@@ -107,9 +90,5 @@ pub(super) fn send(
         ..Arc::unwrap_or_clone(member)
     });
     let message = slice.put_message(message, Vec::new(), quote);
-    Ok(Outcome::Sent {
-        message,
-        mark_rev,
-        duplicate: false,
-    })
+    Ok(Outcome::Sent { message, mark_rev, duplicate: false })
 }

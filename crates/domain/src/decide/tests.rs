@@ -1,1 +1,14 @@
-//! The rules, as stories.
+//! The rules, as stories: one file for each command, and one of random sequences.
+
+mod delete;
+mod edit;
+mod group;
+mod inbox;
+mod mark;
+mod members;
+mod open;
+mod random;
+mod react;
+mod room;
+mod send;
+mod view;

@@ -13,16 +13,10 @@ pub(super) fn check_content(content: &str) -> Result<(), Refusal> {
     }
     // A UTF-8 text has at least as many bytes as UTF-16 units: most texts need no counting.
     if content.len() > TEXT_UNITS_MAX && content.encode_utf16().count() > TEXT_UNITS_MAX {
-        return Err(Refusal::invalid(
-            "content",
-            "A message has at most 10,000 UTF-16 units.",
-        ));
+        return Err(Refusal::invalid("content", "A message has at most 10,000 UTF-16 units."));
     }
     if content.contains('\0') {
-        return Err(Refusal::invalid(
-            "content",
-            "A text must not contain U+0000.",
-        ));
+        return Err(Refusal::invalid("content", "A text must not contain U+0000."));
     }
     Ok(())
 }
@@ -33,10 +27,7 @@ pub(super) fn check_mentions(mentions: &[Mention], content: &str) -> Result<(), 
         return Ok(());
     }
     if mentions.len() > MENTIONS_MAX {
-        return Err(Refusal::invalid(
-            "mentions",
-            "A message has at most 50 mentions.",
-        ));
+        return Err(Refusal::invalid("mentions", "A message has at most 50 mentions."));
     }
     let units = content.encode_utf16().count() as u64;
     let mut free_from = 0;
@@ -59,10 +50,7 @@ pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
         return Err(Refusal::invalid("name", "A name has 1 to 200 characters."));
     }
     if name.chars().any(char::is_control) {
-        return Err(Refusal::invalid(
-            "name",
-            "A name must not contain control characters.",
-        ));
+        return Err(Refusal::invalid("name", "A name must not contain control characters."));
     }
     Ok(())
 }

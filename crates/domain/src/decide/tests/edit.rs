@@ -1,0 +1,61 @@
+//! Editing one's own message.
+
+use super::room::{ALICE, BOB, CAROL, EVE, Room, START, edit, react, say};
+use crate::{Action, Edit, Mention, NewMessage, RefusalCode};
+
+#[test]
+fn an_edit_changes_the_text_and_its_rev() {
+    let mut room = Room::direct();
+    let mentions = vec![Mention { user_id: BOB, start: 0, end: 3 }];
+    room.done(ALICE, Action::Send(NewMessage { mentions, ..say("one two") }));
+    room.done(BOB, react(1, "👍", false));
+    room.now = START + 500;
+    room.done(ALICE, edit(1, "better"));
+    let message = room.message(1);
+    assert_eq!(message.content, "better");
+    assert_eq!((message.created_rev, message.rev, message.content_rev), (4, 6, 6));
+    assert_eq!((message.edited_at, message.created_at), (Some(START + 500), START));
+    assert!(message.mentions.is_empty(), "their offsets belong to the old text");
+    assert_eq!(room.view(1).expect("there").reactions.len(), 1);
+    assert_eq!((room.head().rev, room.head().head_seq), (6, 1));
+    room.idle(ALICE, edit(1, "better"));
+    // The clock may go back; an edit is never older than its message.
+    room.now = START - 5;
+    room.done(ALICE, edit(1, "again"));
+    assert_eq!(room.message(1).edited_at, Some(START));
+}
+
+#[test]
+fn only_the_sender_edits_and_only_what_is_there() {
+    let mut room = Room::group(&[BOB, CAROL]);
+    room.say(BOB, "one");
+    assert_eq!(room.refused(ALICE, edit(1, "x")), RefusalCode::Forbidden, "not even the owner");
+    assert_eq!(room.refused(CAROL, edit(1, "x")), RefusalCode::Forbidden);
+    assert_eq!(room.refused(EVE, edit(1, "x")), RefusalCode::NotFound);
+    assert_eq!(room.refused(BOB, edit(2, "x")), RefusalCode::NotFound);
+    assert_eq!(room.invalid(BOB, edit(1, "")), "content");
+    assert_eq!(room.invalid(BOB, edit(1, "\0")), "content");
+    room.done(ALICE, Action::RemoveMember { user: BOB });
+    assert_eq!(room.refused(BOB, edit(1, "x")), RefusalCode::NotMember);
+    room.done(ALICE, Action::AddMembers { users: vec![BOB] });
+    assert_eq!(room.refused(BOB, edit(1, "x")), RefusalCode::NotFound, "said before coming back");
+    room.say(BOB, "two");
+    room.done(BOB, Action::Delete { seq: 2 });
+    assert_eq!(room.refused(BOB, edit(2, "x")), RefusalCode::NotFound);
+}
+
+#[test]
+fn an_edit_may_name_the_content_it_means() {
+    let mut room = Room::direct();
+    room.say(ALICE, "one");
+    let named = |rev, text: &str| {
+        Action::Edit(Edit { seq: 1, content: text.to_owned(), if_content_rev: Some(rev) })
+    };
+    assert_eq!(room.refused(ALICE, named(3, "x")), RefusalCode::Conflict);
+    room.done(ALICE, named(4, "two"));
+    // A reaction is no change of content.
+    room.done(BOB, react(1, "👍", false));
+    assert_eq!(room.refused(ALICE, named(4, "three")), RefusalCode::Conflict);
+    room.done(ALICE, named(5, "three"));
+    assert_eq!(room.message(1).content, "three");
+}
