@@ -4,7 +4,7 @@
 //! It is not: a store (rows are loaded and written elsewhere) and not a protocol (frames live in `proto`).
 //!
 //! To add a command: a variant in [`command`], what it loads in [`ConversationCommand::needs`],
-//! its rule in one file of [`decide`], its result in [`outcome`], its tests beside the rule.
+//! its rule in one file of [`mod@decide`], its result in [`outcome`], its tests beside the rule.
 
 pub mod access;
 pub mod command;

@@ -1,6 +1,6 @@
 //! Questions to a shard and the rows they answer. Also which seqs a page covers: that is arithmetic, the same everywhere.
 //!
-//! Who may read is `domain`'s [`access`](ostracon_domain::access): a shard gives no message outside of it, but what is
+//! Who may read is `domain`'s [`access`](fn@ostracon_domain::access): a shard gives no message outside of it, but what is
 //! inside is given as it is stored (content withheld from former members is cut later).
 
 #[cfg(test)]

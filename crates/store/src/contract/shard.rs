@@ -1,6 +1,6 @@
 //! What every shard must do, as stories. A backend passes all of them:
 //!
-//! ```ignore
+//! ```text
 //! #[tokio::test]
 //! async fn keeps_the_contract() {
 //!     contract::shard::run_all(&MyFixture::new()).await;

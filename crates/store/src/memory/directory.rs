@@ -88,18 +88,10 @@ impl Accounts for MemoryDirectory {
                     "an account needs a username or an external id".to_owned(),
                 ));
             }
-            if user
-                .username
-                .as_ref()
-                .is_some_and(|name| !usernames.insert(name.clone()))
-            {
+            if user.username.as_ref().is_some_and(|name| !usernames.insert(name.clone())) {
                 return Err(DirectoryError::Taken("username"));
             }
-            if user
-                .external_id
-                .as_ref()
-                .is_some_and(|id| !external_ids.insert(id.clone()))
-            {
+            if user.external_id.as_ref().is_some_and(|id| !external_ids.insert(id.clone())) {
                 return Err(DirectoryError::Taken("external id"));
             }
         }
@@ -118,13 +110,7 @@ impl Accounts for MemoryDirectory {
                 version: 1,
             };
             created.push(user.clone());
-            state.users.insert(
-                id,
-                Account {
-                    user,
-                    password_hash: new.password_hash,
-                },
-            );
+            state.users.insert(id, Account { user, password_hash: new.password_hash });
         }
         Ok(created)
     }
@@ -194,10 +180,7 @@ impl Sessions for MemoryDirectory {
         let mut tokens: BTreeSet<_> = state.sessions.values().map(|d| d.token_hash).collect();
         for session in &new {
             if !state.users.contains_key(&session.user) {
-                return Err(DirectoryError::Refused(format!(
-                    "there is no user {}",
-                    session.user
-                )));
+                return Err(DirectoryError::Refused(format!("there is no user {}", session.user)));
             }
             if !tokens.insert(session.token_hash) {
                 return Err(DirectoryError::Taken("token"));
@@ -215,13 +198,7 @@ impl Sessions for MemoryDirectory {
                 expires_at: new.expires_at,
             };
             created.push(session.clone());
-            state.sessions.insert(
-                session.id,
-                Device {
-                    session,
-                    token_hash: new.token_hash,
-                },
-            );
+            state.sessions.insert(session.id, Device { session, token_hash: new.token_hash });
         }
         Ok(created)
     }
@@ -284,9 +261,7 @@ impl Cluster for MemoryDirectory {
             return Ok(());
         }
         if shards.is_empty() {
-            return Err(DirectoryError::Refused(
-                "a cluster needs at least one shard".to_owned(),
-            ));
+            return Err(DirectoryError::Refused("a cluster needs at least one shard".to_owned()));
         }
         let rows: BTreeMap<_, _> = shards.iter().map(|row| (row.id, row.clone())).collect();
         if rows.len() < shards.len() {
@@ -305,18 +280,13 @@ impl Cluster for MemoryDirectory {
     async fn lease_node(&self, _now: Millis) -> Result<NodeLease> {
         let mut state = self.state.lock();
         let ids_from = *state.nodes.entry(0).or_insert(0);
-        Ok(NodeLease {
-            number: 0,
-            ids_from,
-        })
+        Ok(NodeLease { number: 0, ids_from })
     }
 
     async fn reserve_ids(&self, node: u16, until: Millis) -> Result<()> {
         let mut state = self.state.lock();
         let Some(reserved) = state.nodes.get_mut(&node) else {
-            return Err(DirectoryError::Refused(format!(
-                "node number {node} was never leased"
-            )));
+            return Err(DirectoryError::Refused(format!("node number {node} was never leased")));
         };
         *reserved = until.max(*reserved);
         Ok(())
@@ -342,9 +312,11 @@ struct Bits(u64);
 impl Bits {
     fn new(seed: u64, name: &str) -> Self {
         let basis = 0xcbf2_9ce4_8422_2325 ^ seed;
-        Self(name.bytes().fold(basis, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        }))
+        Self(
+            name.bytes().fold(basis, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+            }),
+        )
     }
 
     fn next(&mut self) -> u64 {

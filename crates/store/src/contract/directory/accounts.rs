@@ -30,9 +30,7 @@ pub async fn users_are_numbered_from_one(fixture: &dyn Fixture) {
             version: 1,
         }
     );
-    let many = (0..2_000)
-        .map(|n| person(&format!("user{}", 1_999 - n)))
-        .collect();
+    let many = (0..2_000).map(|n| person(&format!("user{}", 1_999 - n))).collect();
     let many = d.create_users(many, 6).await.unwrap();
     assert_eq!(numbers(&many), (2..=2_001).collect::<Vec<_>>());
     assert_eq!(many[0].username.as_deref(), Some("user1999"));
@@ -44,13 +42,8 @@ pub async fn users_are_numbered_from_one(fixture: &dyn Fixture) {
 pub async fn taken_names_create_nothing(fixture: &dyn Fixture) {
     let d = fixture.fresh().await;
     let taken = |what| Err(DirectoryError::Taken(what));
-    d.create_users(vec![person("alice"), external("x1")], 1)
-        .await
-        .unwrap();
-    assert_eq!(
-        d.create_user(person("alice"), 2).await,
-        Err(DirectoryError::Taken("username"))
-    );
+    d.create_users(vec![person("alice"), external("x1")], 1).await.unwrap();
+    assert_eq!(d.create_user(person("alice"), 2).await, Err(DirectoryError::Taken("username")));
     for (batch, what) in [
         (vec![person("bob"), person("alice")], "username"),
         (vec![person("bob"), person("bob")], "username"),
@@ -68,17 +61,11 @@ pub async fn taken_names_create_nothing(fixture: &dyn Fixture) {
 /// Neither username nor external id is refused; both are fine.
 pub async fn an_account_needs_a_name(fixture: &dyn Fixture) {
     let d = fixture.fresh().await;
-    let nameless = NewUser {
-        username: None,
-        ..person("x")
-    };
+    let nameless = NewUser { username: None, ..person("x") };
     let refused = d.create_users(vec![person("bob"), nameless], 1).await;
     assert!(matches!(refused, Err(DirectoryError::Refused(_))));
     assert_eq!(d.find_users("", None, 10).await.unwrap(), []);
-    let both = NewUser {
-        external_id: Some("7".to_owned()),
-        ..person("alice")
-    };
+    let both = NewUser { external_id: Some("7".to_owned()), ..person("alice") };
     let alice = d.create_user(both, 1).await.unwrap();
     let by_id = d.users_by_external_id(&["7".to_owned()]).await.unwrap();
     assert_eq!(by_id, [alice]);
@@ -88,9 +75,7 @@ pub async fn an_account_needs_a_name(fixture: &dyn Fixture) {
 pub async fn users_are_looked_up_in_order(fixture: &dyn Fixture) {
     let d = fixture.fresh().await;
     let odd = "o'Neil \"%_\u{1f600}\u{e9}";
-    d.create_users(vec![external("b"), external("a"), external(odd)], 1)
-        .await
-        .unwrap();
+    d.create_users(vec![external("b"), external("a"), external(odd)], 1).await.unwrap();
     let ids = [3, 1, 99, 1].map(id);
     assert_eq!(numbers(&d.users(&ids).await.unwrap()), [1, 3]);
     assert_eq!(d.users(&[]).await.unwrap(), []);
@@ -106,10 +91,7 @@ pub async fn users_are_looked_up_in_order(fixture: &dyn Fixture) {
 pub async fn credentials_follow_the_password(fixture: &dyn Fixture) {
     let d = fixture.fresh().await;
     let alice = d.create_user(person("alice"), 1).await.unwrap();
-    let silent = NewUser {
-        password_hash: None,
-        ..person("silent")
-    };
+    let silent = NewUser { password_hash: None, ..person("silent") };
     let silent = d.create_user(silent, 1).await.unwrap();
     let of = |name| d.credentials(name);
     let hash = Some("$argon2id$alice".to_owned());
@@ -118,10 +100,7 @@ pub async fn credentials_follow_the_password(fixture: &dyn Fixture) {
     assert_eq!(of("Alice").await.unwrap(), None);
     assert_eq!(of("").await.unwrap(), None);
     let silent = d.set_password(silent.id, "new").await.unwrap().unwrap();
-    assert_eq!(
-        of("silent").await.unwrap(),
-        Some((silent, Some("new".to_owned())))
-    );
+    assert_eq!(of("silent").await.unwrap(), Some((silent, Some("new".to_owned()))));
 }
 
 /// A new name to show leaves the version, and so does a role that was there already.
@@ -129,10 +108,7 @@ pub async fn versions_rise_with_password_and_role(fixture: &dyn Fixture) {
     let d = fixture.fresh().await;
     let a = d.create_user(person("alice"), 1).await.unwrap().id;
     let named = d.set_display_name(a, "\u{c4}lice").await.unwrap().unwrap();
-    assert_eq!(
-        (named.display_name.as_str(), named.version),
-        ("\u{c4}lice", 1)
-    );
+    assert_eq!((named.display_name.as_str(), named.version), ("\u{c4}lice", 1));
     let admin = d.set_role(a, AccountRole::Admin).await.unwrap().unwrap();
     assert_eq!((admin.role, admin.version), (AccountRole::Admin, 2));
     let again = d.set_role(a, AccountRole::Admin).await.unwrap().unwrap();
@@ -150,19 +126,14 @@ pub async fn versions_rise_with_password_and_role(fixture: &dyn Fixture) {
 /// Begin of the username, any part of the name to show, any case, every sign taken literally.
 pub async fn users_are_found_by_name(fixture: &dyn Fixture) {
     let d = fixture.fresh().await;
-    let named = |username: &str, name: &str| NewUser {
-        display_name: name.to_owned(),
-        ..person(username)
-    };
+    let named =
+        |username: &str, name: &str| NewUser { display_name: name.to_owned(), ..person(username) };
     d.create_users(
         vec![
             named("anna", "Anna Berg"),
             named("bergit", "Birgit \u{c4}rger"),
             named("hanna", "100%_sure\\"),
-            NewUser {
-                display_name: "Berg\u{fc}n".to_owned(),
-                ..external("ext-anna")
-            },
+            NewUser { display_name: "Berg\u{fc}n".to_owned(), ..external("ext-anna") },
         ],
         1,
     )
@@ -186,14 +157,8 @@ pub async fn users_are_found_by_name(fixture: &dyn Fixture) {
         assert_eq!(numbers(&users), found, "{query:?}");
     }
     let anna = d.set_display_name(id(1), "Zo\u{eb}").await.unwrap();
-    assert_eq!(
-        d.find_users("O\u{cb}", None, 10).await.unwrap()[..1],
-        [anna.unwrap()]
-    );
-    assert_eq!(
-        numbers(&d.find_users("berg", None, 10).await.unwrap()),
-        [2, 4]
-    );
+    assert_eq!(d.find_users("O\u{cb}", None, 10).await.unwrap()[..1], [anna.unwrap()]);
+    assert_eq!(numbers(&d.find_users("berg", None, 10).await.unwrap()), [2, 4]);
 }
 
 /// `after` is exclusive; a page is never longer than asked.
@@ -218,9 +183,7 @@ pub async fn users_are_found_page_by_page(fixture: &dyn Fixture) {
 /// Everything is there after a restart, and numbers go on.
 pub async fn accounts_survive(fixture: &dyn Fixture) {
     let d = fixture.fresh().await;
-    d.create_users(vec![person("alice"), external("x")], 1)
-        .await
-        .unwrap();
+    d.create_users(vec![person("alice"), external("x")], 1).await.unwrap();
     let alice = d.set_role(id(1), AccountRole::Admin).await.unwrap();
     let before = d.find_users("", None, 10).await.unwrap();
     let d = fixture.reopened(d).await;

@@ -7,12 +7,7 @@ use super::Fixture;
 use crate::directory::{DirectoryError, ShardRow};
 
 fn embedded(ids: &[u32]) -> Vec<ShardRow> {
-    ids.iter()
-        .map(|id| ShardRow {
-            id: ShardId(*id),
-            url: "embedded".to_owned(),
-        })
-        .collect()
+    ids.iter().map(|id| ShardRow { id: ShardId(*id), url: "embedded".to_owned() }).collect()
 }
 
 /// Made once, the same for ever; secrets differ by name.

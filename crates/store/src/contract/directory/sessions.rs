@@ -42,11 +42,7 @@ pub async fn a_token_finds_session_and_user(fixture: &dyn Fixture) {
 /// At its end it is over, a millisecond before not.
 pub async fn a_session_ends_at_its_time(fixture: &dyn Fixture) {
     let (d, alice, _) = with_users(fixture).await;
-    let short = NewSession {
-        expires_at: Some(100),
-        device_name: None,
-        ..device(alice, 1)
-    };
+    let short = NewSession { expires_at: Some(100), device_name: None, ..device(alice, 1) };
     let short = d.create_session(short, 10).await.unwrap();
     let found = d.session_by_token(&[1; 32], 99).await.unwrap();
     assert_eq!(found.map(|(session, _)| session), Some(short.clone()));
@@ -108,12 +104,8 @@ pub async fn last_use_never_goes_back(fixture: &dyn Fixture) {
     let (d, alice, bob) = with_users(fixture).await;
     let a = d.create_session(device(alice, 1), 10).await.unwrap().id;
     let b = d.create_session(device(bob, 2), 10).await.unwrap().id;
-    d.touch_sessions(&[(a, 50), (b, 40), (999, 60), (u64::MAX, 60)])
-        .await
-        .unwrap();
-    d.touch_sessions(&[(a, 45), (b, 55), (b, 54)])
-        .await
-        .unwrap();
+    d.touch_sessions(&[(a, 50), (b, 40), (999, 60), (u64::MAX, 60)]).await.unwrap();
+    d.touch_sessions(&[(a, 45), (b, 55), (b, 54)]).await.unwrap();
     d.touch_sessions(&[]).await.unwrap();
     let seen = |list: Vec<Session>| list.iter().map(|s| s.last_seen_at).collect::<Vec<_>>();
     assert_eq!(seen(d.sessions(alice, 60).await.unwrap()), [50]);
