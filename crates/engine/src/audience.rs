@@ -5,7 +5,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use ostracon_domain::{Conversation, ConversationId, Member, Rev, Row, Seq, UnitAt, UserId};
+use ostracon_domain::{
+    Conversation, ConversationId, HistoryFor, Member, Rev, Row, Seq, UnitAt, UserId,
+};
 use ostracon_store::{MembersPage, Read, Shard, ShardError};
 use rustc_hash::FxHashMap;
 
@@ -19,7 +21,7 @@ struct Span {
     left_seq: Option<Seq>,
 }
 
-/// The members of one conversation.
+/// The members of one conversation, former ones included.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Audience(BTreeMap<UserId, Span>);
 
@@ -33,18 +35,37 @@ impl Audience {
         }
     }
 
-    /// Those who are members now.
-    pub(crate) fn present(&self) -> impl Iterator<Item = UserId> + '_ {
-        self.0.iter().filter(|(_, span)| span.left_seq.is_none()).map(|(user, _)| *user)
+    /// Those whose lists the change moves: the members, and when it is gone also who was one.
+    pub(crate) fn listed(&self, conversation: &Conversation) -> impl Iterator<Item = UserId> {
+        let gone = conversation.deleted_at.is_some();
+        let listed = self.0.iter().filter(move |(_, span)| gone || span.left_seq.is_none());
+        listed.map(|(user, _)| *user)
     }
 
-    /// Those who were members when a message took this seq and are members now.
-    pub(crate) fn present_at(&self, seq: Option<Seq>) -> impl Iterator<Item = UserId> + '_ {
-        let was = move |span: &Span| seq.is_none_or(|seq| span.joined_seq <= seq);
+    /// Those who are members as of the change, each with the seq of joining.
+    pub(crate) fn present(
+        &self,
+        conversation: &Conversation,
+    ) -> impl Iterator<Item = (UserId, Seq)> {
+        let (rev, head_seq) = (conversation.rev, conversation.head_seq);
+        // A row that is ahead of the stream and begins behind its head has not joined yet.
+        let to_come = move |span: &Span| span.rev > rev && span.joined_seq > head_seq;
         self.0
             .iter()
-            .filter(move |(_, span)| span.left_seq.is_none() && was(span))
-            .map(|(user, _)| *user)
+            .filter(move |(_, span)| span.left_seq.is_none() && !to_come(span))
+            .map(|(user, span)| (*user, span.joined_seq))
+    }
+
+    /// Those of them who may learn of the message with this seq; all without one.
+    pub(crate) fn present_at(
+        &self,
+        conversation: &Conversation,
+        seq: Option<Seq>,
+    ) -> impl Iterator<Item = UserId> {
+        let all = conversation.settings.history_for == HistoryFor::All;
+        self.present(conversation)
+            .filter(move |(_, joined)| all || seq.is_none_or(|seq| *joined <= seq))
+            .map(|(user, _)| user)
     }
 }
 
@@ -53,44 +74,47 @@ impl Audience {
 pub(crate) struct Audiences(FxHashMap<ConversationId, Audience>);
 
 impl Audiences {
-    /// The audience after these rows, all of one command on this conversation.
-    pub(crate) async fn after(
+    /// Learns the audience after these rows of this conversation; it is read from the shard if it is not known.
+    /// After an error nothing has changed.
+    pub(crate) async fn learn(
         &mut self,
         shard: &Arc<dyn Shard>,
         at: UnitAt,
-        conversation: &Conversation,
+        id: ConversationId,
         rows: &[Row],
-    ) -> Result<&Audience, ShardError> {
-        let id = conversation.id;
-        let members = || {
-            rows.iter().filter_map(|row| match row {
-                Row::Member(row) => Some(&**row),
-                _ => None,
-            })
-        };
+    ) -> Result<(), ShardError> {
         if !self.0.contains_key(&id) {
+            let known = if born(rows) { Audience::default() } else { load(shard, at, id).await? };
             if self.0.len() >= AUDIENCES_MAX {
                 self.0.clear();
             }
-            let born: Audience = {
-                let mut audience = Audience::default();
-                members().for_each(|row| audience.take(row));
-                audience
-            };
-            // All members stand among the rows exactly when the conversation was born with them.
-            let complete = born.0.len() == conversation.member_count as usize
-                && born.0.values().all(|span| span.joined_seq == 1 && span.left_seq.is_none());
-            let audience = if complete { born } else { load(shard, at, conversation.id).await? };
-            self.0.insert(id, audience);
+            self.0.insert(id, known);
         }
         let audience = self.0.entry(id).or_default();
-        members().for_each(|row| audience.take(row));
-        Ok(audience)
+        for row in rows {
+            if let Row::Member(row) = row {
+                audience.take(row);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn get(&self, id: ConversationId) -> Option<&Audience> {
+        self.0.get(&id)
     }
 
     pub(crate) fn forget(&mut self, id: ConversationId) {
         self.0.remove(&id);
     }
+}
+
+/// Whether this row is the conversation's first: then all its members stand beside it.
+pub(crate) fn is_birth(row: &Conversation) -> bool {
+    row.mark_rev == 0 && row.info_rev == 1 && row.rev == u64::from(row.member_count) + 1
+}
+
+fn born(rows: &[Row]) -> bool {
+    rows.iter().any(|row| matches!(row, Row::Conversation(row) if is_birth(row)))
 }
 
 async fn load(

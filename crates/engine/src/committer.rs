@@ -4,16 +4,11 @@
 
 use std::sync::Arc;
 
-use ostracon_domain::UnitAt;
+use ostracon_domain::{Command, ConversationId, UnitAt};
 use ostracon_store::{Answer, Batch, Order, Position, Shard};
 use tokio::sync::mpsc;
 
-use crate::{
-    engine::Core,
-    error::EngineError,
-    limits::{BATCH_MAX, COMMITTER_QUEUE, DISPATCH_QUEUE},
-    reply::Reply,
-};
+use crate::{engine::Core, error::EngineError, limits::Bounds, reply::Reply};
 
 /// A command on its way to a commit.
 #[derive(Debug)]
@@ -28,6 +23,8 @@ pub(crate) struct Job {
 #[derive(Debug)]
 pub(crate) struct Asker {
     pub(crate) at: UnitAt,
+    /// The conversation it is about, if it is about one.
+    pub(crate) conversation: Option<ConversationId>,
     pub(crate) reply: Reply,
     pub(crate) private: bool,
 }
@@ -71,30 +68,33 @@ pub(crate) struct Committer {
     commands: mpsc::Receiver<Job>,
     inbox: mpsc::Receiver<Job>,
     dispatcher: mpsc::Sender<Committed>,
+    batch: usize,
 }
 
 /// A committer, the way into it, and the way out of it.
 pub(crate) fn committer(
     shard: Arc<dyn Shard>,
+    bounds: &Bounds,
 ) -> (Committer, CommitterQueue, mpsc::Receiver<Committed>) {
-    let (commands_in, commands) = mpsc::channel(COMMITTER_QUEUE);
-    let (inbox_in, inbox) = mpsc::channel(BATCH_MAX);
-    let (dispatcher, committed) = mpsc::channel(DISPATCH_QUEUE);
+    let batch = bounds.batch.max(1);
+    let (commands_in, commands) = mpsc::channel(bounds.committer_queue.max(1));
+    let (inbox_in, inbox) = mpsc::channel(batch);
+    let (dispatcher, committed) = mpsc::channel(bounds.dispatch_queue.max(1));
     let queue = CommitterQueue { commands: commands_in, inbox: inbox_in };
-    (Committer { shard, commands, inbox, dispatcher }, queue, committed)
+    (Committer { shard, commands, inbox, dispatcher, batch }, queue, committed)
 }
 
 impl Committer {
     /// Runs until it is told to stop and nothing waits any more.
     pub(crate) async fn run(mut self, core: Arc<Core>) {
-        let mut jobs = Vec::with_capacity(BATCH_MAX);
+        let mut jobs = Vec::with_capacity(self.batch);
         let sizes =
             metrics::histogram!("commit_batch_commands", "shard" => self.shard.id().to_string());
         let commits = metrics::histogram!("commit_seconds", "shard" => self.shard.id().to_string());
         while self.collect(&core, &mut jobs).await {
             // Room for what follows a commit comes before the commit.
             let Ok(room) = self.dispatcher.reserve().await else {
-                return;
+                return fail(jobs.drain(..).map(|job| job.reply), &EngineError::Unavailable);
             };
             let now = core.clock.now();
             if let Err(error) = core.ids.ready(now).await {
@@ -119,23 +119,25 @@ impl Committer {
     /// Takes what waits, at least one command; `false` when the engine stops and nothing is left.
     async fn collect(&mut self, core: &Core, jobs: &mut Vec<Job>) -> bool {
         jobs.clear();
-        let first = tokio::select! {
-            biased;
-            job = self.commands.recv() => job,
-            job = self.inbox.recv() => job,
-            () = core.stop_committers.cancelled() => {
+        let first = loop {
+            let stopping = core.stop_committers.is_cancelled();
+            if stopping {
                 // What is queued is still committed; nothing more comes in.
                 self.commands.close();
                 self.inbox.close();
-                self.commands.try_recv().or_else(|_| self.inbox.try_recv()).ok()
+            }
+            tokio::select! {
+                biased;
+                Some(job) = self.commands.recv() => break job,
+                Some(job) = self.inbox.recv() => break job,
+                () = core.stop_committers.cancelled(), if !stopping => {}
+                else => return false,
             }
         };
-        let Some(first) = first else { return false };
         jobs.push(first);
         // Lists of users get their share of every batch: a flood of commands must not hold them up.
-        let share = jobs.len() + BATCH_MAX / 4;
-        fill(jobs, share, &mut self.inbox);
-        fill(jobs, BATCH_MAX, &mut self.commands);
+        fill(jobs, 1 + self.batch / 4, &mut self.inbox);
+        fill(jobs, self.batch, &mut self.commands);
         true
     }
 }
@@ -148,9 +150,13 @@ fn fill(jobs: &mut Vec<Job>, up_to: usize, from: &mut mpsc::Receiver<Job>) {
     }
 }
 
-fn split(job: Job) -> (Order, Asker) {
-    let asker = Asker { at: job.order.at, reply: job.reply, private: job.private };
-    (job.order, asker)
+fn split(Job { order, reply, private }: Job) -> (Order, Asker) {
+    let conversation = match &order.command {
+        Command::Conversation(command) => Some(command.conversation),
+        Command::Inbox(_) => None,
+    };
+    let asker = Asker { at: order.at, conversation, reply, private };
+    (order, asker)
 }
 
 fn fail(replies: impl Iterator<Item = Reply>, error: &EngineError) {

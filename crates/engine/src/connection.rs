@@ -45,20 +45,26 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(id: u64, user: UserId, session: u64, encoding: Encoding) -> Arc<Self> {
+    pub(crate) fn new(
+        id: u64,
+        user: UserId,
+        session: u64,
+        encoding: Encoding,
+        outbox_events: u32,
+    ) -> Arc<Self> {
         Arc::new(Self {
             id,
             user,
             session,
             encoding,
-            outbox: Outbox::default(),
+            outbox: Outbox::new(outbox_events),
             in_flight: AtomicU32::new(0),
             closing: Mutex::default(),
             is_closing: AtomicBool::new(false),
         })
     }
 
-    /// Moves every frame that waits to the end of `out`, in order; `sync_required` when events were dropped before.
+    /// Moves every frame that waits to the end of `out`, in order; behind them `sync_required` when events were dropped.
     pub fn drain(&self, out: &mut Vec<Bytes>) -> Drained {
         let drained = self.outbox.drain(out);
         if drained == Drained::SyncRequired {

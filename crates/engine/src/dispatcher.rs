@@ -6,21 +6,22 @@
 use std::sync::Arc;
 
 use ostracon_domain::{
-    Applied, Conversation, ConversationId, InboxChange, InboxEntry, Member, Outcome, Row, UnitAt,
-    UserId, limits::LARGE_ABOVE,
+    Applied, Conversation, ConversationId, InboxChange, InboxEntry, Member, Outcome, Row, Seq,
+    UnitAt, UserId, limits::LARGE_ABOVE,
 };
 use ostracon_proto::frame::InboxUpdated;
 use ostracon_store::{Answer, Position, Shard, ShardError};
 use tokio::sync::mpsc;
 
 use crate::{
-    audience::Audiences,
+    audience::{Audiences, is_birth},
     committer::{Asker, Committed},
     connection::Connection,
     engine::Core,
     error::EngineError,
     event::{self, Event, Frames},
-    limits::LARGE_COALESCE,
+    limits::{LARGE_COALESCE, READ_RETRY},
+    reply::Reply,
     view,
 };
 
@@ -35,7 +36,7 @@ impl Dispatcher {
     }
 
     /// Repeats what may not have taken effect before a crash. Nobody is connected yet: only lists are brought up to date.
-    pub(crate) async fn repeat(&mut self, core: &Arc<Core>) -> Result<(), ShardError> {
+    pub(crate) async fn repeat(&mut self, core: &Core) -> Result<(), ShardError> {
         const AT_ONCE: u32 = 1_000;
         let mut after = None;
         loop {
@@ -51,31 +52,38 @@ impl Dispatcher {
         }
     }
 
-    async fn repeat_batch(&mut self, core: &Arc<Core>, rows: &[Row]) -> Result<(), ShardError> {
+    async fn repeat_batch(&mut self, core: &Core, rows: &[Row]) -> Result<(), ShardError> {
         for conversation in rows.iter().filter_map(|row| match row {
             Row::Conversation(row) => Some(row),
             _ => None,
         }) {
+            let id = conversation.id;
             let of_it: Vec<Row> =
-                rows.iter().filter(|row| belongs(row, conversation.id)).cloned().collect();
+                rows.iter().filter(|row| is_member_of(row, id)).cloned().collect();
             let unit = conversation.unit;
             let Some(home) = core.map.load().home(unit) else {
                 continue;
             };
-            let at = UnitAt { unit, epoch: home.epoch };
-            self.update_lists(core, at, conversation, &of_it).await?;
+            if concerns_everybody(conversation, &of_it) {
+                let at = UnitAt { unit, epoch: home.epoch };
+                self.audiences.learn(&self.shard, at, id, &of_it).await?;
+            }
+            self.update_lists(core, conversation, &of_it);
+            self.forget_large(conversation);
         }
         Ok(())
     }
 
     /// Runs until the committer is gone.
     pub(crate) async fn run(mut self, core: Arc<Core>, mut batches: mpsc::Receiver<Committed>) {
+        // Whether everything so far has reached the lanes: only then may the cursor follow.
+        let mut complete = true;
         while let Some(batch) = batches.recv().await {
             core.dispatch_gate.pass().await;
             for (asker, answer) in batch.items {
                 match answer {
                     Answer::Done { outcome, rows } => {
-                        self.done(&core, asker, outcome, rows).await;
+                        complete &= self.done(&core, asker, outcome, rows).await;
                     }
                     Answer::Refused(refusal) => asker.reply.fail(refusal.into()),
                     Answer::Fenced(state) => {
@@ -84,7 +92,9 @@ impl Dispatcher {
                     }
                 }
             }
-            self.mark(&core, batch.position);
+            if complete {
+                self.mark(&core, batch.position);
+            }
         }
     }
 
@@ -95,74 +105,114 @@ impl Dispatcher {
         }
     }
 
-    async fn done(&mut self, core: &Arc<Core>, asker: Asker, outcome: Outcome, rows: Vec<Row>) {
+    /// Tells everybody whom a command concerns, then who asked; `false` when it could not tell the members.
+    async fn done(&mut self, core: &Core, asker: Asker, outcome: Outcome, rows: Vec<Row>) -> bool {
         let conversation = rows.iter().rev().find_map(|row| match row {
             Row::Conversation(row) => Some(Arc::clone(row)),
             _ => None,
         });
+        let mut told = true;
         if let Some(conversation) = &conversation {
-            let told = self.tell(core, &asker, conversation, &outcome, &rows).await;
-            if let Err(error) = told {
-                // The batch is durable; whoever misses an event finds it by its number.
-                tracing::error!(%error, "members could not be told");
-                self.audiences.forget(conversation.id);
-            }
+            told = self.tell(core, &asker, conversation, &outcome, &rows).await;
         } else if let Outcome::Inbox { entries } = &outcome {
-            self.tell_user(core, &asker, entries).await;
+            self.tell_user(core, entries).await;
+        }
+        if let (Some(connection), Some(id)) = (asker.reply.origin(), asker.conversation) {
+            // The answer must not overtake what is held back.
+            if let Some(group) = core.hub.large.get(id) {
+                group.flush_to(connection.id);
+            }
+            if conversation.is_none() && names_a_rev(&outcome) {
+                answer_again(core, asker.reply, outcome, id).await;
+                return told;
+            }
         }
         asker.reply.done(outcome, conversation.as_ref());
+        told
     }
 
-    /// Events to the members' connections, then changes of their lists.
+    /// Events to the members' connections, and changes of their lists; `false` when the engine stopped before the
+    /// members could be read.
     async fn tell(
         &mut self,
-        core: &Arc<Core>,
+        core: &Core,
         asker: &Asker,
         conversation: &Arc<Conversation>,
         outcome: &Outcome,
         rows: &[Row],
-    ) -> Result<(), ShardError> {
+    ) -> bool {
+        if concerns_everybody(conversation, rows)
+            && !self.learn(core, asker.at, conversation.id, rows).await
+        {
+            return false;
+        }
         let origin = asker.reply.origin().map(|connection| connection.id);
         let events = event::events(outcome, rows, asker.private);
         if conversation.large {
-            self.tell_large(core, asker.at, conversation, rows, &events, origin).await?;
+            // Lists come first: a connection that is made right now finds the group there, or is found here.
+            self.update_lists(core, conversation, rows);
+            self.tell_large(core, conversation, rows, &events, origin);
         } else {
-            // The rev that ends being large is told to each member, after what was held back.
-            core.hub.large.end(conversation.id);
-            let audience = self.audiences.after(&self.shard, asker.at, conversation, rows).await?;
-            for event in &events {
-                let mut frames = Frames::new(event, conversation);
-                let gone = concerned(event).filter(|member| !member.is_present());
-                let users = audience.present_at(event.seq()).chain(gone.map(|row| row.user));
-                for user in users {
-                    deliver(core, user, origin, &mut frames);
-                }
-            }
+            self.tell_members(core, conversation, &events, origin);
+            self.update_lists(core, conversation, rows);
         }
-        self.update_lists(core, asker.at, conversation, rows).await?;
-        if let (true, Some(connection)) = (conversation.large, asker.reply.origin()) {
-            // The answer must not overtake what is held back.
-            if let Some(group) = core.hub.large.get(conversation.id) {
-                group.flush_to(connection.id);
-            }
-        }
-        Ok(())
+        self.forget_large(conversation);
+        true
     }
 
-    async fn tell_large(
-        &mut self,
-        core: &Arc<Core>,
-        at: UnitAt,
+    /// Learns who is a member. A shard that does not answer is asked again and again: its dispatcher has nothing
+    /// better to do, and what it left out now nobody would make up for.
+    async fn learn(&mut self, core: &Core, at: UnitAt, id: ConversationId, rows: &[Row]) -> bool {
+        while let Err(error) = self.audiences.learn(&self.shard, at, id, rows).await {
+            tracing::error!(%error, "members could not be read");
+            tokio::select! {
+                () = tokio::time::sleep(READ_RETRY) => {}
+                () = core.stop_committers.cancelled() => return false,
+            }
+        }
+        true
+    }
+
+    fn tell_members(
+        &self,
+        core: &Core,
+        conversation: &Arc<Conversation>,
+        events: &[Event<'_>],
+        origin: Option<u64>,
+    ) {
+        let may_have_been_large = conversation.info_rev == conversation.rev;
+        if may_have_been_large || core.hub.large.get(conversation.id).is_some() {
+            // The rev that ends being large is told to each member, after what was held back.
+            core.hub.large.end(conversation.id);
+        }
+        let Some(audience) = self.audiences.get(conversation.id) else {
+            return;
+        };
+        for event in events {
+            let mut frames = Frames::new(event, conversation);
+            for user in audience.present_at(conversation, event.seq()) {
+                deliver(core, user, origin, &mut frames);
+            }
+            if let Some(gone) = concerned(event).filter(|member| !member.is_present()) {
+                deliver(core, gone.user, origin, &mut frames);
+            }
+        }
+    }
+
+    fn tell_large(
+        &self,
+        core: &Core,
         conversation: &Arc<Conversation>,
         rows: &[Row],
         events: &[Event<'_>],
         origin: Option<u64>,
-    ) -> Result<(), ShardError> {
+    ) {
         let id = conversation.id;
-        if became_large(conversation, rows) {
-            let audience = self.audiences.after(&self.shard, at, conversation, rows).await?;
-            for user in audience.present() {
-                core.hub.each(user, |connection| core.hub.large.subscribe(id, connection));
+        if became_large(conversation, rows)
+            && let Some(audience) = self.audiences.get(id)
+        {
+            for (user, joined_seq) in audience.present(conversation) {
+                subscribe(core, id, user, joined_seq);
             }
         }
         for event in events {
@@ -171,41 +221,29 @@ impl Dispatcher {
                 deliver(core, member.user, origin, &mut Frames::new(event, conversation));
                 continue;
             }
-            if let Event::Member { member } = event {
-                core.hub.each(member.user, |connection| {
-                    if member.is_present() {
-                        core.hub.large.subscribe(id, connection);
-                    }
+            let member = concerned(event);
+            if let Some(member) = member.filter(|member| member.is_present()) {
+                subscribe(core, id, member.user, member.joined_seq);
+            }
+            if let Some(group) = core.hub.large.get(id)
+                && group.hold(conversation, &mut Frames::new(event, conversation), origin)
+            {
+                tokio::spawn(async move {
+                    tokio::time::sleep(LARGE_COALESCE).await;
+                    group.flush();
                 });
             }
-            if let Some(group) = core.hub.large.get(id) {
-                let mut frames = Frames::new(event, conversation);
-                if group.hold(&mut frames, event.owner(), origin) {
-                    tokio::spawn(async move {
-                        tokio::time::sleep(LARGE_COALESCE).await;
-                        group.flush();
-                    });
-                }
-            }
-            if let Some(member) = concerned(event).filter(|member| !member.is_present()) {
-                core.hub.each(member.user, |connection| core.hub.large.unsubscribe(id, connection));
+            if let Some(member) = member.filter(|member| !member.is_present()) {
+                core.hub.large.leave(id, member.user);
             }
         }
-        Ok(())
+        if conversation.deleted_at.is_some() {
+            core.hub.large.end(id);
+        }
     }
 
     /// Puts the change into the lanes of those whose lists it moves: all members, or in a large group those it names.
-    async fn update_lists(
-        &mut self,
-        core: &Arc<Core>,
-        at: UnitAt,
-        conversation: &Arc<Conversation>,
-        rows: &[Row],
-    ) -> Result<(), ShardError> {
-        let members = rows.iter().filter_map(|row| match row {
-            Row::Member(row) => Some(row),
-            _ => None,
-        });
+    fn update_lists(&self, core: &Core, conversation: &Arc<Conversation>, rows: &[Row]) {
         let change = |row: Option<&Arc<Member>>| InboxChange {
             conversation: conversation.id,
             applied: Applied {
@@ -219,27 +257,29 @@ impl Dispatcher {
             large: conversation.large,
             removed: conversation.deleted_at.is_some(),
         };
-        for row in members.clone() {
-            put(core, row.user, change(Some(row)));
+        for row in rows {
+            if let Row::Member(row) = row {
+                put(core, row.user, change(Some(row)));
+            }
         }
-        let everybody = !conversation.large
-            || conversation.deleted_at.is_some()
-            || became_large(conversation, rows);
-        if everybody {
-            let audience = self.audiences.after(&self.shard, at, conversation, rows).await?;
-            for user in audience.present() {
+        if concerns_everybody(conversation, rows)
+            && let Some(audience) = self.audiences.get(conversation.id)
+        {
+            for user in audience.listed(conversation) {
                 put(core, user, change(None));
             }
         }
-        if conversation.large {
-            // Nothing is kept of large groups: their lists may be very long.
+    }
+
+    /// Nothing is kept of large groups, whose lists may be very long, nor of those that are gone.
+    fn forget_large(&mut self, conversation: &Conversation) {
+        if conversation.large || conversation.deleted_at.is_some() {
             self.audiences.forget(conversation.id);
         }
-        Ok(())
     }
 
     /// Tells a user's connections that entries of the list moved on.
-    async fn tell_user(&self, core: &Arc<Core>, asker: &Asker, entries: &[Arc<InboxEntry>]) {
+    async fn tell_user(&self, core: &Core, entries: &[Arc<InboxEntry>]) {
         let Some(first) = entries.first() else { return };
         let user = first.user;
         let newest = entries.iter().map(|entry| entry.user_rev).max().unwrap_or(0);
@@ -256,7 +296,6 @@ impl Dispatcher {
                 return;
             }
         };
-        let origin = asker.reply.origin().map(|connection| connection.id);
         for (entry, overview) in entries.iter().zip(shown) {
             let unread = overview.as_ref().and_then(|rows| {
                 let member = rows.member.as_deref()?;
@@ -273,9 +312,7 @@ impl Dispatcher {
                 inbox: Some(view::inbox(Some(entry), member)),
             };
             core.hub.each(user, |connection| {
-                if Some(connection.id) != origin {
-                    connection.events([&event::plain(connection.encoding, &updated)]);
-                }
+                connection.events([&event::plain(connection.encoding, &updated)]);
             });
         }
     }
@@ -307,21 +344,44 @@ fn concerned<'a>(event: &Event<'a>) -> Option<&'a Arc<Member>> {
     }
 }
 
-fn belongs(row: &Row, id: ConversationId) -> bool {
-    match row {
-        Row::Member(row) => row.conversation == id,
-        _ => false,
-    }
+fn subscribe(core: &Core, id: ConversationId, user: UserId, joined_seq: Seq) {
+    core.hub.each(user, |connection| core.hub.large.subscribe(id, connection, joined_seq));
 }
 
-/// Whether this change made it large (or may have): members were added, and without them it was not above the bound.
+fn is_member_of(row: &Row, id: ConversationId) -> bool {
+    matches!(row, Row::Member(row) if row.conversation == id)
+}
+
+/// Whether the change moves the lists of all members.
+fn concerns_everybody(conversation: &Conversation, rows: &[Row]) -> bool {
+    !conversation.large || conversation.deleted_at.is_some() || became_large(conversation, rows)
+}
+
+/// Whether this change made it large (or may have): it was born so, or members were added and without them it was not
+/// above the bound.
 fn became_large(conversation: &Conversation, rows: &[Row]) -> bool {
-    let added =
-        rows.iter().filter(|row| matches!(row, Row::Member(member) if member.is_present())).count()
-            as u32;
-    let visible = conversation.info_rev == conversation.rev || conversation.info_rev == 1;
-    conversation.large
-        && visible
-        && added > 0
-        && conversation.member_count.saturating_sub(added) <= LARGE_ABOVE
+    let is_added = |row: &&Row| matches!(row, Row::Member(member) if member.is_present());
+    let grew = || {
+        let added = rows.iter().filter(is_added).count() as u32;
+        added > 0 && conversation.member_count.saturating_sub(added) <= LARGE_ABOVE
+    };
+    let informed = conversation.info_rev == conversation.rev;
+    conversation.large && (is_birth(conversation) || (informed && grew()))
+}
+
+/// Whether the answer is about a rev, which means nothing without its line of numbers.
+const fn names_a_rev(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Sent { .. } | Outcome::Changed { .. } | Outcome::Deleted { .. })
+}
+
+/// Answers a command that changed nothing: what it repeats is known, its line of numbers has to be looked up.
+async fn answer_again(core: &Core, reply: Reply, outcome: Outcome, id: ConversationId) {
+    let Some(reader) = reply.origin().map(|connection| connection.user) else {
+        return reply.done(outcome, None);
+    };
+    match core.overviews(reader, &[id]).await.map(|found| found.into_iter().flatten().next()) {
+        Ok(Some(overview)) => reply.done(outcome, Some(&overview.conversation)),
+        Ok(None) => reply.fail(EngineError::Unavailable),
+        Err(error) => reply.fail(error),
+    }
 }

@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, sync::Arc};
 use arc_swap::ArcSwap;
 use ostracon_domain::{
     Action, Command, ConversationCommand, ConversationId, InboxAction, InboxCommand, Limits,
-    NewGroup, PlacementMap, ShardId, UnitAt, UserId,
+    NewGroup, PlacementMap, ShardId, UnitAt, UserId, limits::USERS_PER_REQUEST_MAX,
 };
 use ostracon_proto::{CloseCode, Encoding, frame::Hello};
-use ostracon_store::{Directory, DirectoryError, Order, Shards};
-use tokio::{sync::oneshot, task::JoinHandle};
+use ostracon_store::{Directory, DirectoryError, Order, Position, Shards};
+use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
     keys::Keys,
     known_users::KnownUsers,
     lane::Lane,
-    limits::IN_FLIGHT_MAX,
+    limits::{Bounds, CURSOR_PERIOD, IN_FLIGHT_MAX, RATE_TIDY_PERIOD},
     node_ids::NodeIds,
     rate_limit::RateLimits,
     reply::{Done, Reply},
@@ -57,6 +57,7 @@ pub(crate) struct Core {
     pub(crate) rate_limits: Option<RateLimits>,
     pub(crate) max_frame_bytes: u64,
     pub(crate) heartbeat_s: u32,
+    pub(crate) bounds: Bounds,
     pub(crate) dispatch_gate: Gate,
     pub(crate) stop_lanes: CancellationToken,
     pub(crate) stop_committers: CancellationToken,
@@ -88,7 +89,10 @@ impl Core {
 
     /// Queues a command. An answer goes to `reply`, also the refusal by a full queue.
     pub(crate) fn submit(&self, command: Command, reply: Reply) {
-        if self.lanes.values().any(|lane| lane.is_full()) {
+        // What a user does to the own list puts nothing into a lane, and reading it must go on.
+        let fills_lanes = matches!(command, Command::Conversation(_));
+        if fills_lanes && self.lanes.values().any(|lane| lane.is_full()) {
+            metrics::counter!("commands_refused_busy_total").increment(1);
             return reply.fail(EngineError::Busy);
         }
         let (at, shard) = match self.place_command(&command) {
@@ -106,7 +110,8 @@ impl Core {
     }
 }
 
-/// The live part of one node.
+/// The live part of one node. Dropping it without [`stop`](Engine::stop) is like a crash: nothing that was answered is
+/// lost, and the next start makes up for the rest.
 pub struct Engine {
     core: Arc<Core>,
     lanes: parking_lot::Mutex<Vec<JoinHandle<()>>>,
@@ -125,16 +130,32 @@ impl Engine {
         clock: Arc<dyn Clock>,
         options: EngineOptions,
     ) -> Result<Self, EngineError> {
+        Self::start_within(directory, ids, shards, clock, options, Bounds::default()).await
+    }
+
+    /// As [`start`](Self::start), with other bounds.
+    ///
+    /// # Errors
+    /// When the directory or a shard does not answer.
+    pub async fn start_within(
+        directory: Arc<dyn Directory>,
+        ids: Arc<NodeIds>,
+        shards: Shards,
+        clock: Arc<dyn Clock>,
+        options: EngineOptions,
+        bounds: Bounds,
+    ) -> Result<Self, EngineError> {
         let keys = Keys::load(&*directory).await?;
         let map = directory.map().await?;
         let mut committers = BTreeMap::new();
         let mut parts = Vec::new();
         for (id, shard) in &shards {
-            let (committer, queue, committed) = committer(Arc::clone(shard));
+            let (committer, queue, committed) = committer(Arc::clone(shard), &bounds);
             committers.insert(*id, queue);
             parts.push((committer, committed, Dispatcher::new(Arc::clone(shard))));
         }
-        let lanes: BTreeMap<_, _> = shards.keys().map(|id| (*id, Arc::new(Lane::new()))).collect();
+        let lanes: BTreeMap<_, _> =
+            shards.keys().map(|id| (*id, Arc::new(Lane::new(bounds.lane_entries)))).collect();
         let core = Arc::new(Core {
             clock,
             known_users: KnownUsers::new(Arc::clone(&directory)),
@@ -150,13 +171,16 @@ impl Engine {
             rate_limits: options.rate_limits,
             max_frame_bytes: options.max_frame_bytes,
             heartbeat_s: options.heartbeat_s,
+            bounds,
             dispatch_gate: Gate::new(),
             stop_lanes: CancellationToken::new(),
             stop_committers: CancellationToken::new(),
         });
-        let mut pipelines = Vec::new();
-        for (committer, committed, mut dispatcher) in parts {
+        for (_, _, dispatcher) in &mut parts {
             dispatcher.repeat(&core).await?;
+        }
+        let mut pipelines = Vec::new();
+        for (committer, committed, dispatcher) in parts {
             pipelines.push(tokio::spawn(committer.run(Arc::clone(&core))));
             pipelines.push(tokio::spawn(dispatcher.run(Arc::clone(&core), committed)));
         }
@@ -177,16 +201,10 @@ impl Engine {
     /// Nothing is accepted any more once this was called.
     pub async fn stop(&self) {
         self.core.stop_lanes.cancel();
-        let lanes = std::mem::take(&mut *self.lanes.lock());
-        for task in lanes {
-            drop(task.await);
-        }
+        join(&self.lanes).await;
         self.core.stop_committers.cancel();
-        let pipelines = std::mem::take(&mut *self.pipelines.lock());
-        for task in pipelines {
-            drop(task.await);
-        }
-        note_cursors(&self.core).await;
+        join(&self.pipelines).await;
+        note_cursors(&self.core, &mut BTreeMap::new()).await;
     }
 
     pub(crate) fn core(&self) -> &Arc<Core> {
@@ -275,6 +293,10 @@ impl Engine {
     }
 
     async fn must_exist(&self, users: &[UserId]) -> Result<(), EngineError> {
+        // The rules refuse so many anyway.
+        if users.len() > USERS_PER_REQUEST_MAX {
+            return Ok(());
+        }
         match self.core.known_users.first_unknown(users).await? {
             None => Ok(()),
             Some(_) => Err(EngineError::Refused(no_user())),
@@ -292,29 +314,24 @@ impl Engine {
         encoding: Encoding,
     ) -> Result<Arc<Connection>, EngineError> {
         let core = &self.core;
-        let connection = Connection::new(core.hub.next_connection_id(), user, session, encoding);
+        let id = core.hub.next_connection_id();
+        let connection = Connection::new(id, user, session, encoding, core.bounds.outbox_events);
         // Registered first, read second: what is dispatched in between arrives as an event.
-        core.hub.register(&connection);
-        match self.subscribe(&connection).await {
-            Ok(user_rev) => {
-                core.hub.heard_of(user, user_rev);
-                let hello = Hello {
-                    session_id: session.to_string().into(),
-                    user_id: user,
-                    heartbeat_s: core.heartbeat_s,
-                    max_frame_bytes: core.max_frame_bytes,
-                    max_in_flight: IN_FLIGHT_MAX,
-                    server_time: core.clock.now(),
-                    user_rev,
-                };
-                connection.hello(&hello);
-                Ok(connection)
-            }
-            Err(error) => {
-                core.hub.unregister(&connection);
-                Err(error)
-            }
-        }
+        let registered = Registered::new(core, &connection);
+        let user_rev = self.subscribe(&connection).await?;
+        core.hub.heard_of(user, user_rev);
+        let hello = Hello {
+            session_id: session.to_string().into(),
+            user_id: user,
+            heartbeat_s: core.heartbeat_s,
+            max_frame_bytes: core.max_frame_bytes,
+            max_in_flight: IN_FLIGHT_MAX,
+            server_time: core.clock.now(),
+            user_rev,
+        };
+        connection.hello(&hello);
+        registered.keep();
+        Ok(connection)
     }
 
     /// Forgets a connection that is closed.
@@ -376,6 +393,24 @@ impl Engine {
     }
 }
 
+/// Waits for tasks that have been told to end.
+async fn join(tasks: &parking_lot::Mutex<Vec<JoinHandle<()>>>) {
+    loop {
+        let Some(task) = tasks.lock().pop() else { return };
+        if let Err(error) = task.await {
+            tracing::error!(%error, "a task of the engine failed");
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        for task in self.lanes.get_mut().drain(..).chain(self.pipelines.get_mut().drain(..)) {
+            task.abort();
+        }
+    }
+}
+
 pub(crate) fn no_user() -> ostracon_domain::Refusal {
     ostracon_domain::Refusal {
         code: ostracon_domain::RefusalCode::NotFound,
@@ -384,28 +419,62 @@ pub(crate) fn no_user() -> ostracon_domain::Refusal {
     }
 }
 
-/// Moves the shards' dispatch cursors to where every lane has committed what came from them.
+/// A connection in the hub, until its caller has it; if that fails or goes away, it leaves again.
+struct Registered<'a> {
+    core: &'a Core,
+    connection: Option<&'a Arc<Connection>>,
+}
+
+impl<'a> Registered<'a> {
+    fn new(core: &'a Core, connection: &'a Arc<Connection>) -> Self {
+        core.hub.register(connection);
+        Self { core, connection: Some(connection) }
+    }
+
+    fn keep(mut self) {
+        self.connection = None;
+    }
+}
+
+impl Drop for Registered<'_> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection {
+            self.core.hub.unregister(connection);
+        }
+    }
+}
+
+/// Now and then moves the shards' dispatch cursors to where every lane has committed what came from them.
 async fn advance_cursors(core: Arc<Core>) {
-    const PERIOD: std::time::Duration = std::time::Duration::from_millis(500);
+    let mut noted = BTreeMap::new();
+    let mut tidied = Instant::now();
     loop {
         tokio::select! {
-            () = tokio::time::sleep(PERIOD) => {}
+            () = tokio::time::sleep(CURSOR_PERIOD) => {}
             () = core.stop_lanes.cancelled() => return,
         }
-        note_cursors(&core).await;
-        if let Some(limits) = &core.rate_limits {
+        note_cursors(&core, &mut noted).await;
+        if let Some(limits) = &core.rate_limits
+            && tidied.elapsed() >= RATE_TIDY_PERIOD
+        {
+            tidied = Instant::now();
             limits.tidy();
         }
     }
 }
 
-async fn note_cursors(core: &Core) {
+async fn note_cursors(core: &Core, noted: &mut BTreeMap<ShardId, Position>) {
     for (id, shard) in &core.shards {
         let done = core.lanes.values().map(|lane| lane.done(*id)).min().unwrap_or(0);
-        if done > 0
-            && let Err(error) = shard.dispatched(done).await
-        {
-            tracing::warn!(%error, shard = id.0, "dispatch cursor was not noted");
+        let known = noted.entry(*id).or_default();
+        if done <= *known {
+            continue;
+        }
+        match shard.dispatched(done).await {
+            Ok(()) => *known = done,
+            Err(error) => {
+                tracing::warn!(%error, shard = id.0, "dispatch cursor was not noted");
+            }
         }
     }
 }

@@ -197,6 +197,10 @@ impl<'a> Frames<'a> {
         Self { event, conversation, common: [None, None], own: [None, None] }
     }
 
+    pub(crate) const fn event(&self) -> &'a Event<'a> {
+        self.event
+    }
+
     pub(crate) fn get(&mut self, user: UserId, encoding: Encoding) -> &Bytes {
         let (event, conversation) = (self.event, self.conversation);
         let at = usize::from(encoding == Encoding::Cbor);

@@ -67,7 +67,7 @@ impl Hub {
             }
         }
         drop(part);
-        self.large.unsubscribe_everywhere(connection);
+        self.large.forget(connection);
     }
 
     pub(crate) fn connection_count(&self) -> usize {

@@ -5,7 +5,7 @@
 //! committed first when its user reads the list, so that a read misses nothing that was dispatched.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -27,30 +27,36 @@ use crate::{
     committer::Job,
     engine::Core,
     error::EngineError,
-    limits::{
-        LANE_ENTRIES_MAX, LANE_PERIOD, LANE_PERIOD_OFFLINE, LANE_RETRY, LANE_USERS_PER_FLUSH,
-    },
-    reply::Reply,
+    limits::{LANE_PERIOD, LANE_PERIOD_OFFLINE, LANE_RETRY, LANE_USERS_PER_FLUSH},
+    reply::{Done, Reply},
 };
 
 type Changes = BTreeMap<ConversationId, InboxChange>;
+type Users = FxHashMap<UserId, Changes>;
 
 /// How far each source shard's stream has gone into a lane: everything up to there.
 type Marks = BTreeMap<ShardId, Position>;
 
 pub(crate) struct Lane {
     state: Mutex<State>,
-    wake: Notify,
-    /// Rises when a flush has ended.
-    flushed: watch::Sender<u64>,
+    /// Changes that may wait, those in flight included.
+    entries_max: usize,
     entries: AtomicUsize,
+    wake: Notify,
+    /// Rises when a user's commit has ended.
+    settled: watch::Sender<u64>,
 }
 
+/// A user's changes wait in one of three places, so that they are committed together.
 #[derive(Default)]
 struct State {
-    online: FxHashMap<UserId, Changes>,
-    offline: FxHashMap<UserId, Changes>,
-    /// Users whose changes are being committed.
+    /// Of users with a connection here: for the next flush.
+    online: Users,
+    /// Of everybody else: for a flush now and then.
+    offline: Users,
+    /// What the present flush has not taken yet.
+    due: Users,
+    /// Users whose changes are being committed. What is put in meanwhile waits for the next flush.
     in_flight: FxHashSet<UserId>,
     /// Source positions whose changes were all put in.
     put: Marks,
@@ -60,40 +66,93 @@ struct State {
     put_backs: u64,
 }
 
+/// What will be true when a flush has committed all that was due at its beginning.
+struct Promise {
+    marks: Marks,
+    put_backs: u64,
+    in_flight: FxHashSet<UserId>,
+}
+
+impl State {
+    fn is_empty(&self) -> bool {
+        self.online.is_empty() && self.offline.is_empty() && self.due.is_empty()
+    }
+
+    /// Where a user's changes wait or are to wait.
+    fn place(&mut self, user: UserId, online: bool) -> &mut Changes {
+        if self.due.contains_key(&user) {
+            return self.due.entry(user).or_default();
+        }
+        if !online && !self.online.contains_key(&user) {
+            return self.offline.entry(user).or_default();
+        }
+        let waiting = self.offline.remove(&user).unwrap_or_default();
+        self.online.entry(user).or_insert(waiting)
+    }
+
+    fn take(&mut self, user: UserId) -> Option<Changes> {
+        let Self { due, online, offline, .. } = self;
+        let changes = [due, online, offline].into_iter().find_map(|users| users.remove(&user))?;
+        self.in_flight.insert(user);
+        Some(changes)
+    }
+
+    fn take_due(&mut self) -> VecDeque<(UserId, Changes)> {
+        let free = self.due.keys().filter(|user| !self.in_flight.contains(user));
+        let chosen: Vec<UserId> = free.take(LANE_USERS_PER_FLUSH).copied().collect();
+        chosen.into_iter().filter_map(|user| Some((user, self.take(user)?))).collect()
+    }
+
+    /// Makes due what waits; what it promises then, if it is everything.
+    fn begin(&mut self, offline_too: bool) -> Option<Promise> {
+        self.due.extend(self.online.drain());
+        if offline_too {
+            self.due.extend(self.offline.drain());
+        }
+        self.offline.is_empty().then(|| Promise {
+            marks: self.put.clone(),
+            put_backs: self.put_backs,
+            in_flight: self.in_flight.clone(),
+        })
+    }
+
+    /// Keeps a promise, unless something of it failed or is not finished.
+    fn keep(&mut self, promise: Promise) {
+        let finished = self.due.is_empty() && self.in_flight.is_disjoint(&promise.in_flight);
+        if finished && self.put_backs == promise.put_backs {
+            for (source, position) in promise.marks {
+                let done = self.done.entry(source).or_default();
+                *done = position.max(*done);
+            }
+        }
+    }
+}
+
 impl Lane {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(entries_max: usize) -> Self {
         Self {
             state: Mutex::default(),
-            wake: Notify::new(),
-            flushed: watch::Sender::new(0),
+            entries_max,
             entries: AtomicUsize::new(0),
+            wake: Notify::new(),
+            settled: watch::Sender::new(0),
         }
     }
 
     /// Whether no more may be put in until something is committed.
     pub(crate) fn is_full(&self) -> bool {
-        self.entries.load(Ordering::Relaxed) >= LANE_ENTRIES_MAX
+        self.entries.load(Ordering::Relaxed) >= self.entries_max
     }
 
     /// Puts a change in.
     pub(crate) fn put(&self, user: UserId, change: InboxChange, online: bool) {
         let mut state = self.state.lock();
-        // A user's changes wait in one place only, so that they are committed together.
-        let users = if online || state.online.contains_key(&user) {
-            if let Some(waiting) = state.offline.remove(&user) {
-                state.online.insert(user, waiting);
-            }
-            &mut state.online
-        } else {
-            &mut state.offline
-        };
-        let was_empty = users.is_empty();
-        match users.entry(user).or_default().entry(change.conversation) {
-            std::collections::btree_map::Entry::Occupied(mut known) => {
-                known.get_mut().merge(change);
-            }
-            std::collections::btree_map::Entry::Vacant(free) => {
-                free.insert(change);
+        let was_empty = state.is_empty();
+        let place = state.place(user, online);
+        match place.get_mut(&change.conversation) {
+            Some(known) => known.merge(change),
+            None => {
+                place.insert(change.conversation, change);
                 self.entries.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -107,7 +166,7 @@ impl Lane {
     pub(crate) fn mark(&self, source: ShardId, position: Position) {
         let mut state = self.state.lock();
         state.put.insert(source, position);
-        if state.online.is_empty() && state.offline.is_empty() && state.in_flight.is_empty() {
+        if state.is_empty() && state.in_flight.is_empty() {
             state.done.insert(source, position);
         }
     }
@@ -119,153 +178,139 @@ impl Lane {
 
     /// Commits what waits for one user, also what is being committed right now.
     pub(crate) async fn flush_user(&self, core: &Core, user: UserId) -> Result<(), EngineError> {
-        let mut flushed = self.flushed.subscribe();
+        let mut settled = self.settled.subscribe();
         loop {
-            let taken = {
-                let mut state = self.state.lock();
-                if state.in_flight.contains(&user) {
-                    None
-                } else {
-                    let State { online, offline, .. } = &mut *state;
-                    let changes = online.remove(&user).or_else(|| offline.remove(&user));
-                    let Some(changes) = changes else {
-                        return Ok(());
-                    };
-                    state.in_flight.insert(user);
-                    Some(changes)
-                }
-            };
-            match taken {
-                Some(changes) => {
-                    let result = self.commit(core, vec![(user, changes)]).await;
-                    return if result { Ok(()) } else { Err(EngineError::Unavailable) };
-                }
-                // Its flush ends with a change of `flushed`; a lost sender means the engine has stopped.
-                None => flushed.changed().await.map_err(|_| EngineError::Unavailable)?,
+            if let Some(taken) = self.take_user(user) {
+                let nothing = taken.users.is_empty();
+                let all = nothing || taken.commit(core).await;
+                return if all { Ok(()) } else { Err(EngineError::Unavailable) };
             }
+            // A lost sender means that the engine has stopped.
+            settled.changed().await.map_err(|_| EngineError::Unavailable)?;
         }
+    }
+
+    /// What waits for a user, maybe nothing; none while some of it is in flight.
+    fn take_user(&self, user: UserId) -> Option<Taken<'_>> {
+        let mut state = self.state.lock();
+        if state.in_flight.contains(&user) {
+            return None;
+        }
+        let users = state.take(user).map(|changes| (user, changes)).into_iter().collect();
+        Some(Taken { lane: self, users })
     }
 
     /// The lane's task.
     pub(crate) async fn run(self: Arc<Self>, core: Arc<Core>) {
-        let mut next_offline = Instant::now() + LANE_PERIOD_OFFLINE;
         let mut next = Instant::now();
+        let mut next_offline = next + LANE_PERIOD_OFFLINE;
         while !core.stop_lanes.is_cancelled() {
-            let idle = {
-                let state = self.state.lock();
-                state.online.is_empty() && state.offline.is_empty()
-            };
-            if idle {
+            if self.state.lock().is_empty() {
                 tokio::select! {
                     () = self.wake.notified() => {}
                     () = core.stop_lanes.cancelled() => break,
                 }
             }
-            self.pause_until(&core, next).await;
-            next = Instant::now() + LANE_PERIOD;
-            let offline_too = Instant::now() >= next_offline
-                || self.entries.load(Ordering::Relaxed) >= LANE_ENTRIES_MAX / 4;
+            tokio::select! {
+                () = tokio::time::sleep_until(next) => {}
+                () = core.stop_lanes.cancelled() => break,
+            }
+            let now = Instant::now();
+            let crowded = self.entries.load(Ordering::Relaxed) >= self.entries_max / 4;
+            let offline_too = crowded || now >= next_offline;
             if offline_too {
-                next_offline = Instant::now() + LANE_PERIOD_OFFLINE;
+                next_offline = now + LANE_PERIOD_OFFLINE;
             }
-            if !self.flush(&core, offline_too).await {
-                next = Instant::now() + LANE_RETRY;
-            }
+            let all = self.flush(&core, offline_too).await;
+            next = now + if all { LANE_PERIOD } else { LANE_RETRY };
         }
         // A stop leaves nothing behind that a start would have to repeat.
         self.flush(&core, true).await;
     }
 
-    async fn pause_until(&self, core: &Core, moment: Instant) {
-        tokio::select! {
-            () = tokio::time::sleep_until(moment) => {}
-            () = core.stop_lanes.cancelled() => {}
-        }
-    }
-
-    /// Commits what waits, in portions; `false` when some of it has to wait longer.
+    /// Commits what waits at its beginning, in portions; `false` when some of it has to wait longer.
     async fn flush(&self, core: &Core, offline_too: bool) -> bool {
-        let (marks, put_backs) = {
-            let state = self.state.lock();
-            (state.put.clone(), state.put_backs)
-        };
+        let promise = self.state.lock().begin(offline_too);
         loop {
-            let portion = self.take(offline_too);
-            if portion.is_empty() {
+            let users = self.state.lock().take_due();
+            if users.is_empty() {
                 break;
             }
-            if !self.commit(core, portion).await {
+            if !(Taken { lane: self, users }).commit(core).await {
                 return false;
             }
         }
-        // What a reader is committing right now may still fail and come back.
-        let mut state = self.state.lock();
-        if offline_too && state.in_flight.is_empty() && state.put_backs == put_backs {
-            state.done = marks;
+        if let Some(promise) = promise {
+            self.state.lock().keep(promise);
         }
         true
     }
 
-    fn take(&self, offline_too: bool) -> Vec<(UserId, Changes)> {
+    /// Notes that a user's changes are committed, or puts them back.
+    fn settle(&self, user: UserId, changes: Changes, committed: bool) {
         let mut state = self.state.lock();
-        let State { online, offline, in_flight, .. } = &mut *state;
-        let mut portion = Vec::new();
-        for users in [online, offline].into_iter().take(1 + usize::from(offline_too)) {
-            let room = LANE_USERS_PER_FLUSH - portion.len();
-            let chosen: Vec<UserId> =
-                users.keys().filter(|user| !in_flight.contains(user)).take(room).copied().collect();
-            for user in chosen {
-                if let Some(changes) = users.remove(&user) {
-                    in_flight.insert(user);
-                    portion.push((user, changes));
+        state.in_flight.remove(&user);
+        let mut gone = 0;
+        if committed {
+            gone = changes.len();
+        } else {
+            state.put_backs += 1;
+            let place = state.place(user, true);
+            for (conversation, change) in std::mem::replace(place, changes) {
+                match place.get_mut(&conversation) {
+                    // Two that waited apart wait as one.
+                    Some(older) => {
+                        older.merge(change);
+                        gone += 1;
+                    }
+                    None => {
+                        place.insert(conversation, change);
+                    }
                 }
             }
         }
-        portion
+        self.entries.fetch_sub(gone, Ordering::Relaxed);
+        drop(state);
+        if !committed {
+            self.wake.notify_one();
+        }
+        self.settled.send_modify(|settled| *settled += 1);
     }
+}
 
-    /// Commits the changes of users that are noted as in flight; puts back what did not commit.
-    async fn commit(&self, core: &Core, users: Vec<(UserId, Changes)>) -> bool {
-        let mut waiting = Vec::with_capacity(users.len());
-        for (user, changes) in users {
-            let sent = send(core, user, &changes).await;
-            waiting.push((user, changes, sent));
+/// Changes on their way to a commit. Whatever ends that way, also a caller who went away, they are put back unless they
+/// are known to be committed; they may be committed twice.
+struct Taken<'a> {
+    lane: &'a Lane,
+    users: VecDeque<(UserId, Changes)>,
+}
+
+impl Taken<'_> {
+    /// Whether all of them are committed.
+    async fn commit(mut self, core: &Core) -> bool {
+        let mut waiting = Vec::with_capacity(self.users.len());
+        for (user, changes) in &self.users {
+            waiting.push(send(core, *user, changes).await);
         }
         let mut all = true;
-        for (user, changes, sent) in waiting {
+        for sent in waiting {
             let committed = match sent {
                 Some(answer) => matches!(answer.await, Ok(Ok(_))),
                 None => false,
             };
-            let mut state = self.state.lock();
-            state.in_flight.remove(&user);
-            if committed {
-                self.entries.fetch_sub(changes.len(), Ordering::Relaxed);
-            } else {
-                all = false;
-                self.put_back(&mut state, user, changes);
+            all &= committed;
+            if let Some((user, changes)) = self.users.pop_front() {
+                self.lane.settle(user, changes, committed);
             }
         }
-        self.flushed.send_modify(|flushes| *flushes += 1);
         all
     }
+}
 
-    fn put_back(&self, state: &mut State, user: UserId, changes: Changes) {
-        state.put_backs += 1;
-        let State { online, offline, .. } = state;
-        let users = if online.contains_key(&user) { online } else { offline };
-        let newer = std::mem::replace(users.entry(user).or_default(), changes);
-        let place = users.entry(user).or_default();
-        for (conversation, change) in newer {
-            match place.get_mut(&conversation) {
-                Some(known) => {
-                    known.merge(change);
-                    self.entries.fetch_sub(1, Ordering::Relaxed);
-                }
-                None => {
-                    place.insert(conversation, change);
-                }
-            }
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        for (user, changes) in self.users.drain(..) {
+            self.lane.settle(user, changes, false);
         }
     }
 }
@@ -274,7 +319,7 @@ async fn send(
     core: &Core,
     user: UserId,
     changes: &Changes,
-) -> Option<oneshot::Receiver<Result<crate::reply::Done, EngineError>>> {
+) -> Option<oneshot::Receiver<Result<Done, EngineError>>> {
     let (at, shard) = core.place_user(user).ok()?;
     let command = Command::Inbox(InboxCommand {
         user,

@@ -2,25 +2,43 @@
 
 use std::time::Duration;
 
-/// Commands that wait for one shard's committer; one more is refused with `busy`.
-pub const COMMITTER_QUEUE: usize = 16_384;
-/// Commands in one batch; the rest waits for the next.
-pub const BATCH_MAX: usize = 1_024;
-/// Batches that wait for one dispatcher; the committer waits for room before it commits.
-pub const DISPATCH_QUEUE: usize = 8;
+/// Bounds of what waits inside the engine. A server has the default; tests make them small.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Commands that wait for one shard's committer; one more is refused with `busy`. At least 1.
+    pub committer_queue: usize,
+    /// Commands in one batch; the rest waits for the next. At least 1.
+    pub batch: usize,
+    /// Batches that wait for one dispatcher; the committer waits for room before it commits. At least 1.
+    pub dispatch_queue: usize,
+    /// List changes that wait in one lane, one for each user and conversation; beyond it new commands are refused
+    /// with `busy`.
+    pub lane_entries: usize,
+    /// Events that wait for one connection; beyond it they are dropped and the client is told `sync_required`.
+    pub outbox_events: u32,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            committer_queue: 16_384,
+            batch: 1_024,
+            dispatch_queue: 8,
+            lane_entries: 200_000,
+            outbox_events: 4_096,
+        }
+    }
+}
+
 /// Users whose list changes are committed in one go.
 pub const LANE_USERS_PER_FLUSH: usize = 2_000;
-/// List changes that wait in one lane, one for each user and conversation; beyond it new commands are refused with `busy`.
-pub const LANE_ENTRIES_MAX: usize = 200_000;
 /// A lane is drained at most this often for users with a connection here.
 pub const LANE_PERIOD: Duration = Duration::from_millis(250);
 /// A lane is drained at least this often for everybody else.
 pub const LANE_PERIOD_OFFLINE: Duration = Duration::from_secs(3);
 /// Pause after a lane could not be drained.
 pub const LANE_RETRY: Duration = Duration::from_millis(500);
-/// Events that wait for one connection; beyond it they are dropped and the client is told `sync_required`.
-pub const OUTBOX_EVENTS_MAX: usize = 4_096;
-/// Bytes of events that wait for one connection; as above.
+/// Bytes that wait for one connection; beyond it events are dropped and the client is told `sync_required`.
 pub const OUTBOX_BYTES_MAX: usize = 4 << 20;
 /// Commands of one connection that wait for an answer; beyond it the socket is not read.
 pub const IN_FLIGHT_MAX: u32 = 256;
@@ -32,6 +50,12 @@ pub const LARGE_COALESCE_EVENTS: usize = 64;
 pub const AUDIENCES_MAX: usize = 50_000;
 /// Users known to exist; beyond it all are forgotten and looked up again.
 pub const KNOWN_USERS_MAX: usize = 1_000_000;
+/// Pause before a dispatcher reads members again that it could not read.
+pub const READ_RETRY: Duration = Duration::from_millis(200);
+/// How often dispatch cursors are noted; what a crash repeats is at most as old as this and a lane's flush.
+pub const CURSOR_PERIOD: Duration = Duration::from_millis(500);
+/// How often rate limits forget who is idle.
+pub const RATE_TIDY_PERIOD: Duration = Duration::from_secs(60);
 /// Member rows read at once.
 pub const MEMBERS_PER_READ: u32 = 1_000;
 /// Hint to a client that was refused with `busy`, milliseconds.

@@ -1,26 +1,28 @@
 //! What waits to be written to one socket: answers and events in one queue, in rev order.
 //!
 //! Safe from any task; the lock is held for a few instructions. Answers are never dropped: how many there can be is
-//! bounded by the commands in flight. Events are, beyond a bound; then `sync_required` follows once all is written.
+//! bounded by the commands in flight. Events are, beyond a bound; then `sync_required` follows what was kept.
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::limits::{OUTBOX_BYTES_MAX, OUTBOX_EVENTS_MAX};
+use crate::limits::OUTBOX_BYTES_MAX;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Outbox {
     state: Mutex<State>,
     wake: Notify,
+    /// Events that may wait.
+    events_max: u32,
 }
 
 #[derive(Debug, Default)]
 struct State {
     frames: Vec<Bytes>,
-    events: usize,
+    events: u32,
     bytes: usize,
-    /// Events were dropped since the queue was last empty.
+    /// Events were dropped since the last drain.
     lossy: bool,
 }
 
@@ -29,13 +31,17 @@ struct State {
 pub enum Drained {
     /// Frames were moved out.
     Frames,
-    /// Nothing waits, but events were dropped before: say `sync_required`.
+    /// Frames were moved out, and events after them were dropped: the last frame is `sync_required`.
     SyncRequired,
-    /// Nothing waits.
+    /// Nothing waited.
     Empty,
 }
 
 impl Outbox {
+    pub(crate) fn new(events_max: u32) -> Self {
+        Self { state: Mutex::default(), wake: Notify::new(), events_max }
+    }
+
     /// Puts a frame before all others.
     pub(crate) fn first(&self, frame: Bytes) {
         let mut state = self.state.lock();
@@ -60,11 +66,12 @@ impl Outbox {
         let mut state = self.state.lock();
         let was_empty = state.frames.is_empty();
         for frame in frames {
-            let full = state.events >= OUTBOX_EVENTS_MAX || state.bytes >= OUTBOX_BYTES_MAX;
-            if full || state.lossy {
-                if !state.lossy {
-                    metrics::counter!("outbox_overflows_total").increment(1);
-                }
+            // Once lossy, all is dropped: what came after a gap would only be asked for again.
+            if state.lossy {
+                break;
+            }
+            if state.events >= self.events_max || state.bytes >= OUTBOX_BYTES_MAX {
+                metrics::counter!("outbox_overflows_total").increment(1);
                 state.lossy = true;
                 break;
             }
@@ -78,23 +85,21 @@ impl Outbox {
         }
     }
 
-    /// Moves everything that waits to the end of `out`.
+    /// Moves everything that waits to the end of `out`; after [`Drained::SyncRequired`] events are kept again.
     pub(crate) fn drain(&self, out: &mut Vec<Bytes>) -> Drained {
         let mut state = self.state.lock();
-        if !state.frames.is_empty() {
-            out.append(&mut state.frames);
-            state.events = 0;
-            state.bytes = 0;
-            return Drained::Frames;
+        let lossy = std::mem::take(&mut state.lossy);
+        if state.frames.is_empty() && !lossy {
+            // A burst must not keep its memory for as long as the socket is idle.
+            if state.frames.capacity() > 64 {
+                state.frames = Vec::new();
+            }
+            return Drained::Empty;
         }
-        if std::mem::take(&mut state.lossy) {
-            return Drained::SyncRequired;
-        }
-        // A burst must not keep its memory for as long as the socket is idle.
-        if state.frames.capacity() > 64 {
-            state.frames = Vec::new();
-        }
-        Drained::Empty
+        out.append(&mut state.frames);
+        state.events = 0;
+        state.bytes = 0;
+        if lossy { Drained::SyncRequired } else { Drained::Frames }
     }
 
     /// Waits until something may have been put in since the last drain.

@@ -2,14 +2,16 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
-use governor::clock::Clock as _;
-use governor::middleware::StateInformationMiddleware;
-use governor::{Quota, RateLimiter, clock::DefaultClock, state::keyed::DefaultKeyedStateStore};
+use governor::{
+    Quota, RateLimiter, clock::Clock, middleware::StateInformationMiddleware, nanos::Nanos,
+    state::keyed::DefaultKeyedStateStore,
+};
 use ostracon_domain::UserId;
+use tokio::time::Instant;
 
 use crate::error::EngineError;
 
-type Keyed<K> = RateLimiter<K, DefaultKeyedStateStore<K>, DefaultClock, StateInformationMiddleware>;
+type Keyed<K> = RateLimiter<K, DefaultKeyedStateStore<K>, Monotonic, StateInformationMiddleware>;
 
 /// Limits of one kind: so many at once, refilled at so many a second.
 #[derive(Debug, Clone, Copy)]
@@ -31,29 +33,37 @@ pub struct Remaining {
     pub reset_s: u64,
 }
 
-/// Limits of users and sessions; a session has the same allowance as its user.
+/// Limits of users and sessions.
 pub struct RateLimits {
     users: Keyed<UserId>,
     sessions: Keyed<u64>,
-    clock: DefaultClock,
+    clock: Monotonic,
     allowance: Allowance,
+}
+
+/// The runtime's clock: it never goes back, and a test can move it.
+#[derive(Debug, Clone, Copy)]
+struct Monotonic(Instant);
+
+impl Clock for Monotonic {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        self.0.elapsed().into()
+    }
 }
 
 impl RateLimits {
     /// Limits with an allowance for each user; one session may use three quarters of it.
     pub fn new(allowance: Allowance) -> Self {
-        let quota = |a: Allowance| Quota::per_second(a.per_second).allow_burst(a.burst);
-        let share = |n: NonZeroU32| NonZeroU32::new(n.get() / 4 * 3).unwrap_or(n);
+        let share = |n: NonZeroU32| {
+            let part = u64::from(n.get()) * 3 / 4;
+            NonZeroU32::new(part as u32).unwrap_or(n)
+        };
         let session =
             Allowance { burst: share(allowance.burst), per_second: share(allowance.per_second) };
-        Self {
-            users: RateLimiter::keyed(quota(allowance))
-                .with_middleware::<StateInformationMiddleware>(),
-            sessions: RateLimiter::keyed(quota(session))
-                .with_middleware::<StateInformationMiddleware>(),
-            clock: DefaultClock::default(),
-            allowance,
-        }
+        let clock = Monotonic(Instant::now());
+        Self { users: keyed(allowance, clock), sessions: keyed(session, clock), clock, allowance }
     }
 
     /// Takes one command of a session.
@@ -81,4 +91,9 @@ impl RateLimits {
         self.sessions.retain_recent();
         self.sessions.shrink_to_fit();
     }
+}
+
+fn keyed<K: Clone + Eq + std::hash::Hash>(allowance: Allowance, clock: Monotonic) -> Keyed<K> {
+    let quota = Quota::per_second(allowance.per_second).allow_burst(allowance.burst);
+    Keyed::new(quota, DefaultKeyedStateStore::default(), clock)
 }

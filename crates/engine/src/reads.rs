@@ -115,13 +115,20 @@ impl Engine {
         connection: &Arc<Connection>,
     ) -> Result<UserRev, EngineError> {
         let core = self.core();
-        core.flush(connection.user).await?;
-        let (at, shard) = core.place_user(connection.user)?;
-        let large = rows(core.shard(shard)?.inbox_large(at, connection.user).await?)?;
-        for entry in &large.entries {
-            core.hub.large.subscribe(entry.conversation, connection);
+        let user = connection.user;
+        let (at, shard) = core.place_user(user)?;
+        loop {
+            let departures = core.hub.large.departures();
+            core.flush(user).await?;
+            let large = rows(core.shard(shard)?.inbox_large(at, user).await?)?;
+            let ids: Vec<_> = large.entries.iter().map(|entry| entry.conversation).collect();
+            // The list keeps what its owner has left; the member row decides.
+            let overviews = core.overviews(user, &ids).await?;
+            let groups: Vec<_> = overviews.iter().flatten().filter_map(large_group).collect();
+            if core.hub.large.subscribe_all(connection, &groups, departures).is_ok() {
+                return Ok(large.state.map_or(0, |state| state.user_rev));
+            }
         }
-        Ok(large.state.map_or(0, |state| state.user_rev))
     }
 
     /// Makes a user's list include everything: what waits in the lane, large groups, and if named one conversation.
@@ -357,12 +364,20 @@ impl Engine {
         access(own.as_ref().map(|overview| &*overview.conversation), row.as_deref())?;
         let (at, shard) = core.place(id)?;
         let mut found = rows(core.shard(shard)?.members(at, id, page).await?)?;
-        if row.is_some_and(|row| !row.is_present()) {
-            found.members.retain(|member| member.user == reader);
-            found.more = found.more && found.members.is_empty();
+        if let Some(own) = row.filter(|row| !row.is_present()) {
+            found.members =
+                if page.after.is_none_or(|after| after < reader) { vec![own] } else { Vec::new() };
+            found.more = false;
         }
         Ok(found)
     }
+}
+
+/// A large group that its reader is in, and the seq of joining.
+fn large_group(overview: &Overview) -> Option<(ConversationId, Seq)> {
+    let member = overview.member.as_ref().filter(|row| row.is_present())?;
+    let row = &overview.conversation;
+    (row.large && row.deleted_at.is_none()).then_some((row.id, member.joined_seq))
 }
 
 fn change_of(overview: &Overview) -> InboxChange {

@@ -1,0 +1,236 @@
+//! A shard that can be told to be slow or to fail, and that checks what every commit must keep: numbers without gaps.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use ostracon_domain::{ConversationId, InboxEntry, Row, ShardId, UnitAt, UnitId, UserId, UserRev};
+use ostracon_store::{
+    Answer, Batch, Changes, ChangesSince, Commit, InboxChanges, InboxPage, InboxRows, Incarnation,
+    MembersPage, MembersRows, MessagePage, Messages, Overview, Position, Read, ScanCursor,
+    ScanPage, Shard, ShardError, ShardStats, Undispatched, UnitChange, UnitState,
+    memory::MemoryShard,
+};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+/// A [`MemoryShard`] with faults.
+pub(crate) struct TestShard {
+    pub(crate) memory: MemoryShard,
+    /// Commits that answer `Busy`.
+    pub(crate) busy: AtomicUsize,
+    /// Whether reads of members fail.
+    pub(crate) members_fail: AtomicBool,
+    /// Commands of all batches, and how many batches there were.
+    pub(crate) committed: Mutex<Vec<usize>>,
+    held: watch::Sender<BTreeSet<&'static str>>,
+    waiting: watch::Sender<BTreeMap<&'static str, usize>>,
+    numbers: Mutex<Numbers>,
+}
+
+#[derive(Default)]
+struct Numbers {
+    revs: BTreeMap<ConversationId, (u64, u64)>,
+    user_revs: BTreeMap<UserId, u64>,
+}
+
+impl TestShard {
+    pub(crate) fn new(memory: MemoryShard) -> Arc<Self> {
+        Arc::new(Self {
+            memory,
+            busy: AtomicUsize::new(0),
+            members_fail: AtomicBool::new(false),
+            committed: Mutex::default(),
+            held: watch::Sender::default(),
+            waiting: watch::Sender::default(),
+            numbers: Mutex::default(),
+        })
+    }
+
+    /// Makes answers to a kind of read wait after they were computed.
+    pub(crate) fn hold_answers(&self, read: &'static str) {
+        self.held.send_modify(|held| {
+            held.insert(read);
+        });
+    }
+
+    pub(crate) fn release_answers(&self) {
+        self.held.send_modify(BTreeSet::clear);
+    }
+
+    /// Returns when an answer to this read waits.
+    pub(crate) async fn until_held(&self, read: &'static str) {
+        let mut waiting = self.waiting.subscribe();
+        waiting.wait_for(|waiting| waiting.get(read).is_some_and(|n| *n > 0)).await.unwrap();
+    }
+
+    async fn answer(&self, read: &'static str) {
+        if !self.held.borrow().contains(read) {
+            return;
+        }
+        self.waiting.send_modify(|waiting| *waiting.entry(read).or_default() += 1);
+        self.held.subscribe().wait_for(|held| !held.contains(read)).await.unwrap();
+        self.waiting.send_modify(|waiting| *waiting.entry(read).or_default() -= 1);
+    }
+
+    /// Every durable change takes the next number of exactly one kind.
+    fn check_numbers(&self, rows: &[Row]) {
+        let mut numbers = self.numbers.lock();
+        for row in rows {
+            match row {
+                Row::Conversation(row) => {
+                    let (rev, mark_rev) = numbers.revs.get(&row.id).copied().unwrap_or_default();
+                    assert!(row.rev >= rev && row.mark_rev >= mark_rev, "{row:?}");
+                    numbers.revs.insert(row.id, (row.rev, row.mark_rev));
+                }
+                Row::User(row) => {
+                    let known = numbers.user_revs.insert(row.user, row.user_rev).unwrap_or(0);
+                    let entries = rows.iter().filter(
+                        |other| matches!(other, Row::Inbox(entry) if entry.user == row.user),
+                    );
+                    assert_eq!(row.user_rev, known + entries.count() as u64, "{row:?}");
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Shard for TestShard {
+    fn id(&self) -> ShardId {
+        self.memory.id()
+    }
+
+    fn incarnation(&self) -> Incarnation {
+        self.memory.incarnation()
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Commit, ShardError> {
+        if self.busy.load(Ordering::Relaxed) > 0 {
+            self.busy.fetch_sub(1, Ordering::Relaxed);
+            return Err(ShardError::Busy);
+        }
+        let commands = batch.orders.len();
+        let commit = self.memory.commit(batch).await?;
+        for answer in &commit.answers {
+            if let Answer::Done { rows, .. } = answer {
+                self.check_numbers(rows);
+            }
+        }
+        self.committed.lock().push(commands);
+        Ok(commit)
+    }
+
+    async fn overviews(
+        &self,
+        reader: UserId,
+        wanted: &[(UnitAt, ConversationId)],
+    ) -> Result<Vec<Read<Overview>>, ShardError> {
+        let answer = self.memory.overviews(reader, wanted).await;
+        self.answer("overviews").await;
+        answer
+    }
+
+    async fn messages(
+        &self,
+        at: UnitAt,
+        conversation: ConversationId,
+        reader: UserId,
+        page: MessagePage,
+    ) -> Result<Read<Messages>, ShardError> {
+        self.memory.messages(at, conversation, reader, page).await
+    }
+
+    async fn changes(&self, at: UnitAt, since: ChangesSince) -> Result<Read<Changes>, ShardError> {
+        self.memory.changes(at, since).await
+    }
+
+    async fn members(
+        &self,
+        at: UnitAt,
+        conversation: ConversationId,
+        page: MembersPage,
+    ) -> Result<Read<MembersRows>, ShardError> {
+        if self.members_fail.load(Ordering::Relaxed) {
+            return Err(ShardError::Unavailable("told to fail".to_owned()));
+        }
+        self.memory.members(at, conversation, page).await
+    }
+
+    async fn inbox(
+        &self,
+        at: UnitAt,
+        user: UserId,
+        page: InboxPage,
+    ) -> Result<Read<InboxRows>, ShardError> {
+        self.memory.inbox(at, user, page).await
+    }
+
+    async fn inbox_changes(
+        &self,
+        at: UnitAt,
+        user: UserId,
+        since: UserRev,
+        limit: u32,
+    ) -> Result<Read<InboxChanges>, ShardError> {
+        self.memory.inbox_changes(at, user, since, limit).await
+    }
+
+    async fn inbox_entry(
+        &self,
+        at: UnitAt,
+        user: UserId,
+        conversation: ConversationId,
+    ) -> Result<Read<Option<Arc<InboxEntry>>>, ShardError> {
+        self.memory.inbox_entry(at, user, conversation).await
+    }
+
+    async fn inbox_large(&self, at: UnitAt, user: UserId) -> Result<Read<InboxRows>, ShardError> {
+        let answer = self.memory.inbox_large(at, user).await;
+        self.answer("inbox_large").await;
+        answer
+    }
+
+    async fn unit_states(&self) -> Result<Vec<UnitState>, ShardError> {
+        self.memory.unit_states().await
+    }
+
+    async fn set_unit_state(&self, change: UnitChange) -> Result<UnitState, ShardError> {
+        self.memory.set_unit_state(change).await
+    }
+
+    async fn scan_unit(
+        &self,
+        unit: UnitId,
+        from: Option<ScanCursor>,
+        limit: u32,
+    ) -> Result<ScanPage, ShardError> {
+        self.memory.scan_unit(unit, from, limit).await
+    }
+
+    async fn apply_rows(&self, at: UnitAt, rows: Vec<Row>) -> Result<(), ShardError> {
+        self.memory.apply_rows(at, rows).await
+    }
+
+    async fn undispatched(
+        &self,
+        after: Option<Position>,
+        limit: u32,
+    ) -> Result<Vec<Undispatched>, ShardError> {
+        self.memory.undispatched(after, limit).await
+    }
+
+    async fn dispatched(&self, up_to: Position) -> Result<(), ShardError> {
+        self.memory.dispatched(up_to).await
+    }
+
+    async fn stats(&self) -> Result<ShardStats, ShardError> {
+        self.memory.stats().await
+    }
+}

@@ -1,0 +1,15 @@
+//! The engine driven as a server drives it, over shards and a directory in memory. Time is the runtime's paused clock:
+//! it moves when nothing else can.
+
+mod device;
+mod equivalence;
+mod events;
+mod faults;
+mod lanes;
+mod large;
+mod order;
+mod overload;
+mod rates;
+mod registration;
+mod words;
+mod world;
