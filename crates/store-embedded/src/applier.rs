@@ -23,7 +23,6 @@ use sorted::Sorted;
 use crate::{
     core::Core,
     error::TableError,
-    journal::Position,
     tables::{Meta, TableWriter},
 };
 
@@ -33,6 +32,8 @@ type Result<T> = std::result::Result<T, TableError>;
 const CHECKPOINT_ROWS: usize = 150_000;
 /// A write-ahead log of this many bytes is truncated, and readers wait meanwhile.
 const WAL_BYTES_MAX: u64 = 256 << 20;
+/// A shard at rest keeps a write-ahead log of at most so many bytes.
+const WAL_BYTES_AT_REST: u64 = 1 << 20;
 /// First and longest pause between two tries of what failed.
 const RETRY_MS: (u64, u64) = (100, 5_000);
 
@@ -93,7 +94,7 @@ impl Applier {
     fn work(&mut self, work: &Work) -> Result<()> {
         match work {
             Work::Apply(taken) => self.apply(taken),
-            Work::Advance(to) => self.advance(*to),
+            Work::Settle => self.settle(),
             Work::Truncate => self.truncate(),
         }
     }
@@ -125,11 +126,17 @@ impl Applier {
         Ok(())
     }
 
-    /// Notes that there is nothing of this shard up to a position, so that segments can go.
-    fn advance(&mut self, to: Position) -> Result<()> {
+    /// Brings the logs to an end: notes up to where there is nothing of this shard, and empties the write-ahead log.
+    fn settle(&mut self) -> Result<()> {
+        let Some(idle) = self.core.idle_through() else {
+            // Something is on its way; there will be another end of it.
+            self.core.queue.settle_later();
+            self.core.queue.settled();
+            return Ok(());
+        };
         let mut meta = self.meta;
-        meta.applied = meta.applied.max(to);
-        meta.dispatched = self.core.dispatched_through(to).max(meta.dispatched);
+        meta.applied = meta.applied.max(idle);
+        meta.dispatched = self.core.dispatched_through(idle).max(meta.dispatched);
         meta.incarnation = self.core.incarnation;
         if meta != self.meta {
             self.writer.meta(&meta)?;
@@ -137,7 +144,21 @@ impl Applier {
             self.core.queue.applied(meta.applied, meta.dispatched);
         }
         self.writer.release_memory()?;
-        self.checkpoint()
+        // A long log takes long to read at the next start.
+        if self.wal_bytes() > WAL_BYTES_AT_REST {
+            self.truncate()?;
+        } else {
+            self.checkpoint()?;
+        }
+        if self.core.queue.progress().checkpointed < self.meta.applied {
+            self.core.queue.settle_later();
+        }
+        self.core.queue.settled();
+        Ok(())
+    }
+
+    fn wal_bytes(&self) -> u64 {
+        std::fs::metadata(&self.wal).map_or(0, |file| file.len())
     }
 
     fn checkpoint(&mut self) -> Result<()> {
@@ -145,8 +166,7 @@ impl Applier {
         if done.is_complete() {
             self.checkpointed();
         }
-        let wal_bytes = std::fs::metadata(&self.wal).map_or(0, |file| file.len());
-        if wal_bytes > WAL_BYTES_MAX {
+        if self.wal_bytes() > WAL_BYTES_MAX {
             self.truncate()?;
         }
         Ok(())

@@ -118,6 +118,28 @@ impl Core {
         }
     }
 
+    /// Brings tables and logs to an end now instead of after a while.
+    pub(crate) async fn settled(&self) -> Result<(), ShardError> {
+        self.flushed().await?;
+        let mut progress = self.queue.watch();
+        let before = progress.borrow_and_update().settled;
+        self.queue.settle();
+        let reached = progress
+            .wait_for(|progress| progress.settled > before || progress.failure.is_some())
+            .await
+            .map_err(|_| ShardError::Unavailable("the shard is closing".to_owned()))?;
+        match &reached.failure {
+            Some(why) => Err(ShardError::Unavailable(why.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the journal below a position is kept because of this shard's tables or its dispatcher.
+    pub(crate) fn holds_up(&self, position: Position) -> bool {
+        let progress = self.queue.progress();
+        progress.checkpointed < position || progress.dispatched_checkpointed < position
+    }
+
     /// A position up to which this shard has no record that is not in the tables; none while something is on its way.
     pub(crate) fn idle_through(&self) -> Option<Position> {
         // Before the questions: a record that begins after them lies behind it.

@@ -15,6 +15,7 @@ mod duplicate_filter;
 mod error;
 mod filters;
 pub mod journal;
+mod journal_rows;
 mod migration;
 mod overlay;
 mod payload;

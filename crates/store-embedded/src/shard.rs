@@ -103,6 +103,21 @@ impl EmbeddedShard {
         self.core.flushed().await
     }
 
+    /// Waits until everything acked so far is in the tables and synced there, as after a while without work.
+    ///
+    /// # Errors
+    /// `Unavailable` when they cannot be written.
+    pub async fn settle(&self) -> Result<()> {
+        self.core.settled().await
+    }
+
+    /// Waits until the tables can be written again, if they cannot now.
+    pub async fn writable(&self) {
+        let mut progress = self.core.queue.watch();
+        // An error means that the shard is closing: nobody needs to wait for that.
+        drop(progress.wait_for(|progress| progress.failure.is_none()).await);
+    }
+
     /// Forgets every cached row, as after a failure of the journal.
     pub async fn forget_cache(&self) {
         self.committer.lock().await.forget_all();

@@ -332,9 +332,13 @@ impl EmbeddedStore {
             if let Some(deleted) = overdue {
                 self.purge(core, deleted, now).await?;
             }
-            let closed_segments = journal.segments().len() > 1;
-            if closed_segments && let Some(idle) = core.idle_through() {
-                core.queue.advance(idle);
+            // One that has had nothing to do for long would hold up the segments of the others.
+            let holds_up = journal
+                .segments()
+                .first()
+                .is_some_and(|oldest| !oldest.active && core.holds_up(oldest.end));
+            if holds_up && core.idle_through().is_some() {
+                core.queue.settle();
             }
         }
         self.inner.reclaim();
@@ -384,19 +388,7 @@ impl EmbeddedStore {
     pub async fn close(self) -> Result<(), ShardError> {
         for shard in self.shards.values() {
             let _committer = shard.hold().await?;
-            let core = shard.core();
-            core.flushed().await?;
-            if let Some(idle) = core.idle_through() {
-                core.queue.advance(idle);
-                let mut progress = core.queue.watch();
-                drop(
-                    progress
-                        .wait_for(|progress| {
-                            progress.checkpointed >= idle || progress.failure.is_some()
-                        })
-                        .await,
-                );
-            }
+            shard.core().settled().await?;
         }
         self.inner.reclaim();
         Ok(())

@@ -33,8 +33,8 @@ const WRITER_CACHE_KIB: i64 = 32 << 10;
 const READER_CACHE_KIB: i64 = 2 << 10;
 /// Statements that a connection keeps prepared.
 const STATEMENTS: usize = 64;
-/// How long a connection waits for another one's lock, ms; only checkpoints and start-up meet.
-const BUSY_MS: u64 = 10_000;
+/// How long a connection waits for another one's lock, ms; only start-up and strangers meet.
+const BUSY_MS: u64 = 1_000;
 
 /// Opens the file for writing, making it when it is missing.
 ///

@@ -18,6 +18,8 @@ const ROWS_NOW: usize = 20_000;
 const ROWS_MAX: usize = 80_000;
 /// How long a batch waits for others.
 const WAIT: Duration = Duration::from_millis(200);
+/// How long nothing must have come before the logs are brought to an end.
+const IDLE: Duration = Duration::from_secs(3);
 
 /// A synced record.
 pub(crate) struct Taken {
@@ -30,8 +32,8 @@ pub(crate) struct Taken {
 pub(crate) enum Work {
     /// Write these, oldest first.
     Apply(Vec<Taken>),
-    /// Nothing of this shard waits up to here: note it.
-    Advance(Position),
+    /// Nothing waits: note how far that is true, so that journal and write-ahead log can go.
+    Settle,
     /// Empty the write-ahead log.
     Truncate,
 }
@@ -49,6 +51,8 @@ pub(crate) struct Progress {
     pub(crate) dispatched_checkpointed: Position,
     /// As `applied`, and the write-ahead log was empty then.
     pub(crate) truncated: Position,
+    /// Counts how often the logs were brought to an end.
+    pub(crate) settled: u64,
     /// Why it cannot write, while it cannot.
     pub(crate) failure: Option<String>,
 }
@@ -68,7 +72,8 @@ struct State {
     since: Option<Instant>,
     /// Write at once up to here.
     flush: Position,
-    advance: Option<Position>,
+    /// When to settle, if nothing comes before.
+    settle_at: Option<Instant>,
     truncate: bool,
     paused: bool,
     retry_at: Option<Instant>,
@@ -95,13 +100,16 @@ impl State {
             }
             return Err(Some(WAIT - age));
         }
-        if let Some(to) = self.advance.take() {
-            return Ok(Work::Advance(to));
-        }
         if std::mem::take(&mut self.truncate) {
             return Ok(Work::Truncate);
         }
-        Err(None)
+        match self.settle_at {
+            Some(at) if at <= now => {
+                self.settle_at = None;
+                Ok(Work::Settle)
+            }
+            at => Err(at.map(|at| at - now)),
+        }
     }
 
     fn take(&mut self, now: Instant) -> Vec<Taken> {
@@ -115,6 +123,7 @@ impl State {
         }
         self.rows -= rows;
         self.since = (!self.waiting.is_empty()).then_some(now);
+        self.settle_at = Some(now + IDLE);
         taken
     }
 }
@@ -180,12 +189,18 @@ impl Queue {
         });
     }
 
-    /// Notes a position up to which nothing of this shard waits. Ignored unless the queue is empty.
-    pub(crate) fn advance(&self, to: Position) {
+    /// Settles as soon as nothing waits.
+    pub(crate) fn settle(&self) {
         self.change(|state| {
-            if state.waiting.is_empty() {
-                state.advance = Some(to);
-            }
+            state.settle_at = Some(Instant::now());
+            true
+        });
+    }
+
+    /// Settles again some time later.
+    pub(super) fn settle_later(&self) {
+        self.change(|state| {
+            state.settle_at = Some(Instant::now() + IDLE);
             true
         });
     }
@@ -258,7 +273,7 @@ impl Queue {
                     }
                     state.since.get_or_insert(now);
                 }
-                Work::Advance(to) => state.advance = Some(to),
+                Work::Settle => state.settle_at = Some(Instant::now()),
                 Work::Truncate => state.truncate = true,
             }
             state.retry_at = Some(Instant::now() + pause);
@@ -284,6 +299,10 @@ impl Queue {
             progress.checkpointed = applied;
             progress.dispatched_checkpointed = dispatched;
         });
+    }
+
+    pub(super) fn settled(&self) {
+        self.progress.send_modify(|progress| progress.settled += 1);
     }
 
     pub(super) fn truncated(&self, applied: Position) {

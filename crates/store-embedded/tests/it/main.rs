@@ -2,5 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod contract;
+mod deletion;
+mod failures;
 mod fixture;
 mod restless;

@@ -1,0 +1,66 @@
+//! Deleted for everyone: after the stated time no file holds the text any more.
+
+use std::path::Path;
+
+use ostracon_domain::Action;
+use ostracon_store_embedded::EmbeddedStore;
+
+use crate::fixture::{ALICE, Home, NOW, commit, options, order, say, send, SHARD};
+
+const SECRET: &str = "the launch code is 0000, as always";
+
+/// Files below a folder that hold the text.
+fn holding(path: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(path).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(holding(&path));
+        } else {
+            let bytes = std::fs::read(&path).unwrap();
+            if bytes.windows(SECRET.len()).any(|part| part == SECRET.as_bytes()) {
+                found.push(path.file_name().unwrap().to_string_lossy().into_owned());
+            }
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn deleted_content_is_gone_from_every_file_in_time() {
+    let mut home = Home::of_pair(None).await;
+    let shard = home.shard();
+    commit(&*shard, vec![send("a", SECRET)]).await.unwrap();
+    shard.flush().await.unwrap();
+    say(&*shard, "other").await.unwrap();
+    assert!(!holding(home.dir.path()).is_empty());
+    let deleted = commit(&*shard, vec![order(ALICE, Action::Delete { seq: 1 })]).await;
+    shard.dispatched(deleted.unwrap().position).await.unwrap();
+
+    let minutes = |n: i64| NOW + n * 60_000;
+    let mut minute = 0;
+    while !holding(home.dir.path()).is_empty() {
+        home.store().maintain(minutes(minute)).await.unwrap();
+        home.shard().settle().await.unwrap();
+        minute += 1;
+        assert!(minute <= 10, "{:?}", holding(home.dir.path()));
+    }
+    drop(shard);
+
+    // A restart in between does not forget it.
+    let shard = home.shard();
+    commit(&*shard, vec![send("b", SECRET)]).await.unwrap();
+    let deleted = commit(&*shard, vec![order(ALICE, Action::Delete { seq: 3 })]).await;
+    let position = deleted.unwrap().position;
+    shard.flush().await.unwrap();
+    drop((shard, home.take_store()));
+    let store = EmbeddedStore::open(options(home.dir.path(), &home.ids)).unwrap();
+    let shard = store.shard(SHARD).unwrap();
+    use ostracon_store::Shard as _;
+    shard.dispatched(position).await.unwrap();
+    for minute in 0..=10 {
+        store.maintain(minutes(minute)).await.unwrap();
+        shard.settle().await.unwrap();
+    }
+    assert_eq!(holding(home.dir.path()), [String::new(); 0]);
+}
