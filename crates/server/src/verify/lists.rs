@@ -4,7 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::{StreamExt, stream};
+use futures_util::future::{BoxFuture, try_join_all};
 use ostracon_domain::{
     Conversation, ConversationId, History, InboxEntry, MarkRev, Member, Rev, ShardId, UnitAt,
     UserId,
@@ -96,16 +96,16 @@ pub(super) async fn of_members(
     read: &mut UnitRead,
 ) -> Result<(), VerifyError> {
     let conversation = of.conversation();
-    let questions = of.members().iter().map(|member| {
-        let wanted = Behind::of(shard, conversation, member);
-        async move {
-            let entry = entry(check, wanted.user, wanted.conversation).await?;
-            Ok::<_, VerifyError>(wanted.lacks(entry.as_deref()).map(|_| wanted))
+    for members in of.members().chunks(AT_ONCE) {
+        let mut questions: Vec<BoxFuture<'_, Result<Option<Behind>, VerifyError>>> = Vec::new();
+        for member in members {
+            let wanted = Behind::of(shard, conversation, member);
+            questions.push(Box::pin(async move {
+                let entry = entry(check, wanted.user, wanted.conversation).await?;
+                Ok(wanted.lacks(entry.as_deref()).map(|_| wanted))
+            }));
         }
-    });
-    let mut answers = stream::iter(questions).buffer_unordered(AT_ONCE);
-    while let Some(answer) = answers.next().await {
-        read.behind.extend(answer?);
+        read.behind.extend(try_join_all(questions).await?.into_iter().flatten());
     }
     Ok(())
 }

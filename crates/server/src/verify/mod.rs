@@ -5,8 +5,10 @@
 
 mod conversation;
 mod journal;
+mod lines;
 mod lists;
 mod report;
+mod route;
 #[cfg(test)]
 mod tests;
 mod unit;
@@ -18,11 +20,13 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::BoxFuture;
 use ostracon_domain::{PlacementMap, ShardId, UnitId};
 use ostracon_store::{Cluster, DirectoryError, ShardError, ShardStats, Shards, UnitPhase};
 
 pub use journal::JournalRows;
 pub use report::{Counts, Problem, ProblemKind, Report};
+pub(crate) use route::run;
 
 use report::Problems;
 
@@ -38,6 +42,9 @@ pub enum VerifyError {
     /// A shard did not answer.
     #[error("a shard did not answer: {0}")]
     Shard(#[from] ShardError),
+    /// The journal could not be read.
+    #[error("the journal could not be read: {0}")]
+    Journal(String),
 }
 
 /// How far a check is.
@@ -113,7 +120,10 @@ pub async fn verify(
             problems.add(ProblemKind::Placement, home.shard, format!("unit {unit}"), text);
         }
     }
-    let parts = shards.keys().map(|id| shard(&check, *id));
+    let mut parts: Vec<BoxFuture<'_, Result<Part, VerifyError>>> = Vec::new();
+    for id in shards.keys() {
+        parts.push(Box::pin(shard(&check, *id)));
+    }
     let mut counts = Counts { shards: shards.len() as u64, ..Counts::default() };
     let mut behind = Vec::new();
     for part in futures_util::future::try_join_all(parts).await? {

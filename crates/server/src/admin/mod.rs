@@ -1,0 +1,24 @@
+//! The operator's calls: the same over `admin.sock` in the data directory (mode 0600, no token) and under
+//! `/api/v1/admin/` for callers with the admin role. Bodies are in [`types`].
+//!
+//! | call | does |
+//! |---|---|
+//! | `GET /api/v1/admin/status` | [`types::Status`] |
+//! | `GET /api/v1/admin/sharding` | [`types::Sharding`]: what each shard holds |
+//! | `GET /api/v1/admin/messages?conversation=&limit=&before=` | [`types::MessagePlaces`]: where the newest messages of a conversation are, without texts |
+//! | `GET /api/v1/admin/users?query=&after=&limit=` | [`types::Users`] |
+//! | `POST /api/v1/admin/users` [`types::CreateUsers`] | 201 [`types::CreatedUsers`]: up to 20,000 at once, each signed in |
+//! | `POST /api/v1/admin/users/{user}/password` [`types::SetPassword`] | [`types::NewPassword`]; its sessions end |
+//! | `POST /api/v1/admin/users/{user}/role` [`types::SetRole`] | [`types::User`] |
+//! | `POST /api/v1/admin/users/{user}/token` [`types::NewToken`] | [`types::Token`] |
+//! | `POST /api/v1/admin/backup` [`types::BackupTo`] | lines of JSON, each a [`types::BackupLine`], as it goes on |
+//! | `POST /api/v1/admin/stop` | 202; then the server stops in good order |
+//!
+//! `{user}` is a number, `ext:` with an external id, or a user name (`name:` before it, should it be all digits).
+
+pub(crate) mod messages;
+pub(crate) mod sharding;
+pub(crate) mod socket;
+pub(crate) mod status;
+pub mod types;
+pub(crate) mod users;

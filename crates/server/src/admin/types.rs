@@ -1,0 +1,280 @@
+//! Bodies of the operator's calls, for the server and for the command line.
+
+use ostracon_domain::{ConversationId, MessageId, Millis, Rev, Seq, UserId};
+use serde::{Deserialize, Serialize};
+
+/// `GET status`: what the process is and does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of the program.
+    pub version: String,
+    /// Its process.
+    pub process_id: u32,
+    /// Since when it serves.
+    pub started_at: Millis,
+    /// How long that is, seconds.
+    pub uptime_s: u64,
+    /// Open WebSockets.
+    pub connections: u64,
+    /// Open sockets, WebSockets included.
+    pub open_sockets: u64,
+    /// Bytes that are durable but not yet in the tables; 0 when all is drained.
+    pub pending_bytes: u64,
+    /// Why tables cannot be written now, if they cannot.
+    pub failure: Option<String>,
+    /// Resident memory of the process.
+    pub resident_bytes: u64,
+    /// CPU time the process has used, seconds, in hundredths.
+    pub cpu_seconds: f64,
+}
+
+/// `GET sharding`: what each shard holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sharding {
+    /// Version of the map.
+    pub map_version: u64,
+    /// Conversations that live in a unit of their own, as the map says.
+    pub overrides: u64,
+    /// By number.
+    pub shards: Vec<ShardHolds>,
+}
+
+/// One shard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardHolds {
+    /// Its number.
+    pub shard: u32,
+    /// Units the map gives it.
+    pub units: u64,
+    /// Conversations.
+    pub conversations: u64,
+    /// Messages, tombstones included.
+    pub messages: u64,
+    /// Users with rows of their own.
+    pub users: u64,
+    /// Bytes on disk of its tables.
+    pub bytes: u64,
+    /// Conversations that live in a unit of their own.
+    pub overridden: u64,
+    /// Bytes that are durable but not yet in the tables.
+    pub pending_bytes: u64,
+}
+
+/// `GET messages`: where messages are, by rising seq.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessagePlaces {
+    /// The conversation.
+    pub conversation_id: ConversationId,
+    /// Its shard.
+    pub shard: u32,
+    /// Its unit.
+    pub unit: u32,
+    /// The unit's epoch.
+    pub epoch: u64,
+    /// Seq of its newest message.
+    pub head_seq: Seq,
+    /// Its newest change.
+    pub rev: Rev,
+    /// The messages.
+    pub messages: Vec<MessagePlace>,
+}
+
+/// One message, without its text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessagePlace {
+    /// Its place in the conversation.
+    pub seq: Seq,
+    /// Its newest change.
+    pub rev: Rev,
+    /// Its id.
+    pub message_id: MessageId,
+    /// Who sent it.
+    pub sender_id: UserId,
+    /// When.
+    pub created_at: Millis,
+    /// Whether only its tombstone is left.
+    pub deleted: bool,
+}
+
+/// What an account may do besides talking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Nothing.
+    User,
+    /// Everything an operator may.
+    Admin,
+}
+
+/// An account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// Its number.
+    pub user_id: UserId,
+    /// Its name to sign in with.
+    pub username: Option<String>,
+    /// Its id in an existing system.
+    pub external_id: Option<String>,
+    /// Its name to show.
+    pub display_name: String,
+    /// What it may do.
+    pub role: Role,
+    /// When it was created.
+    pub created_at: Millis,
+}
+
+/// `GET users`: a page by rising number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Users {
+    /// The accounts.
+    pub users: Vec<User>,
+    /// `after` of the next page; null at the end.
+    pub next: Option<UserId>,
+}
+
+/// `POST users`: named ones, or `count` of them with names `prefix1`, `prefix2` …
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CreateUsers {
+    /// By name.
+    pub users: Vec<NewUser>,
+    /// How many more, with made-up names.
+    pub count: u32,
+    /// What the made-up names begin with; `user` when left out.
+    pub prefix: Option<String>,
+    /// A name that exists already is signed in instead of refused.
+    pub reuse: bool,
+}
+
+/// One account to create.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NewUser {
+    /// Its name to sign in with; it or the external id is needed.
+    pub username: Option<String>,
+    /// Its password; none: it cannot sign in with one.
+    pub password: Option<String>,
+    /// Its name to show; the user name when left out.
+    pub display_name: Option<String>,
+    /// Its id in an existing system.
+    pub external_id: Option<String>,
+    /// What it may do; `user` when left out.
+    pub role: Option<Role>,
+}
+
+/// Passwords never reach a log.
+impl std::fmt::Debug for NewUser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewUser")
+            .field("username", &self.username)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The accounts, in the order of the request: named ones, then the others.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreatedUsers {
+    /// Each signed in.
+    pub users: Vec<CreatedUser>,
+}
+
+/// One account, signed in.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreatedUser {
+    /// Its number.
+    pub user_id: UserId,
+    /// Its name to sign in with.
+    pub username: Option<String>,
+    /// For `Authorization: Bearer`; shown this once.
+    pub token: String,
+    /// The session.
+    pub session_id: String,
+}
+
+/// `POST users/{user}/password`.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SetPassword {
+    /// The new one; made up when left out.
+    pub password: Option<String>,
+}
+
+/// A password that was set.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewPassword {
+    /// Of whom.
+    pub user_id: UserId,
+    /// Where it was made up; shown this once.
+    pub password: Option<String>,
+}
+
+/// `POST users/{user}/role`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetRole {
+    /// The new role.
+    pub role: Role,
+}
+
+/// `POST users/{user}/token`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NewToken {
+    /// What the list of sessions calls it.
+    pub device_name: Option<String>,
+}
+
+/// A new session.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    /// Of whom.
+    pub user_id: UserId,
+    /// For `Authorization: Bearer`; shown this once.
+    pub token: String,
+    /// The session.
+    pub session_id: String,
+}
+
+/// `POST backup`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupTo {
+    /// A folder of the server's machine that does not exist yet or is empty; an absolute path.
+    pub dir: std::path::PathBuf,
+}
+
+/// One line of a backup's answer; the last one has `done` or `error`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BackupLine {
+    /// How far it is.
+    Progress {
+        /// What is copied now.
+        what: String,
+        /// Bytes copied so far.
+        bytes: u64,
+        /// Bytes in all, as far as is known.
+        of_bytes: u64,
+    },
+    /// The backup is complete and safe on disk.
+    Done {
+        /// Where it is.
+        dir: std::path::PathBuf,
+        /// Its size.
+        bytes: u64,
+    },
+    /// It failed; what was written is of no use.
+    Error {
+        /// A sentence.
+        message: String,
+    },
+}
+
+macro_rules! no_secrets_in_logs {
+    ($($name:ident)+) => {$(
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        }
+    )+};
+}
+no_secrets_in_logs! { CreatedUsers CreatedUser SetPassword NewPassword Token }

@@ -1,0 +1,112 @@
+//! Whether a configuration makes sense: every problem as one sentence, nothing is opened but key files.
+
+use std::{collections::BTreeSet, net::SocketAddr};
+
+use super::{Config, JwtAlgorithm};
+
+/// What is wrong with a configuration, one sentence a line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .sentences.join("\n"))]
+pub struct ConfigError {
+    /// The sentences.
+    pub sentences: Vec<String>,
+}
+
+impl ConfigError {
+    pub(crate) fn new(sentence: impl Into<String>) -> Self {
+        Self {
+            sentences: vec![sentence.into()],
+        }
+    }
+}
+
+/// Shards that one node can hold.
+const SHARDS_MAX: usize = 1_024;
+
+impl Config {
+    /// Checks what the types alone cannot.
+    ///
+    /// # Errors
+    /// Every problem at once.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let mut wrong = Vec::new();
+        let mut need = |holds: bool, sentence: &str| {
+            if !holds {
+                wrong.push(sentence.to_owned());
+            }
+        };
+        need(is_address(&self.listen), "listen: must be an address and a port, such as 127.0.0.1:8080 or localhost:8080.");
+        need(
+            self.admin.listen.is_empty() || is_address(&self.admin.listen),
+            "admin.listen: must be empty, or an address and a port.",
+        );
+        need(
+            self.admin.listen.is_empty() || self.admin.listen != self.listen,
+            "admin.listen: must be another address than listen.",
+        );
+        need(!self.data_dir.as_os_str().is_empty(), "data_dir: must name a folder.");
+        need(
+            self.directory.url == "embedded",
+            "directory.url: this version knows only \"embedded\".",
+        );
+        need(
+            self.shards.iter().all(|shard| shard.url == "embedded"),
+            "shards: this version knows only the url \"embedded\".",
+        );
+        let ids: BTreeSet<_> = self.shards.iter().map(|shard| shard.id).collect();
+        need(ids.len() == self.shards.len(), "shards: every id may be there once only.");
+        need(self.shards.len() <= SHARDS_MAX, "shards: at most 1,024.");
+        let limits = &self.limits;
+        need(
+            (2..=100_000).contains(&limits.group_members_max),
+            "limits.group_members_max: must be 2 to 100,000.",
+        );
+        let sizes = 48 << 10..=16 << 20;
+        need(
+            sizes.contains(&limits.body_bytes_max),
+            "limits.body_bytes_max: must be 49,152 (a text of 10,000 characters has to fit) to 16,777,216.",
+        );
+        need(
+            sizes.contains(&limits.frame_bytes_max),
+            "limits.frame_bytes_max: must be 49,152 (a text of 10,000 characters has to fit) to 16,777,216.",
+        );
+        need(limits.connections_max > 0, "limits.connections_max: must be 1 or more.");
+        let rates = &self.rate_limits;
+        need(
+            !rates.enabled || (rates.burst >= 4 && rates.per_second >= 4),
+            "rate_limits: burst and per_second must be 4 or more; enabled = false ends the limits.",
+        );
+        need(
+            !rates.enabled || rates.sign_ins_per_minute > 0,
+            "rate_limits.sign_ins_per_minute: must be 1 or more.",
+        );
+        let connections = &self.connections;
+        need(
+            (1..=600).contains(&connections.heartbeat_s),
+            "connections.heartbeat_s: must be 1 to 600.",
+        );
+        need(
+            connections.silence_s > connections.heartbeat_s,
+            "connections.silence_s: must be more than heartbeat_s.",
+        );
+        need(connections.write_stall_s > 0, "connections.write_stall_s: must be 1 or more.");
+        if self.jwt.algorithm != JwtAlgorithm::Off
+            && let Err(sentence) = crate::auth::JwtVerifier::load(&self.jwt)
+        {
+            wrong.push(format!("jwt.key_file: {sentence}"));
+        }
+        if wrong.is_empty() {
+            Ok(())
+        } else {
+            Err(ConfigError { sentences: wrong })
+        }
+    }
+}
+
+/// `host:port`, where the host may be a name.
+fn is_address(text: &str) -> bool {
+    text.parse::<SocketAddr>().is_ok()
+        || text
+            .rsplit_once(':')
+            .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+}

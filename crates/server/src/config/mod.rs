@@ -1,0 +1,21 @@
+//! The configuration: one documented struct for each section, its defaults once, unknown keys refused.
+//!
+//! Defaults < file < environment < flags. The example file is made from these structs. It is not global: whoever
+//! needs a section is handed it.
+
+mod check;
+mod example;
+mod load;
+mod section;
+mod sections;
+#[cfg(test)]
+mod tests;
+
+pub use check::ConfigError;
+pub use example::example;
+pub use load::Flags;
+pub use section::Section;
+pub use sections::{
+    Admin, Auth, Config, Connections, Directory, Jwt, JwtAlgorithm, Limits, Log, LogFormat,
+    RateLimits, Registration, Shard,
+};

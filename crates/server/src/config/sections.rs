@@ -1,0 +1,179 @@
+//! Every section with its keys, units and defaults. Nothing is read here.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::section::section;
+
+section! {
+    /// Configuration of a server. Every key can be left out.
+    pub struct Config {
+        /// Where to listen, address and port.
+        pub listen: String = "127.0.0.1:8080".to_owned(),
+        /// The folder that holds everything stored.
+        pub data_dir: PathBuf = PathBuf::from("data"),
+        /// Whether a reverse proxy stands in front: then the last address of `X-Forwarded-For` is the client's.
+        pub behind_proxy: bool = false,
+    }
+    with {
+        /// The directory.
+        pub directory: Directory,
+        /// Shards of a new cluster; none: four embedded ones.
+        pub shards: Vec<Shard>,
+        /// Sizes and counts.
+        pub limits: Limits,
+        /// How often.
+        pub rate_limits: RateLimits,
+        /// WebSockets.
+        pub connections: Connections,
+        /// Accounts.
+        pub auth: Auth,
+        /// Tokens of an existing system.
+        pub jwt: Jwt,
+        /// Logs.
+        pub log: Log,
+        /// The operator's calls.
+        pub admin: Admin,
+    }
+}
+
+section! {
+    /// The directory: accounts, sessions, shards and the map.
+    pub struct Directory {
+        /// `embedded`: in the data directory.
+        pub url: String = "embedded".to_owned(),
+    }
+}
+
+section! {
+    /// Shards of a new cluster. Read only while the directory is empty; then the directory decides.
+    pub struct Shard {
+        /// Its number, never reused.
+        pub id: u16 = 0,
+        /// `embedded`: in the data directory.
+        pub url: String = "embedded".to_owned(),
+    }
+}
+
+section! {
+    /// Sizes and counts.
+    pub struct Limits {
+        /// Members of one group; one more is `conflict`.
+        pub group_members_max: u32 = 500,
+        /// Bytes of a request's body; more is `too_large`. Requests that list users may have eight times as much.
+        pub body_bytes_max: usize = 64 << 10,
+        /// Bytes of a WebSocket message; more closes it with 4413.
+        pub frame_bytes_max: usize = 64 << 10,
+        /// Open sockets in all; one more is closed at once. The process needs as many file descriptors.
+        pub connections_max: usize = 100_000,
+    }
+}
+
+section! {
+    /// How often users may call. Beyond it a call is `rate_limited`; far beyond it a WebSocket is closed with 4429.
+    pub struct RateLimits {
+        /// Whether there are any.
+        pub enabled: bool = true,
+        /// Calls and commands of a user at once; one session may use three quarters of it.
+        pub burst: u32 = 200,
+        /// Calls and commands of a user a second, in the long run.
+        pub per_second: u32 = 50,
+        /// Attempts to sign in or up from one address with one name, a minute; ten times as many with any name.
+        pub sign_ins_per_minute: u32 = 10,
+    }
+}
+
+section! {
+    /// WebSockets.
+    pub struct Connections {
+        /// How often the server sends a ping and a client should be heard, seconds.
+        pub heartbeat_s: u32 = 30,
+        /// A client that was not heard for so long is closed with 4408, seconds; found at the next ping.
+        pub silence_s: u32 = 60,
+        /// A client that takes nothing for so long is dropped, seconds.
+        pub write_stall_s: u32 = 30,
+    }
+}
+
+section! {
+    /// Accounts.
+    pub struct Auth {
+        /// Whether anyone may sign up: `open` or `closed`.
+        pub registration: Registration = Registration::Open,
+        /// How long a session lasts after its sign-in, days; 0: until it is signed out.
+        pub session_days: u32 = 365,
+    }
+}
+
+section! {
+    /// Tokens (JWT) of an existing system, instead of our own; their `sub` is the external id of a user.
+    pub struct Jwt {
+        /// The only algorithm that is accepted: `HS256`, `RS256`, `ES256`, `EdDSA`; `off`: none.
+        pub algorithm: JwtAlgorithm = JwtAlgorithm::Off,
+        /// File with the key: for `HS256` the secret itself (at least 32 bytes), else a public key in PEM.
+        pub key_file: PathBuf = PathBuf::new(),
+        /// What `aud` must hold; empty: it is not looked at.
+        pub audience: String = String::new(),
+        /// What `iss` must be; empty: it is not looked at.
+        pub issuer: String = String::new(),
+        /// Whether a user who is not known yet is created at the first token.
+        pub create_unknown_users: bool = true,
+        /// How far clocks may differ when `exp` and `nbf` are checked, seconds.
+        pub leeway_s: u32 = 30,
+    }
+}
+
+section! {
+    /// Logs, to standard error. Never texts of messages, never tokens.
+    pub struct Log {
+        /// `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,ostracon_engine=debug`.
+        pub level: String = "info".to_owned(),
+        /// `text` or `json`.
+        pub format: LogFormat = LogFormat::Text,
+    }
+}
+
+section! {
+    /// The operator's calls. They always listen on `admin.sock` in the data directory, for its owner.
+    pub struct Admin {
+        /// Address and port of their own for `/api/v1/admin/*` and `/metrics`; empty: they are beside all other calls, for users with the admin role.
+        pub listen: String = String::new(),
+    }
+}
+
+/// Whether anyone may sign up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Registration {
+    /// Yes.
+    Open,
+    /// No: the operator creates accounts.
+    Closed,
+}
+
+/// The algorithm of JWTs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JwtAlgorithm {
+    /// JWTs are not accepted.
+    #[serde(rename = "off")]
+    Off,
+    /// A shared secret.
+    HS256,
+    /// RSA.
+    RS256,
+    /// P-256.
+    ES256,
+    /// Ed25519.
+    EdDSA,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}

@@ -1,0 +1,65 @@
+//! `/healthz`: the process lives. `/readyz`: it serves, with the state of each shard, or why it does not.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use axum::{extract::State, response::Response};
+use http::StatusCode;
+use serde::Serialize;
+
+use crate::{app::App, respond::json};
+
+/// How long a shard may take to answer.
+const SHARD_WAIT: Duration = Duration::from_secs(2);
+
+#[derive(Serialize)]
+struct Ready {
+    ready: bool,
+    /// Sentences.
+    reasons: Vec<String>,
+    /// `ok`, or what is wrong, by shard number.
+    shards: BTreeMap<String, String>,
+}
+
+#[derive(Serialize)]
+struct Alive {
+    status: &'static str,
+}
+
+pub(crate) fn alive() -> std::future::Ready<Response> {
+    std::future::ready(json(StatusCode::OK, &Alive { status: "ok" }))
+}
+
+pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
+    let mut ready = Ready {
+        ready: true,
+        reasons: Vec::new(),
+        shards: BTreeMap::new(),
+    };
+    if app.is_stopping() {
+        ready.reasons.push("The server stops.".to_owned());
+    }
+    if let Some(failure) = app.backends.failure() {
+        ready.reasons.push(format!("Tables cannot be written: {failure}."));
+    }
+    if let Err(error) = app.directory.cluster_id().await {
+        ready.reasons.push(format!("The directory does not answer: {error}."));
+    }
+    for (id, shard) in app.engine.shards() {
+        let state = match tokio::time::timeout(SHARD_WAIT, shard.stats()).await {
+            Ok(Ok(_)) => "ok".to_owned(),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "does not answer".to_owned(),
+        };
+        if state != "ok" {
+            ready.reasons.push(format!("Shard {id}: {state}."));
+        }
+        ready.shards.insert(id.to_string(), state);
+    }
+    ready.ready = ready.reasons.is_empty();
+    let status = if ready.ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    json(status, &ready)
+}

@@ -1,0 +1,40 @@
+//! Answers as JSON.
+
+use axum::{body::Body, response::Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+/// A JSON body. What cannot be written as JSON is a fault of ours; it becomes an empty 500.
+pub(crate) fn json<T: Serialize>(status: StatusCode, body: &T) -> Response {
+    let mut bytes = Vec::with_capacity(512);
+    if let Err(error) = serde_json::to_writer(&mut bytes, body) {
+        tracing::error!(%error, "an answer could not be written");
+        return empty(StatusCode::INTERNAL_SERVER_ERROR);
+    }
+    typed(status, HeaderValue::from_static("application/json"), bytes)
+}
+
+pub(crate) fn ok<T: Serialize>(body: &T) -> Response {
+    json(StatusCode::OK, body)
+}
+
+pub(crate) fn created<T: Serialize>(body: &T) -> Response {
+    json(StatusCode::CREATED, body)
+}
+
+pub(crate) fn no_content() -> Response {
+    empty(StatusCode::NO_CONTENT)
+}
+
+pub(crate) fn typed(status: StatusCode, kind: HeaderValue, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}

@@ -1,0 +1,126 @@
+//! All routes in one place. A test holds them against the table in `proto`.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::State,
+    response::Response,
+    routing::{delete, get, patch, post, put},
+};
+
+use crate::{
+    admin,
+    app::App,
+    error::ApiError,
+    health,
+    routes::{auth, conversations, dialogs, inbox, members, messages, operator, sync, users},
+    socket,
+};
+
+/// What everybody can reach.
+pub(crate) fn public(app: Arc<App>, with_operators: bool) -> Router {
+    let mut router = Router::new()
+        .route("/api/v1/auth/register", post(auth::register))
+        .route("/api/v1/auth/login", post(auth::login))
+        .route("/api/v1/auth/logout", post(auth::logout))
+        .route("/api/v1/auth/sessions", get(auth::sessions))
+        .route("/api/v1/auth/sessions/{session_id}", delete(auth::revoke))
+        .route("/api/v1/auth/ticket", post(auth::ticket))
+        .route("/api/v1/me", get(users::me).patch(users::edit_me))
+        .route("/api/v1/users", get(users::find))
+        .route("/api/v1/users/{user_id}", get(users::profile))
+        .route("/api/v1/users/lookup", post(users::lookup))
+        .route("/api/v1/dialog/{user_id}/send", post(dialogs::send))
+        .route("/api/v1/dialog/{user_id}/list", get(dialogs::list))
+        .route(
+            "/api/v1/conversations",
+            get(conversations::list).post(conversations::create),
+        )
+        .route("/api/v1/conversations/unread", get(conversations::unread))
+        .route(
+            "/api/v1/conversations/{conversation_id}",
+            get(conversations::entry)
+                .patch(conversations::edit)
+                .delete(conversations::remove),
+        )
+        .route("/api/v1/conversations/{conversation_id}/inbox", patch(inbox::edit))
+        .route(
+            "/api/v1/conversations/{conversation_id}/messages",
+            get(messages::page).post(messages::send),
+        )
+        .route(
+            "/api/v1/conversations/{conversation_id}/messages/{seq}",
+            patch(messages::edit).delete(messages::remove),
+        )
+        .route(
+            "/api/v1/conversations/{conversation_id}/messages/{seq}/reactions/{emoji}",
+            put(messages::react).delete(messages::unreact),
+        )
+        .route("/api/v1/conversations/{conversation_id}/read", post(messages::mark_read))
+        .route(
+            "/api/v1/conversations/{conversation_id}/delivered",
+            post(messages::mark_delivered),
+        )
+        .route(
+            "/api/v1/conversations/{conversation_id}/members",
+            get(members::list).post(members::add),
+        )
+        .route(
+            "/api/v1/conversations/{conversation_id}/members/{user_id}",
+            patch(members::edit).delete(members::remove),
+        )
+        .route("/api/v1/conversations/{conversation_id}/changes", get(sync::changes))
+        .route("/api/v1/sync", get(sync::sync))
+        .route("/api/v1/ws", get(socket::open));
+    if with_operators {
+        router = router.merge(operator_routes());
+    }
+    finish(router.merge(common_routes()), app)
+}
+
+/// What operators can reach: over the socket in the data directory, and at an address of their own.
+pub(crate) fn operators(app: Arc<App>) -> Router {
+    finish(operator_routes().merge(common_routes()), app)
+}
+
+fn operator_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/api/v1/admin/status", get(admin::status::status))
+        .route("/api/v1/admin/sharding", get(admin::sharding::sharding))
+        .route("/api/v1/admin/messages", get(admin::messages::messages))
+        .route("/api/v1/admin/users", get(admin::users::list).post(admin::users::create))
+        .route("/api/v1/admin/users/{user}/password", post(admin::users::password))
+        .route("/api/v1/admin/users/{user}/role", post(admin::users::role))
+        .route("/api/v1/admin/users/{user}/token", post(admin::users::token))
+        .route("/api/v1/admin/stop", post(admin::status::stop))
+        .route("/api/v1/admin/verify", post(crate::verify::run))
+}
+
+fn common_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/openapi.json", get(operator::openapi))
+}
+
+fn finish(router: Router<Arc<App>>, app: Arc<App>) -> Router {
+    router
+        .fallback(no_such_call)
+        .method_not_allowed_fallback(no_such_method)
+        .with_state(app)
+}
+
+fn no_such_call() -> std::future::Ready<ApiError> {
+    let error = ApiError::new(ostracon_proto::ErrorCode::NotFound, "No such call.");
+    std::future::ready(error)
+}
+
+fn no_such_method() -> std::future::Ready<ApiError> {
+    std::future::ready(ApiError::no_such_method())
+}
+
+fn metrics(State(app): State<Arc<App>>) -> std::future::Ready<Response> {
+    std::future::ready(app.metrics.render(&app))
+}

@@ -1,0 +1,217 @@
+//! Messages: pages, sending, editing, deleting, reactions, marks.
+
+use std::sync::Arc;
+
+use axum::{extract::State, response::Response};
+use ostracon_domain::{Access, Action, ConversationId, Edit, Outcome, Seq, limits::EMOJI_BYTES_MAX};
+use ostracon_engine::{Done, EngineError, view};
+use ostracon_proto::{
+    Body as _, Invalid, Position,
+    frame::{MarkTarget, OutgoingMessage},
+    rest::{self, Anchor},
+};
+use ostracon_store::{MessagePage, Messages, PagePosition};
+
+use crate::{
+    app::App,
+    auth::Identity,
+    error::{ApiError, ApiResult},
+    extract::{Caller, Params, Payload, QueryText},
+    respond::{created, ok},
+    routes::{history_of, unexpected},
+};
+
+pub(crate) async fn page(
+    State(app): State<Arc<App>>,
+    Caller(caller): Caller,
+    Params(id): Params<ConversationId>,
+    query: QueryText,
+) -> ApiResult {
+    let query = rest::MessagesQuery::read(query.get())?;
+    let limit = query.limit;
+    let page = match query.anchor {
+        Anchor::Newest => MessagePage::Newest { limit },
+        Anchor::Before(at) => MessagePage::Before { position: place(at), limit },
+        Anchor::After(at) => MessagePage::After { position: place(at), limit },
+        Anchor::Around(at) => MessagePage::Around { position: place(at), limit },
+    };
+    let (found, access) = app.engine.messages(caller.user, id, page).await?;
+    if query.min_rev.is_some_and(|rev| found.conversation.rev < rev) {
+        return Err(EngineError::Unavailable.into());
+    }
+    let (before, after) = beyond(&found, &access, &query.anchor);
+    let shown = found.messages.iter();
+    Ok(ok(&rest::MessagePage {
+        messages: shown.map(|view| view::message_within(view, caller.user, &access)).collect(),
+        has_more_before: before,
+        has_more_after: after,
+        first_seq: access.from,
+        head_seq: access.to,
+        rev: found.conversation.rev,
+        history: found.conversation.history,
+        stale: false,
+    }))
+}
+
+const fn place(position: Position) -> PagePosition {
+    match position {
+        Position::Seq(seq) => PagePosition::Seq(seq),
+        Position::Time(at) => PagePosition::Time(at),
+        Position::MessageId(id) => PagePosition::Id(id),
+    }
+}
+
+/// Whether there is more to read before and after a page. An empty one stands at an end, or there is nothing at all.
+fn beyond(found: &Messages, access: &Access, anchor: &Anchor) -> (bool, bool) {
+    match (found.messages.first(), found.messages.last()) {
+        (Some(first), Some(last)) => {
+            (first.message.seq > access.from, last.message.seq < access.to)
+        }
+        _ => {
+            let any = access.from <= access.to;
+            match anchor {
+                Anchor::Before(_) => (false, any),
+                Anchor::After(_) => (any, false),
+                Anchor::Newest | Anchor::Around(_) => (false, false),
+            }
+        }
+    }
+}
+
+pub(crate) async fn send(
+    State(app): State<Arc<App>>,
+    Caller(caller): Caller,
+    Params(id): Params<ConversationId>,
+    body: Payload,
+) -> ApiResult {
+    let body = OutgoingMessage::read(&body.0)?;
+    let id = app.engine.may_begin(caller.user, id).await?;
+    let action = Action::Send(app.engine.new_message(&body)?);
+    let done = app.engine.run(caller.user, id, action).await?;
+    let history = done.conversation.as_ref().map(|row| row.history);
+    match &done.outcome {
+        Outcome::Sent { message, mark_rev, duplicate } => {
+            let shown = view::own_message(message, history, Some(*mark_rev));
+            Ok(if *duplicate { ok(&shown) } else { created(&shown) })
+        }
+        _ => Err(unexpected(&done)),
+    }
+}
+
+pub(crate) async fn edit(
+    State(app): State<Arc<App>>,
+    Caller(caller): Caller,
+    Params((id, seq)): Params<(ConversationId, Seq)>,
+    body: Payload,
+) -> ApiResult {
+    let body = rest::EditContent::read(&body.0)?;
+    let action = Action::Edit(Edit {
+        seq,
+        content: body.content.into_owned(),
+        if_content_rev: body.if_content_rev,
+    });
+    let done = app.engine.run(caller.user, id, action).await?;
+    let history = done.conversation.as_ref().map(|row| row.history);
+    match &done.outcome {
+        Outcome::Changed { message } => Ok(ok(&view::message_for(message, caller.user, history))),
+        _ => Err(unexpected(&done)),
+    }
+}
+
+pub(crate) async fn remove(
+    State(app): State<Arc<App>>,
+    Caller(caller): Caller,
+    Params((id, seq)): Params<(ConversationId, Seq)>,
+    query: QueryText,
+) -> ApiResult {
+    // For everyone; nothing else is there to choose.
+    rest::DeleteQuery::read(query.get())?;
+    let done = app.engine.run(caller.user, id, Action::Delete { seq }).await?;
+    match done.outcome {
+        Outcome::Deleted { rev, at, by, .. } => Ok(ok(&rest::Deleted {
+            rev,
+            history: history_of(&app, caller.user, id, &done).await?,
+            deleted_at: at,
+            deleted_by: by,
+        })),
+        _ => Err(unexpected(&done)),
+    }
+}
+
+type ReactionPath = Params<(ConversationId, Seq, String)>;
+
+pub(crate) async fn react(
+    State(app): State<Arc<App>>,
+    Caller(caller): Caller,
+    Params((id, seq, emoji)): ReactionPath,
+) -> ApiResult {
+    set_reaction(&app, caller, id, seq, emoji, false).await
+}
+
+pub(crate) async fn unreact(
+    State(app): State<Arc<App>>,
+    Caller(caller): Caller,
+    Params((id, seq, emoji)): ReactionPath,
+) -> ApiResult {
+    set_reaction(&app, caller, id, seq, emoji, true).await
+}
+
+async fn set_reaction(
+    app: &App,
+    caller: Identity,
+    id: ConversationId,
+    seq: Seq,
+    emoji: String,
+    remove: bool,
+) -> ApiResult {
+    if emoji.len() > EMOJI_BYTES_MAX {
+        return Err(Invalid::new("emoji", "must be one emoji").into());
+    }
+    let action = Action::React { seq, emoji, remove };
+    let done = app.engine.run(caller.user, id, action).await?;
+    match &done.outcome {
+        Outcome::Changed { message } => Ok(ok(&rest::Changed {
+            rev: message.message.rev,
+            history: history_of(app, caller.user, id, &done).await?,
+        })),
+        _ => Err(unexpected(&done)),
+    }
+}
+
+pub(crate) async fn mark_read(
+    State(app): State<Arc<App>>,
+    Caller(caller): Caller,
+    Params(id): Params<ConversationId>,
+    body: Payload,
+) -> ApiResult {
+    let seq = target(&app, caller, id, &body).await?;
+    marked(app.engine.run(caller.user, id, Action::MarkRead { seq }).await)
+}
+
+pub(crate) async fn mark_delivered(
+    State(app): State<Arc<App>>,
+    Caller(caller): Caller,
+    Params(id): Params<ConversationId>,
+    body: Payload,
+) -> ApiResult {
+    let seq = target(&app, caller, id, &body).await?;
+    marked(app.engine.run(caller.user, id, Action::MarkDelivered { seq }).await)
+}
+
+async fn target(
+    app: &App,
+    caller: Identity,
+    id: ConversationId,
+    body: &Payload,
+) -> Result<Seq, ApiError> {
+    let rest::MarkUpTo(target) = rest::MarkUpTo::read(&body.0)?;
+    Ok(match target {
+        MarkTarget::Seq(seq) => seq,
+        MarkTarget::Message(message) => app.engine.seq_of(caller.user, id, message).await?,
+    })
+}
+
+fn marked(done: Result<Done, EngineError>) -> Result<Response, ApiError> {
+    done?;
+    Ok(ok(&rest::Empty {}))
+}

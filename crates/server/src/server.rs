@@ -1,0 +1,294 @@
+//! A server as a value: opened from a configuration, served on a listener, stopped in good order.
+
+use std::{
+    num::NonZeroU32,
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use ostracon_domain::Limits;
+use ostracon_engine::{
+    Allowance, Clock, Engine, EngineError, EngineOptions, RateLimits, SystemClock,
+};
+use ostracon_proto::CloseCode;
+use ostracon_store::{
+    DirectoryError,
+    directory::{AccountRole, NewUser},
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    admin::socket::AdminSocket,
+    app::{App, SocketLimits},
+    auth::Auth,
+    backends,
+    config::{Config, ConfigError},
+    error::ApiError,
+    http1,
+    metrics::Metrics,
+    router,
+};
+
+/// How long open sockets get to end; those that do not are dropped.
+const STOP_WAIT: Duration = Duration::from_secs(10);
+const UPKEEP: Duration = Duration::from_secs(5);
+/// Upkeeps between two writings of when sessions were last used.
+const UPKEEPS_PER_SEEN: u32 = 12;
+/// A client may send so many times its allowance before it is cut off.
+const FLOOD_FACTOR: u32 = 4;
+
+/// Why a server did not start. One sentence, which says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration makes no sense.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The data directory is in use, foreign, newer or not accessible; nothing in it was changed.
+    #[error("{0}")]
+    DataDir(String),
+    /// The directory cannot be used.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The shards cannot be used.
+    #[error("{0}")]
+    Store(String),
+    /// The live part could not start.
+    #[error("could not start: {0}")]
+    Engine(#[from] EngineError),
+    /// A listener of the configuration could not be opened.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: String,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// An open server that does not listen yet.
+pub struct Server {
+    app: Arc<App>,
+    admin: AdminSocket,
+    admin_listen: Option<String>,
+}
+
+/// An account for trying things out.
+#[derive(Debug, Clone)]
+pub struct DemoUser {
+    /// Its name.
+    pub username: String,
+    /// Its password, which is not kept anywhere else.
+    pub password: String,
+}
+
+impl Server {
+    /// Opens everything stored, making it when the data directory is empty, and starts the live part.
+    ///
+    /// # Errors
+    /// One sentence for people; what is stored was not changed.
+    pub async fn open(config: Config) -> Result<Self, StartError> {
+        Self::open_with(config, Arc::new(SystemClock)).await
+    }
+
+    /// The same with a clock of the caller's.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open).
+    pub async fn open_with(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        config.check()?;
+        let opened = backends::open(&config, &*clock).await?;
+        let auth = Auth::new(&config, Arc::clone(&opened.directory), Arc::clone(&clock))
+            .map_err(ConfigError::new)?;
+        let allowance = allowance(&config);
+        let options = EngineOptions {
+            limits: Limits {
+                group_members_max: config.limits.group_members_max,
+            },
+            rate_limits: allowance.map(RateLimits::new),
+            max_frame_bytes: config.limits.frame_bytes_max as u64,
+            heartbeat_s: config.connections.heartbeat_s,
+        };
+        let directory = opened.directory;
+        let engine = Engine::start(
+            Arc::clone(&directory),
+            opened.ids,
+            opened.shards,
+            Arc::clone(&clock),
+            options,
+        );
+        let app = Arc::new(App {
+            engine: engine.await?,
+            directory,
+            backends: opened.backends,
+            auth,
+            metrics: Metrics::install(),
+            started_at: clock.now(),
+            clock,
+            behind_proxy: config.behind_proxy,
+            body_bytes_max: config.limits.body_bytes_max,
+            sockets: socket_limits(&config, allowance),
+            rate_burst: allowance.map(|allowance| allowance.burst.get()),
+            connections_max: config.limits.connections_max,
+            open_sockets: 0.into(),
+            stopping: false.into(),
+            stop: CancellationToken::new(),
+            tasks: tokio_util::task::TaskTracker::new(),
+        });
+        let admin = AdminSocket::bind(config.data_dir.join("admin.sock"))?;
+        let own = config.admin.listen;
+        Ok(Self {
+            app,
+            admin,
+            admin_listen: (!own.is_empty()).then_some(own),
+        })
+    }
+
+    /// Where the operator's socket is.
+    pub fn admin_socket(&self) -> PathBuf {
+        self.admin.path().to_owned()
+    }
+
+    /// Serves until `stop` is cancelled or an operator stops it. Then: nothing new is accepted, calls under way are
+    /// answered, pending acks are sent, WebSockets are closed with 1001, everything stored is closed.
+    ///
+    /// # Errors
+    /// When the operator's own address cannot be opened; accepting itself never ends the server.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: CancellationToken,
+    ) -> Result<(), StartError> {
+        let app = self.app;
+        let mut upkeep = tokio::spawn(upkeep(Arc::clone(&app)));
+        let has_own = self.admin_listen.is_some();
+        let public = router::public(Arc::clone(&app), !has_own);
+        let operators = router::operators(Arc::clone(&app));
+        if let Some(address) = self.admin_listen {
+            let bound = TcpListener::bind(&address).await;
+            let own = bound.map_err(|source| StartError::Listen { address, source })?;
+            tokio::spawn(http1::serve_tcp(Arc::clone(&app), own, operators.clone()));
+        }
+        tokio::spawn(http1::serve_unix(Arc::clone(&app), self.admin, operators));
+        let public = tokio::spawn(http1::serve_tcp(Arc::clone(&app), listener, public));
+
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = app.stop.cancelled() => {}
+        }
+        tracing::info!("stopping");
+        app.stopping.store(true, Ordering::Release);
+        app.stop.cancel();
+        drop(public.await);
+        app.engine.close_all(CloseCode::GoingAway, "the server stops");
+        app.tasks.close();
+        if tokio::time::timeout(STOP_WAIT, app.tasks.wait()).await.is_err() {
+            tracing::warn!(tasks = app.tasks.len(), "some sockets did not end in time");
+        }
+        app.engine.stop().await;
+        // It ends by itself; an abort could cut an upkeep in two.
+        drop((&mut upkeep).await);
+        app.auth.write_seen().await;
+        app.backends.close().await;
+        tracing::info!("stopped");
+        Ok(())
+    }
+
+    /// Creates alice, bob and carol, if there is no user at all. Their passwords are told this once.
+    ///
+    /// # Errors
+    /// When the directory does not answer.
+    pub async fn demo_users(&self) -> Result<Vec<DemoUser>, StartError> {
+        let directory = &self.app.directory;
+        if !directory.find_users("", None, 1).await?.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut made = Vec::new();
+        for (name, shown) in [("alice", "Alice"), ("bob", "Bob"), ("carol", "Carol")] {
+            let password = crate::admin::users::new_password().map_err(inside)?;
+            let hashed = self.app.auth.passwords.hash(password.clone()).await;
+            let new = NewUser {
+                username: Some(name.to_owned()),
+                external_id: None,
+                display_name: shown.to_owned(),
+                password_hash: Some(hashed.map_err(inside)?),
+                role: AccountRole::User,
+            };
+            directory.create_user(new, self.app.clock.now()).await?;
+            let username = name.to_owned();
+            made.push(DemoUser { username, password });
+        }
+        Ok(made)
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+}
+
+/// Creates a user without a password and signs it in.
+#[cfg(feature = "testing")]
+pub(crate) async fn create_user(app: &App, username: &str) -> Result<(ostracon_domain::UserId, String), StartError> {
+    let new = NewUser {
+        username: Some(username.to_owned()),
+        external_id: None,
+        display_name: username.to_owned(),
+        password_hash: None,
+        role: AccountRole::User,
+    };
+    let user = app.directory.create_user(new, app.clock.now()).await?;
+    let (_, token) = app.auth.sign_in(user.id, None).await.map_err(inside)?;
+    Ok((user.id, token))
+}
+
+fn inside(error: ApiError) -> StartError {
+    StartError::Store(format!("a user could not be created: {}", error.code()))
+}
+
+fn allowance(config: &Config) -> Option<Allowance> {
+    let rates = &config.rate_limits;
+    let allowance = Allowance {
+        burst: NonZeroU32::new(rates.burst)?,
+        per_second: NonZeroU32::new(rates.per_second)?,
+    };
+    rates.enabled.then_some(allowance)
+}
+
+fn socket_limits(config: &Config, allowance: Option<Allowance>) -> SocketLimits {
+    let connections = &config.connections;
+    let seconds = |n: u32| Duration::from_secs(u64::from(n));
+    let frames = |allowance: Allowance| {
+        let in_a_heartbeat = allowance.per_second.get().saturating_mul(connections.heartbeat_s);
+        let frames = allowance.burst.get().saturating_add(in_a_heartbeat);
+        frames.saturating_mul(FLOOD_FACTOR)
+    };
+    SocketLimits {
+        heartbeat: seconds(connections.heartbeat_s),
+        silence: seconds(connections.silence_s),
+        write_stall: seconds(connections.write_stall_s),
+        frame_bytes_max: config.limits.frame_bytes_max,
+        frames_per_heartbeat: allowance.map(frames),
+    }
+}
+
+/// What has to be done now and then, until the server stops.
+async fn upkeep(app: Arc<App>) {
+    let mut rounds = 0u32;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(UPKEEP) => {}
+            () = app.stop.cancelled() => return,
+        }
+        app.backends.maintain(app.clock.now()).await;
+        app.metrics.upkeep();
+        rounds = rounds.wrapping_add(1);
+        if rounds % UPKEEPS_PER_SEEN == 0 {
+            app.auth.write_seen().await;
+            if let Some(attempts) = &app.auth.attempts {
+                attempts.tidy();
+            }
+        }
+    }
+}
