@@ -9,7 +9,7 @@ mod sorted;
 use std::{
     io,
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     thread::{Builder, JoinHandle},
     time::Duration,
 };
@@ -174,7 +174,14 @@ impl Applier {
 
     /// Empties the write-ahead log. Most of it is copied before the readers have to wait.
     fn truncate(&mut self) -> Result<()> {
-        self.writer.checkpoint(false)?;
+        let done = self.writer.checkpoint(false)?;
+        if self.core.pins.load(Ordering::SeqCst) > 0 {
+            // Waiting for a backup would hold every reader up.
+            if done.is_complete() {
+                self.checkpointed();
+            }
+            return Ok(());
+        }
         let done = {
             let _alone = self.gate.write();
             self.writer.checkpoint(true)?

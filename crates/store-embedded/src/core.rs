@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 
 use ostracon_domain::{Millis, Row, ShardId};
@@ -33,6 +33,8 @@ pub(crate) struct Core {
     pub(crate) last_batch: AtomicU64,
     /// How far the dispatcher is, as it said.
     pub(crate) dispatched: AtomicU64,
+    /// Backups that are under way: the write-ahead log must not be truncated under them.
+    pub(crate) pins: AtomicUsize,
     /// Deleted content that journal and write-ahead log may still hold.
     pub(crate) deleted: Mutex<Option<Deleted>>,
 }
@@ -75,6 +77,15 @@ impl Core {
         }
         self.queue.put_units(at, states);
         self.last.store(at, Ordering::SeqCst);
+    }
+
+    /// Begins or ends a backup.
+    pub(crate) fn pinned(&self, begins: bool) {
+        if begins {
+            self.pins.fetch_add(1, Ordering::SeqCst);
+        } else {
+            self.pins.fetch_sub(1, Ordering::SeqCst);
+        }
     }
 
     /// How far this shard's dispatching has come, counting other shards' records that it has nothing to do with.

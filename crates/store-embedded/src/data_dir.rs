@@ -156,7 +156,8 @@ fn check_format(path: &Path) -> Result<bool, DataDirError> {
     }
 }
 
-fn write_format(path: &Path) -> io::Result<()> {
+/// Says that a folder is a data directory.
+pub(crate) fn write_format(path: &Path) -> io::Result<()> {
     let new = path.join("FORMAT.new");
     let mut file = File::create(&new)?;
     writeln!(file, "{FORMAT_TITLE}{FORMAT}")?;

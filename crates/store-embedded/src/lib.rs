@@ -7,6 +7,7 @@
 //! A question goes `shard` → `readers` → `read` → `snapshot`, which is the overlay over the tables.
 
 mod applier;
+mod backup;
 mod committer;
 mod core;
 mod data_dir;
@@ -21,13 +22,16 @@ mod overlay;
 mod payload;
 mod read;
 mod readers;
+mod rehistory;
 mod shard;
 mod snapshot;
 mod store;
 mod tables;
 
+pub use backup::BackupError;
 pub use data_dir::{DataDir, DataDirError, shard_path};
 pub use directory::SqliteDirectory;
+pub use rehistory::{applied_position, rehistory};
 pub use shard::EmbeddedShard;
 pub use store::{EmbeddedOptions, EmbeddedStore, OVERLAY_BYTES_MAX, OpenError};
 pub use tables::open_read_only;

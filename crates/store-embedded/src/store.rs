@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     hash::{BuildHasher as _, RandomState},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -18,6 +18,7 @@ use rusqlite::Connection;
 
 use crate::{
     applier::{Applier, Progress, Queue},
+    backup::{self, BackupError, Pinned},
     committer::Committer,
     core::Core,
     data_dir::DataDir,
@@ -191,6 +192,7 @@ impl EmbeddedStore {
                 last: AtomicU64::new(shard.meta.applied),
                 last_batch: AtomicU64::new(0),
                 dispatched: AtomicU64::new(shard.meta.dispatched),
+                pins: AtomicUsize::new(0),
                 // What an earlier start deleted may still stand in its log and segments.
                 deleted: Mutex::default(),
             });
@@ -379,6 +381,38 @@ impl EmbeddedStore {
             }
         }
         Ok(())
+    }
+
+    /// Copies all shards, as of one moment, into a new folder. Commits wait until the overlay is empty, reads never do.
+    ///
+    /// # Errors
+    /// When the folder is not empty or cannot be written, or a shard cannot write its tables.
+    pub async fn backup(
+        &self,
+        to: &Path,
+        copied: impl Fn(u64, u64) + Send + Sync + 'static,
+    ) -> Result<(), BackupError> {
+        backup::prepare(to)?;
+        // Little is left to wait for once everything is held.
+        for shard in self.shards.values() {
+            shard.flush().await?;
+        }
+        let pinned = {
+            let mut held = Vec::new();
+            for shard in self.shards.values() {
+                held.push(shard.hold().await?);
+            }
+            let mut pinned = Vec::new();
+            for shard in self.shards.values() {
+                shard.flush().await?;
+                pinned.push(Pinned::new(shard)?);
+            }
+            pinned
+        };
+        let to = to.to_owned();
+        tokio::task::spawn_blocking(move || backup::copy_all(pinned, &to, &copied))
+            .await
+            .map_err(|_| ShardError::Unavailable("the backup was interrupted".to_owned()))?
     }
 
     /// Ends it in good order: everything is in the tables, the journal is small, the next start is quick.

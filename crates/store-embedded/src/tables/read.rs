@@ -10,7 +10,7 @@ use ostracon_store::UnitState;
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
 use super::{
-    Result,
+    Result, TableWriter,
     columns::{
         self, conversation_columns, inbox_columns, member_columns, message_columns,
         unit_state_columns, user_state_columns,
@@ -23,10 +23,15 @@ pub(crate) type Key = i64;
 /// One read transaction; it ends when this is dropped. All answers are as of one moment, that of the first question.
 pub(crate) struct TableReader<'a> {
     conn: &'a Connection,
+    /// Whether the transaction belongs to somebody else.
+    inside: bool,
 }
 
 impl Drop for TableReader<'_> {
     fn drop(&mut self) {
+        if self.inside {
+            return;
+        }
         let ended = self
             .conn
             .prepare_cached("COMMIT")
@@ -47,7 +52,18 @@ impl<'a> TableReader<'a> {
     /// Begins the transaction. Its moment is that of the first question.
     pub(crate) fn begin(conn: &'a Connection) -> Result<Self> {
         conn.prepare_cached("BEGIN")?.execute([])?;
-        Ok(Self { conn })
+        Ok(Self {
+            conn,
+            inside: false,
+        })
+    }
+
+    /// Reads inside a transaction of the writer, which it sees.
+    pub(crate) const fn inside(writer: &'a TableWriter) -> Self {
+        Self {
+            conn: writer.connection(),
+            inside: true,
+        }
     }
 
     fn one<T>(
@@ -101,6 +117,30 @@ impl<'a> TableReader<'a> {
             select!(conversation_columns, "FROM conversation WHERE id = ? AND kind >= 0"),
             [id.as_u128().to_be_bytes()],
             columns::conversation,
+        )
+    }
+
+    /// The next conversation above a key.
+    pub(crate) fn conversation_above(&self, key: Key) -> Result<Option<(Key, Arc<Conversation>)>> {
+        self.one(
+            select!(
+                conversation_columns,
+                "FROM conversation WHERE key > ? AND kind >= 0 ORDER BY key LIMIT 1"
+            ),
+            [key],
+            columns::conversation,
+        )
+    }
+
+    /// The next user above a number.
+    pub(crate) fn user_above(&self, above: u64) -> Result<Option<Arc<UserState>>> {
+        self.one(
+            select!(
+                user_state_columns,
+                "FROM user_state WHERE user > ? ORDER BY user LIMIT 1"
+            ),
+            [above as i64],
+            columns::user_state,
         )
     }
 

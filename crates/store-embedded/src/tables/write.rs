@@ -53,6 +53,10 @@ impl TableWriter {
         }
     }
 
+    pub(super) const fn connection(&self) -> &Connection {
+        &self.conn
+    }
+
     pub(crate) fn begin(&self) -> Result<()> {
         self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         Ok(())
