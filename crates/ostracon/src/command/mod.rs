@@ -1,0 +1,88 @@
+//! The command line. To add a command: a file here, a variant in [`Command`], a test that drives the binary.
+
+//mod backup;
+mod bench;
+//mod chat;
+mod config;
+mod debug;
+//mod repair;
+//mod restore;
+mod serve;
+mod user;
+mod verify;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use tokio::runtime::{Builder, Runtime};
+
+/// A messenger server for your own machine: one binary, no database to set up.
+#[derive(Debug, Parser)]
+#[command(name = "ostracon", version, propagate_version = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server
+    Serve(serve::Serve),
+/*
+    /// Talk in the terminal
+    Chat(chat::Chat),
+*/
+    /// Accounts: add, list, passwd, role, token
+    #[command(subcommand)]
+    User(user::User),
+    /// Look into what is stored
+    #[command(subcommand)]
+    Debug(debug::Debug),
+    /// Check what is stored; exit code 1 when something is wrong
+    Verify(verify::Verify),
+/*
+    /// Copy a running server, as of one moment, into a new folder
+    Backup(backup::Backup),
+*/
+/*
+    /// Make a data directory from a back-up
+    Restore(restore::Restore),
+*/
+/*
+    /// Cut a damaged journal, after showing what would be lost
+    Repair(repair::Repair),
+*/
+    /// Check or print the configuration
+    #[command(subcommand)]
+    Config(config::Config),
+    /// Measure a server under load; exit code 1 when a message is lost, doubled or out of order
+    Bench(bench::Bench),
+}
+
+impl Cli {
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        let json = self.json;
+        match self.command {
+            Command::Serve(command) => command.run(json),
+            Command::User(command) => command.run(json),
+            Command::Debug(command) => command.run(json),
+            Command::Verify(command) => command.run(json),
+            Command::Config(command) => command.run(json),
+            Command::Bench(command) => command.run(json),
+        }
+    }
+}
+
+/// The runtime of a command that only calls a server.
+fn small_runtime() -> Result<Runtime> {
+    Builder::new_current_thread().enable_all().build().context("the runtime did not start")
+}
+
+/// The runtime of a command that opens a data directory itself.
+fn full_runtime() -> Result<Runtime> {
+    Builder::new_multi_thread().enable_all().build().context("the runtime did not start")
+}

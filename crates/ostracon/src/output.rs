@@ -1,0 +1,116 @@
+//! What commands say: tables for people, JSON for programs, errors as one sentence.
+
+use std::io::{self, IsTerminal, Write};
+
+use anyhow::Result;
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
+
+/// Writes a line to standard output.
+///
+/// # Errors
+/// When nobody reads.
+pub(crate) fn line(text: impl std::fmt::Display) -> Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}")?;
+    out.flush()?;
+    Ok(())
+}
+
+/// Writes a value as indented JSON to a terminal, as one line to anything else.
+///
+/// # Errors
+/// When nobody reads.
+pub(crate) fn json(value: &impl Serialize) -> Result<()> {
+    let text = if io::stdout().is_terminal() {
+        serde_json::to_string_pretty(value)?
+    } else {
+        serde_json::to_string(value)?
+    };
+    line(text)
+}
+
+/// A table with thin lines; columns whose number is in `right` are aligned right.
+pub(crate) fn table(
+    head: &[&str],
+    right: &[usize],
+    rows: impl IntoIterator<Item = Vec<String>>,
+) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(head);
+    for row in rows {
+        table.add_row(row);
+    }
+    for column in right {
+        if let Some(column) = table.column_mut(*column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+/// A number with a comma between thousands.
+pub(crate) fn number(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes in the largest unit that leaves a number above 1.
+pub(crate) fn bytes(n: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = n as f64;
+    let mut unit = 0;
+    while value >= 1_024.0 && unit + 1 < UNITS.len() {
+        value /= 1_024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{n} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+}
+
+/// A time, Unix milliseconds, as `2026-01-31 12:00:00` UTC.
+pub(crate) fn time(ms: i64) -> String {
+    let text = ostracon_proto::timestamp::rfc3339(ms);
+    text.get(..19).map_or_else(|| text.clone(), |text| text.replace('T', " "))
+}
+
+/// Writes an error with its causes to standard error.
+pub(crate) fn complain(error: &anyhow::Error) {
+    // Nothing can be done when even this cannot be written.
+    let _ = writeln!(io::stderr(), "error: {error:#}");
+}
+
+/// A remark to standard error.
+pub(crate) fn remark(text: impl std::fmt::Display) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Whether an error is only that nobody reads any more.
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(number(0), "0");
+        assert_eq!(number(999), "999");
+        assert_eq!(number(1_000), "1,000");
+        assert_eq!(number(16_384_000), "16,384,000");
+        assert_eq!(bytes(1_023), "1023 B");
+        assert_eq!(bytes(1_536), "1.5 KiB");
+        assert_eq!(bytes(3 << 30), "3.0 GiB");
+        assert_eq!(time(1_420_070_400_000), "2015-01-01 00:00:00");
+    }
+}
