@@ -116,6 +116,13 @@ impl State {
         })
     }
 
+    /// Where nothing waits and nothing is under way, all that was put in is committed.
+    fn note_if_empty(&mut self) {
+        if self.is_empty() && self.in_flight.is_empty() {
+            self.done.clone_from(&self.put);
+        }
+    }
+
     /// Keeps a promise, unless something of it failed or is not finished.
     fn keep(&mut self, promise: Promise) {
         let finished = self.due.is_empty() && self.in_flight.is_disjoint(&promise.in_flight);
@@ -166,9 +173,7 @@ impl Lane {
     pub(crate) fn mark(&self, source: ShardId, position: Position) {
         let mut state = self.state.lock();
         state.put.insert(source, position);
-        if state.is_empty() && state.in_flight.is_empty() {
-            state.done.insert(source, position);
-        }
+        state.note_if_empty();
     }
 
     /// Everything of a source up to here is committed.
@@ -270,6 +275,7 @@ impl Lane {
             }
         }
         self.entries.fetch_sub(gone, Ordering::Relaxed);
+        state.note_if_empty();
         drop(state);
         if !committed {
             self.wake.notify_one();

@@ -73,7 +73,9 @@ impl RateLimits {
     pub fn check(&self, user: UserId, session: u64) -> Result<Remaining, EngineError> {
         let wait = |until: governor::NotUntil<_>| {
             let wait: Duration = until.wait_time_from(self.clock.now());
-            EngineError::RateLimited(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1))
+            // Rounded up: who comes back then is let in.
+            let ms = wait.as_nanos().div_ceil(1_000_000);
+            EngineError::RateLimited(u64::try_from(ms).unwrap_or(u64::MAX).max(1))
         };
         let session = self.sessions.check_key(&session).map_err(wait)?;
         let user = self.users.check_key(&user).map_err(wait)?;

@@ -52,6 +52,10 @@ impl TestShard {
         })
     }
 
+    pub(crate) fn id_number(&self) -> usize {
+        self.memory.id().0 as usize
+    }
+
     /// Makes answers to a kind of read wait after they were computed.
     pub(crate) fn hold_answers(&self, read: &'static str) {
         self.held.send_modify(|held| {
