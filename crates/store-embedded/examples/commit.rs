@@ -28,7 +28,8 @@ fn cpu() -> BTreeMap<String, u64> {
         let name = std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
         let stat = std::fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
         let used: u64 = stat.split(' ').next().and_then(|n| n.parse().ok()).unwrap_or(0);
-        let name = name.trim().trim_end_matches(|c: char| c.is_ascii_digit() || c == ' ').to_owned();
+        let name =
+            name.trim().trim_end_matches(|c: char| c.is_ascii_digit() || c == ' ').to_owned();
         *by_name.entry(name).or_insert(0) += used;
     }
     by_name
@@ -67,13 +68,20 @@ async fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let dir = Path::new(args.first().map_or("bench-data", String::as_str));
     let number = |at: usize, default: u64| args.get(at).map_or(default, |n| n.parse().unwrap());
-    let (batch, conversations, seconds, shards) = (number(1, 200), number(2, 50), number(3, 10), number(4, 1));
+    let (batch, conversations, seconds, shards) =
+        (number(1, 200), number(2, 50), number(3, 10), number(4, 1));
 
     let shard_ids: Vec<ShardId> = (0..shards as u32).map(ShardId).collect();
     let map = PlacementMap::initial(&shard_ids);
     let data_dir = Arc::new(DataDir::open(dir).unwrap());
     let started = Instant::now();
-    let store = EmbeddedStore::open(EmbeddedOptions::new(data_dir, 1, shard_ids.clone(), Arc::new(CountingIds::new(1, 1)))).unwrap();
+    let store = EmbeddedStore::open(EmbeddedOptions::new(
+        data_dir,
+        1,
+        shard_ids.clone(),
+        Arc::new(CountingIds::new(1, 1)),
+    ))
+    .unwrap();
     println!("open: {:?}", started.elapsed());
     for shard in &shard_ids {
         let own = map.units().filter(|(_, home)| home.shard == *shard);
@@ -155,7 +163,11 @@ async fn main() {
         worst = worst.max(w);
     }
     let took = started.elapsed().as_secs_f64();
-    println!("{:.0} messages/s, worst batch {worst:?}, busy {busy}, overlay {} MiB", sent as f64 / took, store.overlay_bytes() >> 20);
+    println!(
+        "{:.0} messages/s, worst batch {worst:?}, busy {busy}, overlay {} MiB",
+        sent as f64 / took,
+        store.overlay_bytes() >> 20
+    );
     for id in &shard_ids {
         store.shard(*id).unwrap().flush().await.unwrap();
     }
@@ -165,7 +177,8 @@ async fn main() {
     read(&store, &pairs).await;
     let started = Instant::now();
     let mut bytes = 0;
-    let paths: Vec<_> = shard_ids.iter().map(|id| store.shard(*id).unwrap().path().to_owned()).collect();
+    let paths: Vec<_> =
+        shard_ids.iter().map(|id| store.shard(*id).unwrap().path().to_owned()).collect();
     let messages = {
         let mut messages = 0;
         for id in &shard_ids {
@@ -189,7 +202,8 @@ async fn read(store: &EmbeddedStore, pairs: &[Pair]) {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         let pair = &pairs[(seed >> 33) as usize % pairs.len()];
         let shard = store.shard(pair.shard).unwrap();
-        let newest = shard.messages(pair.at, pair.id, pair.users[0], MessagePage::Newest { limit: 0 });
+        let newest =
+            shard.messages(pair.at, pair.id, pair.users[0], MessagePage::Newest { limit: 0 });
         let head = match if seed & 0xff00 == 0 { newest.await.unwrap() } else { Read::Absent } {
             Read::Rows(page) => page.conversation.head_seq,
             _ => 1_000,

@@ -11,7 +11,7 @@ use std::{
     path::PathBuf,
     sync::{Arc, atomic::Ordering},
     thread::{Builder, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use parking_lot::RwLock;
@@ -61,15 +61,7 @@ impl Applier {
         reclaim: Box<dyn Fn() + Send>,
     ) -> io::Result<JoinHandle<()>> {
         let name = format!("applier {}", core.id);
-        let applier = Self {
-            core,
-            writer,
-            meta,
-            gate,
-            wal,
-            rows_since_checkpoint: 0,
-            reclaim,
-        };
+        let applier = Self { core, writer, meta, gate, wal, rows_since_checkpoint: 0, reclaim };
         Builder::new().name(name).spawn(move || applier.run())
     }
 
@@ -103,6 +95,7 @@ impl Applier {
         let Some(last) = taken.last() else {
             return Ok(());
         };
+        let started = Instant::now();
         let up_to = last.at;
         let sorted = Sorted::of(taken);
         let mut meta = self.meta;
@@ -120,6 +113,7 @@ impl Applier {
         }
         self.rows_since_checkpoint += rows;
         self.core.queue.applied(up_to, meta.dispatched);
+        self.report(rows, started);
         if self.rows_since_checkpoint >= CHECKPOINT_ROWS {
             self.checkpoint()?;
         }
@@ -161,6 +155,16 @@ impl Applier {
         std::fs::metadata(&self.wal).map_or(0, |file| file.len())
     }
 
+    fn report(&self, rows: usize, started: Instant) {
+        let shard = self.core.id.to_string();
+        let took = started.elapsed().as_secs_f64();
+        let lag = self.core.journal.synced().saturating_sub(self.meta.applied);
+        metrics::histogram!("ostracon_applier_rows", "shard" => shard.clone()).record(rows as f64);
+        metrics::histogram!("ostracon_applier_seconds", "shard" => shard.clone()).record(took);
+        metrics::gauge!("ostracon_applier_lag_bytes", "shard" => shard).set(lag as f64);
+        metrics::gauge!("ostracon_overlay_bytes").set(self.core.overlay.bytes_of_all() as f64);
+    }
+
     fn checkpoint(&mut self) -> Result<()> {
         let done = self.writer.checkpoint(false)?;
         if done.is_complete() {
@@ -196,9 +200,7 @@ impl Applier {
     fn checkpointed(&mut self) {
         self.rows_since_checkpoint = 0;
         // Only this thread writes, so the file now holds all that it has committed.
-        self.core
-            .queue
-            .checkpointed(self.meta.applied, self.meta.dispatched);
+        self.core.queue.checkpointed(self.meta.applied, self.meta.dispatched);
         (self.reclaim)();
     }
 }

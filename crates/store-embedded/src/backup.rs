@@ -56,10 +56,7 @@ impl Pinned {
             Ok(conn)
         };
         shard.core().pinned(true);
-        let pinned = pin().map(|conn| Self {
-            shard: Arc::clone(shard),
-            conn,
-        });
+        let pinned = pin().map(|conn| Self { shard: Arc::clone(shard), conn });
         if pinned.is_err() {
             shard.core().pinned(false);
         }
@@ -90,11 +87,7 @@ impl Pinned {
             }
             // The copy rests on no journal.
             if let Some(meta) = Meta::load(&copy)? {
-                let meta = Meta {
-                    applied: 0,
-                    dispatched: 0,
-                    ..meta
-                };
+                let meta = Meta { applied: 0, dispatched: 0, ..meta };
                 meta.store(&copy)?;
             }
             // One file, nothing beside it.
@@ -137,4 +130,3 @@ pub(crate) fn copy_all(
     write_format(to)?;
     Ok(())
 }
-

@@ -81,11 +81,7 @@ impl Committer {
             set: WorkingSet::default(),
             generation,
             pending: None,
-            loader: Arc::new(Loader {
-                path,
-                conn: Mutex::default(),
-                gate,
-            }),
+            loader: Arc::new(Loader { path, conn: Mutex::default(), gate }),
             overlay_bytes_max,
         }
     }
@@ -99,18 +95,10 @@ impl Committer {
         if batch.orders.iter().map(estimate).sum::<usize>() <= FRAME_BYTES {
             return self.commit_frame(&batch).await;
         }
-        let mut commit = Commit {
-            position: 0,
-            answers: Vec::with_capacity(batch.orders.len()),
-        };
+        let mut commit = Commit { position: 0, answers: Vec::with_capacity(batch.orders.len()) };
         for orders in parts(batch.orders) {
-            let part = self
-                .commit_frame(&Batch {
-                    now: batch.now,
-                    limits: batch.limits,
-                    orders,
-                })
-                .await?;
+            let part =
+                self.commit_frame(&Batch { now: batch.now, limits: batch.limits, orders }).await?;
             commit.position = part.position;
             commit.answers.extend(part.answers);
         }
@@ -125,24 +113,18 @@ impl Committer {
             self.load(missing).await?;
         }
         let Self { core, set, .. } = self;
-        let answers = core
-            .overlay
-            .with_fences(|fence| set.run(batch, fence, &*core.ids));
+        let answers = core.overlay.with_fences(|fence| set.run(batch, fence, &*core.ids));
         set.forget_messages();
         let rows = last_states(&answers);
         if rows.is_empty() {
             // Everything that these answers rest on was synced before this batch began.
-            return Ok(Commit {
-                position: core.last_batch.load(Ordering::SeqCst),
-                answers,
-            });
+            return Ok(Commit { position: core.last_batch.load(Ordering::SeqCst), answers });
         }
         for row in &rows {
             if let Row::Message(message) = row
                 && let Some(client_id) = &message.client_id
             {
-                self.filters
-                    .sent(message.conversation, message.sender, client_id);
+                self.filters.sent(message.conversation, message.sender, client_id);
             }
         }
         let payload = payload::batch(changed(&answers));
@@ -198,15 +180,8 @@ impl Committer {
 
     fn append(&mut self, payload: Vec<u8>, record: Record, now: Option<Millis>) {
         self.core.under_way.store(true, Ordering::SeqCst);
-        let append = self
-            .core
-            .journal
-            .append_in(self.generation, self.core.id.0, payload);
-        self.pending = Some(Pending {
-            append,
-            record,
-            now,
-        });
+        let append = self.core.journal.append_in(self.generation, self.core.id.0, payload);
+        self.pending = Some(Pending { append, record, now });
     }
 
     /// Waits for the append under way, if there is one, and publishes it.
@@ -265,10 +240,8 @@ impl Committer {
             return Ok(());
         }
         let core = Arc::clone(&self.core);
-        let loaded = self
-            .loader
-            .run(move |conn| load::from_tables(&core.overlay, conn, &rest))
-            .await?;
+        let loaded =
+            self.loader.run(move |conn| load::from_tables(&core.overlay, conn, &rest)).await?;
         for row in loaded {
             row.into_set(&mut self.set, &mut self.filters);
         }

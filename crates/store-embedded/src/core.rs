@@ -52,15 +52,17 @@ pub(crate) struct Deleted {
 
 impl Core {
     /// Makes synced rows visible and hands them to the applier.
-    pub(crate) fn publish(&self, at: Position, rows: Vec<Row>, dispatches: bool, now: Option<Millis>) {
+    pub(crate) fn publish(
+        &self,
+        at: Position,
+        rows: Vec<Row>,
+        dispatches: bool,
+        now: Option<Millis>,
+    ) {
         self.overlay.publish(at, &rows);
         if rows.iter().any(is_deletion) {
             let mut deleted = self.deleted.lock();
-            let known = deleted.get_or_insert(Deleted {
-                since: now,
-                through: at,
-                rotated: None,
-            });
+            let known = deleted.get_or_insert(Deleted { since: now, through: at, rotated: None });
             known.through = at;
         }
         self.queue.put_rows(at, rows);
@@ -94,11 +96,7 @@ impl Core {
     pub(crate) fn dispatched_through(&self, idle: Position) -> Position {
         let last_batch = self.last_batch.load(Ordering::SeqCst);
         let dispatched = self.dispatched.load(Ordering::SeqCst);
-        if dispatched >= last_batch {
-            dispatched.max(idle)
-        } else {
-            dispatched
-        }
+        if dispatched >= last_batch { dispatched.max(idle) } else { dispatched }
     }
 }
 

@@ -63,15 +63,8 @@ impl DataDir {
     /// # Errors
     /// In use, foreign, newer or not accessible; then nothing in it was changed.
     pub fn open(path: &Path) -> Result<Self, DataDirError> {
-        let io = |source| DataDirError::Io {
-            path: path.to_owned(),
-            source,
-        };
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .map_err(io)?;
+        let io = |source| DataDirError::Io { path: path.to_owned(), source };
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
         let is_known = check_format(path)?;
         let lock = lock(path)?;
         if !is_known {
@@ -80,10 +73,7 @@ impl DataDir {
         for name in ["journal", "shards"] {
             make_dir(&path.join(name)).map_err(io)?;
         }
-        Ok(Self {
-            path: path.to_owned(),
-            _lock: lock,
-        })
+        Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
     /// Where it is.
@@ -121,13 +111,8 @@ fn make_dir(path: &Path) -> io::Result<()> {
 
 /// Whether the directory is one of ours already; an empty one is not yet.
 fn check_format(path: &Path) -> Result<bool, DataDirError> {
-    let io = |source| DataDirError::Io {
-        path: path.to_owned(),
-        source,
-    };
-    let foreign = || DataDirError::Foreign {
-        path: path.to_owned(),
-    };
+    let io = |source| DataDirError::Io { path: path.to_owned(), source };
+    let foreign = || DataDirError::Foreign { path: path.to_owned() };
     match std::fs::read_to_string(path.join(FORMAT_NAME)) {
         Ok(text) => {
             let found = text
@@ -135,10 +120,7 @@ fn check_format(path: &Path) -> Result<bool, DataDirError> {
                 .and_then(|rest| rest.trim_end().parse().ok())
                 .ok_or_else(foreign)?;
             if found > FORMAT {
-                return Err(DataDirError::Newer {
-                    path: path.to_owned(),
-                    found,
-                });
+                return Err(DataDirError::Newer { path: path.to_owned(), found });
             }
             Ok(true)
         }
@@ -168,10 +150,7 @@ pub(crate) fn write_format(path: &Path) -> io::Result<()> {
 
 fn lock(path: &Path) -> Result<File, DataDirError> {
     let name = path.join("LOCK");
-    let io = |source| DataDirError::Io {
-        path: name.clone(),
-        source,
-    };
+    let io = |source| DataDirError::Io { path: name.clone(), source };
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -192,11 +171,7 @@ fn lock(path: &Path) -> Result<File, DataDirError> {
             let known = file.read_to_string(&mut holder).is_ok() && !holder.trim().is_empty();
             Err(DataDirError::InUse {
                 path: path.to_owned(),
-                holder: if known {
-                    format!(" (process {})", holder.trim())
-                } else {
-                    String::new()
-                },
+                holder: if known { format!(" (process {})", holder.trim()) } else { String::new() },
             })
         }
         Err(errno) => Err(io(errno.into())),
@@ -209,9 +184,8 @@ mod tests {
 
     fn names(path: &Path) -> Vec<String> {
         let entries = std::fs::read_dir(path).unwrap();
-        let mut names: Vec<_> = entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }

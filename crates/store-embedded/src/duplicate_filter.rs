@@ -51,10 +51,7 @@ struct Chunk {
 impl Chunk {
     fn new(keys: usize) -> Self {
         let words = (keys * BITS_PER_KEY).next_power_of_two() / 64;
-        Self {
-            bits: vec![0; words].into_boxed_slice(),
-            room: keys,
-        }
+        Self { bits: vec![0; words].into_boxed_slice(), room: keys }
     }
 
     /// The words and masks of a key: two halves of its hash make all probes.

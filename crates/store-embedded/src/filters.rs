@@ -17,15 +17,16 @@ pub(crate) struct Filters {
 
 impl Filters {
     pub(crate) fn new(keys: ClientKeys) -> Self {
-        Self {
-            keys,
-            by_conversation: FxHashMap::default(),
-            bytes: 0,
-        }
+        Self { keys, by_conversation: FxHashMap::default(), bytes: 0 }
     }
 
     /// Whether this client id is certainly new.
-    pub(crate) fn certainly_new(&self, id: ConversationId, sender: UserId, client_id: &ClientId) -> bool {
+    pub(crate) fn certainly_new(
+        &self,
+        id: ConversationId,
+        sender: UserId,
+        client_id: &ClientId,
+    ) -> bool {
         self.by_conversation
             .get(&id)
             .is_some_and(|filter| !filter.may_contain(self.keys.of(sender, client_id)))

@@ -24,8 +24,8 @@ use ostracon_store::UnitState;
 use parking_lot::{RwLock, RwLockReadGuard};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-pub(crate) use conversation::ReactionNow;
 use conversation::ConversationRows;
+pub(crate) use conversation::ReactionNow;
 use user::UserRows;
 
 use crate::{
@@ -120,7 +120,9 @@ impl Overlay {
                     all.users.entry(user).or_default().put(at, row)
                 }
                 _ => match conversation_of(row) {
-                    Some(id) => all.conversations.entry(id).or_default().put(at, row, self.client_keys),
+                    Some(id) => {
+                        all.conversations.entry(id).or_default().put(at, row, self.client_keys)
+                    }
                     None => 0,
                 },
             };
@@ -234,22 +236,17 @@ impl Overlay {
 
     /// Waiting members above a user, by user.
     pub(crate) fn members_after(&self, id: ConversationId, after: u64) -> Vec<Arc<Member>> {
-        self.of(id, |known| Some(known.members_after(after)))
-            .unwrap_or_default()
+        self.of(id, |known| Some(known.members_after(after))).unwrap_or_default()
     }
 
     pub(crate) fn message(&self, id: ConversationId, seq: Seq) -> Found {
-        self.of(id, |known| Some(known.message(seq)))
-            .unwrap_or(Found::Nothing)
+        self.of(id, |known| Some(known.message(seq))).unwrap_or(Found::Nothing)
     }
 
     /// Messages of a range, both ends included, with their changed reactions.
     pub(crate) fn range(&self, id: ConversationId, first: Seq, last: Seq) -> RangeNow {
         self.of(id, |known| Some(known.range(first, last)))
-            .unwrap_or_else(|| RangeNow {
-                whole_from: Seq::MAX,
-                ..RangeNow::default()
-            })
+            .unwrap_or_else(|| RangeNow { whole_from: Seq::MAX, ..RangeNow::default() })
     }
 
     /// What a sender sent with a client id.
@@ -259,8 +256,7 @@ impl Overlay {
 
     /// Keys of all client ids that wait in a conversation.
     pub(crate) fn client_keys(&self, id: ConversationId) -> Vec<ClientKey> {
-        self.of(id, |known| Some(known.client_keys()))
-            .unwrap_or_default()
+        self.of(id, |known| Some(known.client_keys())).unwrap_or_default()
     }
 
     /// Waiting messages of a range that were inserted after a rev and never changed, by seq, at most `limit`.
@@ -271,8 +267,7 @@ impl Overlay {
         range: &RangeInclusive<Seq>,
         limit: usize,
     ) -> Vec<Arc<Message>> {
-        self.of(id, |known| Some(known.unchanged_since(rev, range, limit)))
-            .unwrap_or_default()
+        self.of(id, |known| Some(known.unchanged_since(rev, range, limit))).unwrap_or_default()
     }
 
     /// Waiting messages of a range that were changed after a rev, by rev, at most `limit`.
@@ -283,14 +278,12 @@ impl Overlay {
         range: &RangeInclusive<Seq>,
         limit: usize,
     ) -> Vec<Arc<Message>> {
-        self.of(id, |known| Some(known.changed_since(rev, range, limit)))
-            .unwrap_or_default()
+        self.of(id, |known| Some(known.changed_since(rev, range, limit))).unwrap_or_default()
     }
 
     /// Waiting messages of a range that do not count.
     pub(crate) fn uncounted(&self, id: ConversationId, first: Seq, last: Seq) -> Vec<Seq> {
-        self.of(id, |known| Some(known.uncounted(first, last)))
-            .unwrap_or_default()
+        self.of(id, |known| Some(known.uncounted(first, last))).unwrap_or_default()
     }
 
     /// Messages below this one are removed, whatever the tables have.
@@ -308,8 +301,7 @@ impl Overlay {
 
     /// A user's waiting entries changed after a user rev.
     pub(crate) fn inbox_since(&self, user: UserId, since: UserRev) -> Vec<Arc<InboxEntry>> {
-        self.of_user(user, |known| Some(known.since(since)))
-            .unwrap_or_default()
+        self.of_user(user, |known| Some(known.since(since))).unwrap_or_default()
     }
 }
 

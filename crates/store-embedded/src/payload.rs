@@ -73,12 +73,8 @@ pub(crate) fn is_batch(frame: &[u8]) -> bool {
 pub(crate) fn decode(frame: &[u8]) -> Result<Payload, UnknownPayload> {
     let (kind, body) = frame.split_first().ok_or(UnknownPayload)?;
     match *kind {
-        BATCH => record::decode_all(body)
-            .map(Payload::Batch)
-            .map_err(|_| UnknownPayload),
-        IMPORTED => record::decode_all(body)
-            .map(Payload::Imported)
-            .map_err(|_| UnknownPayload),
+        BATCH => record::decode_all(body).map(Payload::Batch).map_err(|_| UnknownPayload),
+        IMPORTED => record::decode_all(body).map(Payload::Imported).map_err(|_| UnknownPayload),
         UNITS if body.len().is_multiple_of(UNIT_BYTES) => body
             .chunks_exact(UNIT_BYTES)
             .map(decode_unit)
@@ -99,10 +95,7 @@ fn decode_unit(body: &[u8]) -> Option<UnitState> {
         epoch: Epoch(wide(4)?),
         phase: phase_of(*body.get(12)?)?,
         incarnation: wide(13)?,
-        pair: Pair {
-            lease: wide(21)?,
-            step: wide(29)?,
-        },
+        pair: Pair { lease: wide(21)?, step: wide(29)? },
     })
 }
 

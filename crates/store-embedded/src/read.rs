@@ -67,9 +67,5 @@ fn of_conversation<T>(
 /// The answer, unless the unit has stopped serving since.
 fn still<T>(overlay: &Overlay, at: UnitAt, answer: Read<T>) -> Read<T> {
     let state = overlay.unit(at.unit);
-    if state.is_some_and(|state| state.serves(at)) {
-        answer
-    } else {
-        Read::Fenced(state)
-    }
+    if state.is_some_and(|state| state.serves(at)) { answer } else { Read::Fenced(state) }
 }

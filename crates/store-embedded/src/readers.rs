@@ -90,12 +90,7 @@ impl Readers {
             return Ok(answer?);
         }
         let shared = Arc::clone(&self.shared);
-        let _permit = self
-            .shared
-            .permits
-            .acquire()
-            .await
-            .map_err(|_| closed())?;
+        let _permit = self.shared.permits.acquire().await.map_err(|_| closed())?;
         let answer = tokio::task::spawn_blocking(move || {
             let _gate = shared.gate.read();
             shared.run(work)
@@ -109,9 +104,7 @@ impl Readers {
 impl Shared {
     fn trusts(&self) -> bool {
         let less = |left: u32| left.checked_sub(1);
-        self.distrust
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
-            .is_err()
+        self.distrust.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_err()
     }
 
     fn run<T>(

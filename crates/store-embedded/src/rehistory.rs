@@ -27,9 +27,8 @@ fn shard_files(data_dir: &DataDir) -> Result<BTreeMap<ShardId, PathBuf>, OpenErr
     let mut files = BTreeMap::new();
     for entry in std::fs::read_dir(data_dir.path().join("shards"))? {
         let path = entry?.path();
-        let number = path
-            .file_name()
-            .and_then(|name| name.to_str()?.strip_suffix(".db")?.parse().ok());
+        let number =
+            path.file_name().and_then(|name| name.to_str()?.strip_suffix(".db")?.parse().ok());
         if let Some(number) = number {
             files.insert(ShardId(number), path);
         }
@@ -66,10 +65,7 @@ pub fn rehistory(
         let conn = tables::open_writer(&path, id)?;
         shards.push((TableWriter::new(conn), path));
     }
-    let mut renewal = Renewal {
-        homes: FxHashMap::default(),
-        shards,
-    };
+    let mut renewal = Renewal { homes: FxHashMap::default(), shards };
     for at in 0..renewal.shards.len() {
         renewal.users(at, new_history)?;
     }
@@ -90,7 +86,11 @@ struct Renewal {
 }
 
 impl Renewal {
-    fn users(&mut self, at: usize, new_history: &mut dyn FnMut() -> History) -> Result<(), TableError> {
+    fn users(
+        &mut self,
+        at: usize,
+        new_history: &mut dyn FnMut() -> History,
+    ) -> Result<(), TableError> {
         let (writer, path) = &self.shards[at];
         let conn = tables::open_read_only(path)?;
         let tables = TableReader::begin(&conn)?;
@@ -103,10 +103,7 @@ impl Renewal {
         let mut after = 0;
         while let Some(state) = tables.user_above(after)? {
             after = state.user.get();
-            writer.user_state(&UserState {
-                history: new_history(),
-                ..UserState::clone(&state)
-            })?;
+            writer.user_state(&UserState { history: new_history(), ..UserState::clone(&state) })?;
         }
         writer.commit()
     }
@@ -128,10 +125,7 @@ impl Renewal {
             {
                 after = key;
                 let members = tables.members_after(key, row.id, 0, usize::MAX >> 1)?;
-                let row = Conversation {
-                    history: new_history(),
-                    ..Conversation::clone(&row)
-                };
+                let row = Conversation { history: new_history(), ..Conversation::clone(&row) };
                 chunk.push((row, members));
             }
             if chunk.is_empty() {
@@ -162,10 +156,8 @@ impl Renewal {
         new_history: &mut dyn FnMut() -> History,
     ) -> Result<(), TableError> {
         let user: UserId = member.user;
-        let Some((writer, _)) = self
-            .homes
-            .get(&user.slot().unit().0)
-            .and_then(|home| self.shards.get(*home))
+        let Some((writer, _)) =
+            self.homes.get(&user.slot().unit().0).and_then(|home| self.shards.get(*home))
         else {
             return Ok(());
         };

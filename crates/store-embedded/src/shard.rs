@@ -45,12 +45,7 @@ impl EmbeddedShard {
         readers: Readers,
         path: PathBuf,
     ) -> Self {
-        Self {
-            core,
-            committer: Mutex::new(committer),
-            readers,
-            path,
-        }
+        Self { core, committer: Mutex::new(committer), readers, path }
     }
 
     pub(crate) const fn core(&self) -> &Arc<Core> {
@@ -85,9 +80,7 @@ impl EmbeddedShard {
         + 'static,
     ) -> Result<T> {
         let core = Arc::clone(&self.core);
-        self.readers
-            .run(size, move |conn| question(&core.overlay, conn))
-            .await
+        self.readers.run(size, move |conn| question(&core.overlay, conn)).await
     }
 
     /// Holds the applier before its next transaction, or lets it go on: what is acked meanwhile is read from the overlay.
@@ -145,8 +138,7 @@ impl Shard for EmbeddedShard {
     ) -> Result<Vec<Read<Overview>>> {
         let size = Size::of(u32::try_from(wanted.len() * 8).unwrap_or(u32::MAX));
         let wanted = wanted.to_vec();
-        self.ask(size, move |overlay, conn| read::overviews(overlay, conn, reader, &wanted))
-            .await
+        self.ask(size, move |overlay, conn| read::overviews(overlay, conn, reader, &wanted)).await
     }
 
     async fn messages(
@@ -162,13 +154,17 @@ impl Shard for EmbeddedShard {
             | MessagePage::After { limit, .. }
             | MessagePage::Around { limit, .. } => limit,
         };
-        self.ask(Size::of(limit), move |overlay, conn| read::messages(overlay, conn, at, conversation, reader, page))
-            .await
+        self.ask(Size::of(limit), move |overlay, conn| {
+            read::messages(overlay, conn, at, conversation, reader, page)
+        })
+        .await
     }
 
     async fn changes(&self, at: UnitAt, since: ChangesSince) -> Result<Read<Changes>> {
-        self.ask(Size::of(since.limit), move |overlay, conn| read::changes(overlay, conn, at, since))
-            .await
+        self.ask(Size::of(since.limit), move |overlay, conn| {
+            read::changes(overlay, conn, at, since)
+        })
+        .await
     }
 
     async fn members(
@@ -177,13 +173,17 @@ impl Shard for EmbeddedShard {
         conversation: ConversationId,
         page: MembersPage,
     ) -> Result<Read<MembersRows>> {
-        self.ask(Size::of(page.limit), move |overlay, conn| read::members(overlay, conn, at, conversation, page))
-            .await
+        self.ask(Size::of(page.limit), move |overlay, conn| {
+            read::members(overlay, conn, at, conversation, page)
+        })
+        .await
     }
 
     async fn inbox(&self, at: UnitAt, user: UserId, page: InboxPage) -> Result<Read<InboxRows>> {
-        self.ask(Size::of(page.limit), move |overlay, conn| read::inbox(overlay, conn, at, user, page))
-            .await
+        self.ask(Size::of(page.limit), move |overlay, conn| {
+            read::inbox(overlay, conn, at, user, page)
+        })
+        .await
     }
 
     async fn inbox_changes(
@@ -193,8 +193,10 @@ impl Shard for EmbeddedShard {
         since: UserRev,
         limit: u32,
     ) -> Result<Read<InboxChanges>> {
-        self.ask(Size::of(limit), move |overlay, conn| read::inbox_changes(overlay, conn, at, user, since, limit))
-            .await
+        self.ask(Size::of(limit), move |overlay, conn| {
+            read::inbox_changes(overlay, conn, at, user, since, limit)
+        })
+        .await
     }
 
     async fn inbox_entry(
@@ -203,13 +205,14 @@ impl Shard for EmbeddedShard {
         user: UserId,
         conversation: ConversationId,
     ) -> Result<Read<Option<Arc<InboxEntry>>>> {
-        self.ask(Size::Small, move |overlay, conn| read::inbox_entry(overlay, conn, at, user, conversation))
-            .await
+        self.ask(Size::Small, move |overlay, conn| {
+            read::inbox_entry(overlay, conn, at, user, conversation)
+        })
+        .await
     }
 
     async fn inbox_large(&self, at: UnitAt, user: UserId) -> Result<Read<InboxRows>> {
-        self.ask(Size::Large, move |overlay, conn| read::inbox_large(overlay, conn, at, user))
-            .await
+        self.ask(Size::Large, move |overlay, conn| read::inbox_large(overlay, conn, at, user)).await
     }
 
     async fn unit_states(&self) -> Result<Vec<UnitState>> {
@@ -227,19 +230,14 @@ impl Shard for EmbeddedShard {
         limit: u32,
     ) -> Result<ScanPage> {
         self.core.flushed().await?;
-        self.ask(Size::Large, move |_, conn| read::scan(conn, unit, from, limit))
-            .await
+        self.ask(Size::Large, move |_, conn| read::scan(conn, unit, from, limit)).await
     }
 
     async fn apply_rows(&self, at: UnitAt, rows: Vec<Row>) -> Result<()> {
         self.committer.lock().await.apply_rows(at, rows).await
     }
 
-    async fn undispatched(
-        &self,
-        after: Option<Position>,
-        limit: u32,
-    ) -> Result<Vec<Undispatched>> {
+    async fn undispatched(&self, after: Option<Position>, limit: u32) -> Result<Vec<Undispatched>> {
         let shard = self.core.id;
         let journal = Arc::clone(&self.core.journal);
         let cursor = self.core.dispatched.load(Ordering::SeqCst);
@@ -263,14 +261,7 @@ impl Shard for EmbeddedShard {
         self.ask(Size::Large, move |_, conn| {
             let [conversations, messages, users, overridden, bytes] =
                 TableReader::begin(conn)?.counts()?;
-            Ok(ShardStats {
-                conversations,
-                messages,
-                users,
-                bytes,
-                overridden,
-                pending_bytes,
-            })
+            Ok(ShardStats { conversations, messages, users, bytes, overridden, pending_bytes })
         })
         .await
     }
@@ -298,10 +289,7 @@ fn undispatched(
             continue;
         }
         match payload::decode(frame.payload) {
-            Ok(Payload::Batch(rows)) => found.push(Undispatched {
-                position: frame.end,
-                rows,
-            }),
+            Ok(Payload::Batch(rows)) => found.push(Undispatched { position: frame.end, rows }),
             Ok(_) => {}
             Err(error) => return Err(ShardError::Corrupt(error.to_string())),
         }

@@ -36,15 +36,10 @@ pub(crate) struct Noted {
     key: Option<i64>,
 }
 
-
 impl<'a> Snapshot<'a> {
     pub(crate) fn begin(overlay: &'a Overlay, conn: &'a Connection) -> Result<Self> {
         let evicted = overlay.evicted();
-        Ok(Self {
-            overlay,
-            tables: TableReader::begin(conn)?,
-            evicted,
-        })
+        Ok(Self { overlay, tables: TableReader::begin(conn)?, evicted })
     }
 
     /// Whether nothing was evicted since it began: only then count the answers it gave.
@@ -91,7 +86,12 @@ impl<'a> Snapshot<'a> {
     }
 
     /// Members changed after a rev, in rev order, at most `limit`.
-    pub(crate) fn members_since(&self, noted: &Noted, rev: Rev, limit: usize) -> Result<Vec<Arc<Member>>> {
+    pub(crate) fn members_since(
+        &self,
+        noted: &Noted,
+        rev: Rev,
+        limit: usize,
+    ) -> Result<Vec<Arc<Member>>> {
         let id = noted.row.id;
         let waiting = self.overlay.members_after(id, 0);
         let mut members: Vec<_> = waiting.iter().filter(|row| row.rev > rev).cloned().collect();
@@ -114,11 +114,13 @@ impl<'a> Snapshot<'a> {
     pub(crate) fn marks_since(&self, noted: &Noted, mark_rev: Rev) -> Result<Vec<Arc<Member>>> {
         let id = noted.row.id;
         let waiting = self.overlay.members_after(id, 0);
-        let mut members: Vec<_> = waiting.iter().filter(|row| row.mark_rev > mark_rev).cloned().collect();
+        let mut members: Vec<_> =
+            waiting.iter().filter(|row| row.mark_rev > mark_rev).cloned().collect();
         if let Some(key) = noted.key {
             let stored = self.tables.marks_since(key, id, mark_rev)?;
-            let is_stored_only =
-                |row: &Arc<Member>| waiting.binary_search_by_key(&row.user, |known| known.user).is_err();
+            let is_stored_only = |row: &Arc<Member>| {
+                waiting.binary_search_by_key(&row.user, |known| known.user).is_err()
+            };
             members.extend(stored.into_iter().filter(is_stored_only));
         }
         members.sort_unstable_by_key(|row| row.mark_rev);
@@ -186,19 +188,18 @@ impl<'a> Snapshot<'a> {
             && first_stored <= last_stored
         {
             let mut waiting = now.messages.iter().peekable();
-            self.tables
-                .messages(key, noted.row.id, first_stored, last_stored, |stored| {
-                    while waiting.peek().is_some_and(|row| row.seq < stored.seq) {
+            self.tables.messages(key, noted.row.id, first_stored, last_stored, |stored| {
+                while waiting.peek().is_some_and(|row| row.seq < stored.seq) {
+                    views.extend(waiting.next().cloned().map(MessageView::plain));
+                }
+                match waiting.peek() {
+                    Some(row) if row.seq == stored.seq => {
                         views.extend(waiting.next().cloned().map(MessageView::plain));
                     }
-                    match waiting.peek() {
-                        Some(row) if row.seq == stored.seq => {
-                            views.extend(waiting.next().cloned().map(MessageView::plain));
-                        }
-                        _ => views.push(MessageView::plain(stored)),
-                    }
-                    true
-                })?;
+                    _ => views.push(MessageView::plain(stored)),
+                }
+                true
+            })?;
             views.extend(waiting.cloned().map(MessageView::plain));
             self.add_stored_reactions(key, first_stored, last_stored, &mut views)?;
         } else {
@@ -210,7 +211,11 @@ impl<'a> Snapshot<'a> {
     }
 
     /// Gives messages, in any order, their reactions and quotes.
-    pub(crate) fn views_of(&self, noted: &Noted, rows: Vec<Arc<Message>>) -> Result<Vec<MessageView>> {
+    pub(crate) fn views_of(
+        &self,
+        noted: &Noted,
+        rows: Vec<Arc<Message>>,
+    ) -> Result<Vec<MessageView>> {
         let mut views = Vec::with_capacity(rows.len());
         for row in rows {
             let seq = row.seq;
@@ -230,15 +235,16 @@ impl<'a> Snapshot<'a> {
         Ok(views)
     }
 
-    fn add_stored_reactions(&self, key: i64, first: Seq, last: Seq, views: &mut [MessageView]) -> Result<()> {
+    fn add_stored_reactions(
+        &self,
+        key: i64,
+        first: Seq,
+        last: Seq,
+        views: &mut [MessageView],
+    ) -> Result<()> {
         for (seq, user, emoji) in self.tables.reactions(key, first, last)? {
             if let Ok(at) = views.binary_search_by_key(&seq, |view| view.message.seq) {
-                let reaction = ReactionNow {
-                    seq,
-                    user,
-                    emoji,
-                    there: true,
-                };
+                let reaction = ReactionNow { seq, user, emoji, there: true };
                 reaction.apply(&mut views[at].reactions);
             }
         }
@@ -260,7 +266,13 @@ impl<'a> Snapshot<'a> {
     }
 
     /// Messages of a range inserted after a rev and never changed since, by seq, at most `limit`.
-    pub(crate) fn unchanged_since(&self, noted: &Noted, range: &RangeInclusive<Seq>, rev: Rev, limit: usize) -> Result<Vec<Arc<Message>>> {
+    pub(crate) fn unchanged_since(
+        &self,
+        noted: &Noted,
+        range: &RangeInclusive<Seq>,
+        rev: Rev,
+        limit: usize,
+    ) -> Result<Vec<Arc<Message>>> {
         let id = noted.row.id;
         let mut rows = self.overlay.unchanged_since(id, rev, range, limit);
         if let Some(key) = noted.key {
@@ -283,13 +295,21 @@ impl<'a> Snapshot<'a> {
     }
 
     /// Messages of a range changed after a rev, in rev order, at most `limit`.
-    pub(crate) fn changed_since(&self, noted: &Noted, range: &RangeInclusive<Seq>, rev: Rev, limit: usize) -> Result<Vec<Arc<Message>>> {
+    pub(crate) fn changed_since(
+        &self,
+        noted: &Noted,
+        range: &RangeInclusive<Seq>,
+        rev: Rev,
+        limit: usize,
+    ) -> Result<Vec<Arc<Message>>> {
         let id = noted.row.id;
         let mut rows = self.overlay.changed_since(id, rev, range, limit);
         if let Some(key) = noted.key {
             let mut room = limit;
             self.tables.changed_since(key, id, rev, |row| {
-                if range.contains(&row.seq) && matches!(self.overlay.message(id, row.seq), Found::Nothing) {
+                if range.contains(&row.seq)
+                    && matches!(self.overlay.message(id, row.seq), Found::Nothing)
+                {
                     rows.push(row);
                     room -= 1;
                 }
@@ -323,7 +343,12 @@ impl<'a> Snapshot<'a> {
     }
 
     /// What a sender sent with a client id.
-    pub(crate) fn sent(&self, noted: &Noted, sender: UserId, client_id: &ClientId) -> Result<Option<MessageView>> {
+    pub(crate) fn sent(
+        &self,
+        noted: &Noted,
+        sender: UserId,
+        client_id: &ClientId,
+    ) -> Result<Option<MessageView>> {
         let key = self.overlay.hashes().of(sender, client_id);
         let waiting = self
             .overlay
@@ -344,7 +369,11 @@ impl<'a> Snapshot<'a> {
     }
 
     /// Every sender and client id that the tables know of a conversation.
-    pub(crate) fn stored_client_ids(&self, noted: &Noted, take: impl FnMut(UserId, ClientId)) -> Result<()> {
+    pub(crate) fn stored_client_ids(
+        &self,
+        noted: &Noted,
+        take: impl FnMut(UserId, ClientId),
+    ) -> Result<()> {
         match noted.key {
             Some(key) => self.tables.client_ids(key, take),
             None => Ok(()),
@@ -358,7 +387,11 @@ impl<'a> Snapshot<'a> {
         }
     }
 
-    pub(crate) fn inbox_entry(&self, user: UserId, id: ConversationId) -> Result<Option<Arc<InboxEntry>>> {
+    pub(crate) fn inbox_entry(
+        &self,
+        user: UserId,
+        id: ConversationId,
+    ) -> Result<Option<Arc<InboxEntry>>> {
         match self.overlay.inbox_entry(user, id) {
             Some(entry) => Ok(Some(entry)),
             None => self.tables.inbox_entry(user, id),
@@ -375,7 +408,9 @@ impl<'a> Snapshot<'a> {
         let waiting = self.overlay.inbox_since(user, 0);
         let waits: FxHashSet<_> = waiting.iter().map(|row| row.conversation).collect();
         let place = |row: &InboxEntry| (row.last_activity_at, row.conversation);
-        let is_listed = |row: &&Arc<InboxEntry>| !row.is_hidden() && after.is_none_or(|after| place(row) < after);
+        let is_listed = |row: &&Arc<InboxEntry>| {
+            !row.is_hidden() && after.is_none_or(|after| place(row) < after)
+        };
         let mut entries: Vec<_> = waiting.iter().filter(is_listed).cloned().collect();
         let mut room = limit;
         self.tables.inbox_page(user, after, |row| {
@@ -410,10 +445,16 @@ impl<'a> Snapshot<'a> {
     }
 
     /// Entries changed after a user rev, in its order, at most `limit`.
-    pub(crate) fn inbox_since(&self, user: UserId, since: u64, limit: usize) -> Result<Vec<Arc<InboxEntry>>> {
+    pub(crate) fn inbox_since(
+        &self,
+        user: UserId,
+        since: u64,
+        limit: usize,
+    ) -> Result<Vec<Arc<InboxEntry>>> {
         let waiting = self.overlay.inbox_since(user, 0);
         let waits: FxHashSet<_> = waiting.iter().map(|row| row.conversation).collect();
-        let mut entries: Vec<_> = waiting.iter().filter(|row| row.user_rev > since).cloned().collect();
+        let mut entries: Vec<_> =
+            waiting.iter().filter(|row| row.user_rev > since).cloned().collect();
         let mut room = limit;
         self.tables.inbox_since(user, since, |row| {
             if !waits.contains(&row.conversation) {

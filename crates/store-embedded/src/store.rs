@@ -24,9 +24,7 @@ use crate::{
     data_dir::DataDir,
     duplicate_filter::ClientKeys,
     error::TableError,
-    journal::{
-        self, DirFs, Journal, JournalFs, Options, Position, ReadError, Recovered, StoreId,
-    },
+    journal::{self, DirFs, Journal, JournalFs, Options, Position, ReadError, Recovered, StoreId},
     migration::MigrationError,
     overlay::Overlay,
     payload::{self, Payload},
@@ -164,10 +162,7 @@ impl EmbeddedStore {
             + 1;
 
         let journal = Arc::new(journal);
-        let inner = Arc::new(Inner {
-            journal: Arc::clone(&journal),
-            cores: Mutex::default(),
-        });
+        let inner = Arc::new(Inner { journal: Arc::clone(&journal), cores: Mutex::default() });
         let client_keys = ClientKeys::new(options.hash_seed);
         let overlay_bytes = Arc::new(AtomicUsize::new(0));
         let mut cores = BTreeMap::new();
@@ -253,10 +248,7 @@ impl EmbeddedStore {
 
     /// The shards, as the engine holds them.
     pub fn shards(&self) -> Shards {
-        self.shards
-            .iter()
-            .map(|(id, shard)| (*id, Arc::clone(shard) as Arc<dyn Shard>))
-            .collect()
+        self.shards.iter().map(|(id, shard)| (*id, Arc::clone(shard) as Arc<dyn Shard>)).collect()
     }
 
     /// A shard, for what the seam does not have.
@@ -271,17 +263,12 @@ impl EmbeddedStore {
 
     /// Bytes of rows that wait for the tables, all shards together.
     pub fn overlay_bytes(&self) -> usize {
-        self.shards
-            .values()
-            .next()
-            .map_or(0, |shard| shard.core().overlay.bytes_of_all())
+        self.shards.values().next().map_or(0, |shard| shard.core().overlay.bytes_of_all())
     }
 
     /// Why some shard cannot write its tables now, if one cannot.
     pub fn failure(&self) -> Option<String> {
-        self.shards
-            .values()
-            .find_map(|shard| shard.core().queue.failure())
+        self.shards.values().find_map(|shard| shard.core().queue.failure())
     }
 
     /// Opens the units of a shard that has never had any. Does nothing to another. To be called before the first command.
@@ -368,13 +355,9 @@ impl EmbeddedStore {
                 if journal.oldest() >= rotated && emptied {
                     let mut known = core.deleted.lock();
                     // What was deleted since then begins its own time now.
-                    *known = known
-                        .filter(|known| known.through > rotated)
-                        .map(|known| crate::core::Deleted {
-                            since: Some(now),
-                            rotated: None,
-                            ..known
-                        });
+                    *known = known.filter(|known| known.through > rotated).map(|known| {
+                        crate::core::Deleted { since: Some(now), rotated: None, ..known }
+                    });
                 } else {
                     core.queue.truncate();
                 }
@@ -451,9 +434,8 @@ impl Inner {
             .iter()
             .map(|core| {
                 let progress = core.queue.progress();
-                let dispatched = progress
-                    .dispatched_checkpointed
-                    .max(end.saturating_sub(DISPATCH_BYTES_MAX));
+                let dispatched =
+                    progress.dispatched_checkpointed.max(end.saturating_sub(DISPATCH_BYTES_MAX));
                 progress.checkpointed.min(dispatched)
             })
             .min();
@@ -495,12 +477,7 @@ fn open_shard(options: &EmbeddedOptions, id: ShardId) -> Result<Opened, OpenErro
             meta
         }
     };
-    Ok(Opened {
-        id,
-        path,
-        conn,
-        meta,
-    })
+    Ok(Opened { id, path, conn, meta })
 }
 
 /// Tables and journal must meet: nothing missing between them, and both of one line.
@@ -539,10 +516,8 @@ fn replay(
     if from >= recovered.end {
         return Ok(());
     }
-    let applied: BTreeMap<_, _> = opened
-        .iter()
-        .map(|shard| (shard.id, shard.meta.applied))
-        .collect();
+    let applied: BTreeMap<_, _> =
+        opened.iter().map(|shard| (shard.id, shard.meta.applied)).collect();
     let mut frames = journal.replay_from(from)?;
     while let Some(frame) = frames.next_frame()? {
         let id = ShardId(frame.shard);

@@ -40,13 +40,13 @@ const BUSY_MS: u64 = 1_000;
 ///
 /// # Errors
 /// Foreign, newer and damaged files are refused unchanged.
-pub(crate) fn open_writer(path: &Path, shard: ShardId) -> std::result::Result<Connection, MigrationError> {
+pub(crate) fn open_writer(
+    path: &Path,
+    shard: ShardId,
+) -> std::result::Result<Connection, MigrationError> {
     let what = format!("shard {shard} ({})", path.display());
     migration::peek(path, APPLICATION_ID, &what, STEPS)?;
-    let sqlite = |source| MigrationError::Sqlite {
-        what: what.clone(),
-        source,
-    };
+    let sqlite = |source| MigrationError::Sqlite { what: what.clone(), source };
     let mut conn = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -54,8 +54,7 @@ pub(crate) fn open_writer(path: &Path, shard: ShardId) -> std::result::Result<Co
             | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )
     .map_err(sqlite)?;
-    conn.busy_timeout(std::time::Duration::from_millis(BUSY_MS))
-        .map_err(sqlite)?;
+    conn.busy_timeout(std::time::Duration::from_millis(BUSY_MS)).map_err(sqlite)?;
     migration::migrate(&mut conn, APPLICATION_ID, &what, STEPS)?;
     let set_up = || -> rusqlite::Result<()> {
         conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;

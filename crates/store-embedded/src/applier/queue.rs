@@ -153,19 +153,11 @@ impl Queue {
     }
 
     pub(crate) fn put_rows(&self, at: Position, rows: Vec<Row>) {
-        self.put(Taken {
-            at,
-            rows,
-            units: Vec::new(),
-        });
+        self.put(Taken { at, rows, units: Vec::new() });
     }
 
     pub(crate) fn put_units(&self, at: Position, units: Vec<UnitState>) {
-        self.put(Taken {
-            at,
-            rows: Vec::new(),
-            units,
-        });
+        self.put(Taken { at, rows: Vec::new(), units });
     }
 
     fn put(&self, batch: Taken) {
@@ -279,8 +271,7 @@ impl Queue {
             state.retry_at = Some(Instant::now() + pause);
             false
         });
-        self.progress
-            .send_modify(|progress| progress.failure = Some(why));
+        self.progress.send_modify(|progress| progress.failure = Some(why));
     }
 
     pub(super) fn done(&self) {
@@ -306,7 +297,6 @@ impl Queue {
     }
 
     pub(super) fn truncated(&self, applied: Position) {
-        self.progress
-            .send_modify(|progress| progress.truncated = applied);
+        self.progress.send_modify(|progress| progress.truncated = applied);
     }
 }

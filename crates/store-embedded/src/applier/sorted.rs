@@ -44,10 +44,7 @@ impl<'a> Sorted<'a> {
         settle(&mut sorted.conversations, |row| row.id);
         settle(&mut sorted.members, |row| (row.conversation, row.user));
         settle(&mut sorted.messages, |row| (row.conversation, row.seq));
-        sorted.reactions.sort_by(|(a, _), (b, _)| a.cmp(b));
-        sorted.reactions.reverse();
-        sorted.reactions.dedup_by(|later, first| later.0 == first.0);
-        sorted.reactions.reverse();
+        settle(&mut sorted.reactions, |(row, _)| *row);
         settle(&mut sorted.users, |row| row.user);
         settle(&mut sorted.inbox, |row| (row.user, row.conversation));
         settle(&mut sorted.units, |state| state.unit);
@@ -61,13 +58,9 @@ impl<'a> Sorted<'a> {
             Row::Message(row) => self.messages.push(row),
             Row::Reaction(row) => self.reactions.push((row, true)),
             Row::ReactionGone(row) => self.reactions.push((row, false)),
-            Row::MessagesGone {
-                conversation,
-                below,
-            } => {
+            Row::MessagesGone { conversation, below } => {
                 // What came before it must not come back behind it.
-                self.messages
-                    .retain(|row| row.conversation != *conversation || row.seq >= *below);
+                self.messages.retain(|row| row.conversation != *conversation || row.seq >= *below);
                 self.reactions
                     .retain(|(row, _)| row.conversation != *conversation || row.seq >= *below);
                 let known = self.gone.entry(*conversation).or_insert(0);

@@ -23,10 +23,7 @@ impl Committer {
         }
         // The tables then know everything, and nothing comes meanwhile: this is the committer.
         self.core.flushed().await?;
-        let newer = self
-            .loader
-            .run(move |conn| newer_rows(conn, rows))
-            .await?;
+        let newer = self.loader.run(move |conn| newer_rows(conn, rows)).await?;
         let mut frame = Vec::new();
         let mut bytes = 0;
         for row in newer {
@@ -84,12 +81,7 @@ fn newer_rows(conn: &Connection, rows: Vec<Row>) -> std::result::Result<Vec<Row>
     }
     for ((conversation, seq), gone) in judge.before {
         newer.extend(gone.into_iter().map(|(user, emoji)| {
-            Row::ReactionGone(Arc::new(Reaction {
-                conversation,
-                seq,
-                user,
-                emoji,
-            }))
+            Row::ReactionGone(Arc::new(Reaction { conversation, seq, user, emoji }))
         }));
     }
     Ok(newer)
@@ -114,9 +106,10 @@ impl Judge<'_> {
 
     fn wins(&mut self, row: &Row) -> std::result::Result<bool, TableError> {
         Ok(match row {
-            Row::Conversation(row) => self.tables.conversation(row.id)?.is_none_or(|(_, known)| {
-                row.rev + row.mark_rev >= known.rev + known.mark_rev
-            }),
+            Row::Conversation(row) => self
+                .tables
+                .conversation(row.id)?
+                .is_none_or(|(_, known)| row.rev + row.mark_rev >= known.rev + known.mark_rev),
             Row::Member(row) => match self.key(row.conversation)? {
                 Some(key) => self
                     .tables
@@ -147,10 +140,9 @@ impl Judge<'_> {
             },
             Row::ReactionGone(_) => false,
             Row::MessagesGone { .. } => true,
-            Row::User(row) => self
-                .tables
-                .user_state(row.user)?
-                .is_none_or(|known| row.user_rev >= known.user_rev),
+            Row::User(row) => {
+                self.tables.user_state(row.user)?.is_none_or(|known| row.user_rev >= known.user_rev)
+            }
             Row::Inbox(row) => self
                 .tables
                 .inbox_entry(row.user, row.conversation)?

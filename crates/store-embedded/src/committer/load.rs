@@ -66,7 +66,9 @@ pub(super) fn from_overlay(overlay: &Overlay, missing: &Missing) -> Option<Loade
             Loaded::Probe(*id, *sender, client_id.clone(), Some(view))
         }
         Missing::User(user) => Loaded::User(*user, Some(overlay.user(*user)?)),
-        Missing::Inbox(user, id) => Loaded::Inbox(*user, *id, Some(overlay.inbox_entry(*user, *id)?)),
+        Missing::Inbox(user, id) => {
+            Loaded::Inbox(*user, *id, Some(overlay.inbox_entry(*user, *id)?))
+        }
     })
 }
 
@@ -94,11 +96,7 @@ pub(super) fn from_tables(
     missing: &[Missing],
 ) -> Result<Vec<Loaded>, TableError> {
     whole(overlay, conn, |snapshot| {
-        let mut loading = Loading {
-            overlay,
-            snapshot,
-            noted: FxHashMap::default(),
-        };
+        let mut loading = Loading { overlay, snapshot, noted: FxHashMap::default() };
         missing.iter().map(|row| loading.load(row)).collect()
     })
 }

@@ -48,13 +48,8 @@ impl ReactionNow {
                     _ => {}
                 }
             }
-            (Err(at), true) => groups.insert(
-                at,
-                ReactionGroup {
-                    emoji: self.emoji.clone(),
-                    users: vec![self.user],
-                },
-            ),
+            (Err(at), true) => groups
+                .insert(at, ReactionGroup { emoji: self.emoji.clone(), users: vec![self.user] }),
             (Err(_), false) => {}
         }
     }
@@ -135,15 +130,8 @@ impl ConversationRows {
         if row.rev > row.created_rev {
             self.by_rev.insert(row.rev, row.seq);
         }
-        let entry = Entry {
-            row: Arc::clone(row),
-            at,
-            client,
-        };
-        let next = self
-            .fresh
-            .back()
-            .map_or(row.seq, |(last, _)| last.row.seq + 1);
+        let entry = Entry { row: Arc::clone(row), at, client };
+        let next = self.fresh.back().map_or(row.seq, |(last, _)| last.row.seq + 1);
         let is_insert = row.rev == row.created_rev;
         if is_insert && row.seq == next && !self.changed.contains_key(&row.seq) {
             self.fresh.push_back((entry, at));
@@ -359,9 +347,7 @@ impl ConversationRows {
             row.created_rev > rev && row.rev == row.created_rev && range.contains(&row.seq)
         };
         let old = self.changed.values().filter(is_unchanged);
-        let start = self
-            .fresh
-            .partition_point(|(entry, _)| entry.row.created_rev <= rev);
+        let start = self.fresh.partition_point(|(entry, _)| entry.row.created_rev <= rev);
         let fresh = self.fresh.range(start..).map(|(entry, _)| entry);
         let mut rows: Vec<_> = old
             .chain(fresh.filter(is_unchanged).take(limit))

@@ -79,17 +79,9 @@ fn message(seq: Seq, rev: Rev) -> Row {
 }
 
 fn reaction(seq: Seq, there: bool) -> Row {
-    let row = Arc::new(Reaction {
-        conversation: id(),
-        seq,
-        user: user(2),
-        emoji: "👍".to_owned(),
-    });
-    if there {
-        Row::Reaction(row)
-    } else {
-        Row::ReactionGone(row)
-    }
+    let row =
+        Arc::new(Reaction { conversation: id(), seq, user: user(2), emoji: "👍".to_owned() });
+    if there { Row::Reaction(row) } else { Row::ReactionGone(row) }
 }
 
 fn overlay() -> Overlay {
@@ -146,10 +138,7 @@ fn old_messages_stand_beside_fresh_ones() {
 fn removals_hide_what_the_tables_have() {
     let overlay = overlay();
     overlay.publish(10, &[message(1, 1), message(2, 2), reaction(2, true)]);
-    let gone = [Row::MessagesGone {
-        conversation: id(),
-        below: 3,
-    }];
+    let gone = [Row::MessagesGone { conversation: id(), below: 3 }];
     overlay.publish(20, &gone);
     assert!(matches!(overlay.message(id(), 1), Found::Gone));
     assert!(matches!(overlay.message(id(), 3), Found::Nothing));

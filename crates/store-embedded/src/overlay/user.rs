@@ -25,14 +25,11 @@ impl UserRows {
     /// Takes a row; answers by how many bytes this grew.
     pub(super) fn put(&mut self, at: Position, row: &Row) -> isize {
         let (new, cost) = match row {
-            Row::User(row) => (
-                self.state.replace((Arc::clone(row), at)).is_none(),
-                size_of::<UserState>(),
-            ),
+            Row::User(row) => {
+                (self.state.replace((Arc::clone(row), at)).is_none(), size_of::<UserState>())
+            }
             Row::Inbox(row) => (
-                self.entries
-                    .insert(row.conversation, (Arc::clone(row), at))
-                    .is_none(),
+                self.entries.insert(row.conversation, (Arc::clone(row), at)).is_none(),
                 size_of::<InboxEntry>(),
             ),
             _ => return 0,

@@ -126,14 +126,9 @@ fn first_inserted(
 ) -> Result<Seq> {
     let revs = noted.row.rev.saturating_sub(since);
     let lowest = noted.row.head_seq.saturating_sub(revs) + 1;
-    let rest = Access {
-        from: access.from.max(lowest),
-        ..access
-    };
+    let rest = Access { from: access.from.max(lowest), ..access };
     if revs <= WALK {
         return Ok(rest.from);
     }
-    first_where(rest, |seq| {
-        Ok(snapshot.created_rev(noted, seq)?.is_some_and(|rev| rev > since))
-    })
+    first_where(rest, |seq| Ok(snapshot.created_rev(noted, seq)?.is_some_and(|rev| rev > since)))
 }

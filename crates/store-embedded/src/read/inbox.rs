@@ -43,11 +43,7 @@ pub(crate) fn inbox(
             let mut entries = snapshot.inbox_page(user, page.after, limit + 1)?;
             let more = entries.len() > limit;
             entries.truncate(limit);
-            Ok(InboxRows {
-                state,
-                entries,
-                more,
-            })
+            Ok(InboxRows { state, entries, more })
         })
     })
 }
@@ -61,9 +57,7 @@ pub(crate) fn inbox_entry(
     conversation: ConversationId,
 ) -> Result<Read<Option<Arc<InboxEntry>>>> {
     whole(overlay, conn, |snapshot| {
-        of_user(overlay, snapshot, at, user, |_| {
-            snapshot.inbox_entry(user, conversation)
-        })
+        of_user(overlay, snapshot, at, user, |_| snapshot.inbox_entry(user, conversation))
     })
 }
 
@@ -80,11 +74,7 @@ pub(crate) fn inbox_large(
             let mut entries = snapshot.inbox_large(user, limit + 1)?;
             let more = entries.len() > limit;
             entries.truncate(limit);
-            Ok(InboxRows {
-                state,
-                entries,
-                more,
-            })
+            Ok(InboxRows { state, entries, more })
         })
     })
 }
@@ -111,12 +101,7 @@ pub(crate) fn inbox_changes(
                 more = true;
             }
             entries.truncate(limit);
-            Ok(InboxChanges {
-                state,
-                entries,
-                user_rev,
-                more,
-            })
+            Ok(InboxChanges { state, entries, user_rev, more })
         })
     })
 }

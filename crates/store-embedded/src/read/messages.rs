@@ -1,9 +1,7 @@
 //! Pages of messages and of members.
 
 use ostracon_domain::{Access, ConversationId, Seq, UnitAt, UserId, access};
-use ostracon_store::{
-    MembersPage, MembersRows, MessagePage, Messages, PagePosition, Place, Read,
-};
+use ostracon_store::{MembersPage, MembersRows, MessagePage, Messages, PagePosition, Place, Read};
 use rusqlite::Connection;
 
 use super::{Result, of_conversation, whole};
@@ -39,11 +37,7 @@ pub(crate) fn messages(
                 }
                 Err(_) => Vec::new(),
             };
-            Ok(Messages {
-                conversation: noted.row.clone(),
-                member,
-                messages,
-            })
+            Ok(Messages { conversation: noted.row.clone(), member, messages })
         })
     })
 }
@@ -59,27 +53,17 @@ fn find(
         PagePosition::Seq(seq) => Ok(Place::message(seq)),
         PagePosition::Time(time) => {
             let seq = first_where(access, |seq| {
-                Ok(snapshot
-                    .message_place(noted, seq)?
-                    .is_some_and(|(at, _)| at >= time))
+                Ok(snapshot.message_place(noted, seq)?.is_some_and(|(at, _)| at >= time))
             })?;
             Ok(Place::before(seq))
         }
         PagePosition::Id(id) => {
             let seq = first_where(access, |seq| {
-                Ok(snapshot
-                    .message_place(noted, seq)?
-                    .is_some_and(|(_, found)| found >= id.get()))
+                Ok(snapshot.message_place(noted, seq)?.is_some_and(|(_, found)| found >= id.get()))
             })?;
             let here = seq <= access.to
-                && snapshot
-                    .message_place(noted, seq)?
-                    .is_some_and(|(_, found)| found == id.get());
-            Ok(if here {
-                Place::message(seq)
-            } else {
-                Place::before(seq)
-            })
+                && snapshot.message_place(noted, seq)?.is_some_and(|(_, found)| found == id.get());
+            Ok(if here { Place::message(seq) } else { Place::before(seq) })
         }
     }
 }
@@ -112,11 +96,7 @@ pub(crate) fn members(
             let mut members = snapshot.members_after(noted, page.after, limit + 1)?;
             let more = members.len() > limit;
             members.truncate(limit);
-            Ok(MembersRows {
-                conversation: noted.row.clone(),
-                members,
-                more,
-            })
+            Ok(MembersRows { conversation: noted.row.clone(), members, more })
         })
     })
 }

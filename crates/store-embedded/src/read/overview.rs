@@ -42,10 +42,5 @@ fn overview(snapshot: &Snapshot<'_>, noted: &Noted, reader: UserId) -> Result<Ov
         }
         None => 0,
     };
-    Ok(Overview {
-        conversation: noted.row.clone(),
-        member,
-        last_message,
-        uncounted,
-    })
+    Ok(Overview { conversation: noted.row.clone(), member, last_message, uncounted })
 }

@@ -23,10 +23,7 @@ pub(crate) fn scan(
         rows: Vec::new(),
     };
     let next = page.fill(from)?;
-    Ok(ScanPage {
-        rows: page.rows,
-        next,
-    })
+    Ok(ScanPage { rows: page.rows, next })
 }
 
 struct Page<'a> {
@@ -46,17 +43,11 @@ impl Page<'_> {
         let mut user = 0;
         match from {
             None => {}
-            Some(ScanCursor {
-                subject: Subject::User(done),
-                ..
-            }) => {
+            Some(ScanCursor { subject: Subject::User(done), .. }) => {
                 user = done.get();
                 return self.users(user);
             }
-            Some(ScanCursor {
-                subject: Subject::Conversation(id),
-                after_seq,
-            }) => {
+            Some(ScanCursor { subject: Subject::Conversation(id), after_seq }) => {
                 conversation = Some(id);
                 if let Some(seq) = after_seq
                     && let Some((key, _)) = self.tables.conversation(id)?
@@ -68,12 +59,11 @@ impl Page<'_> {
         }
         loop {
             if self.is_full() {
-                return Ok(conversation.map(|id| ScanCursor {
-                    subject: Subject::Conversation(id),
-                    after_seq: None,
-                }));
+                return Ok(conversation
+                    .map(|id| ScanCursor { subject: Subject::Conversation(id), after_seq: None }));
             }
-            let Some((key, row)) = self.tables.conversation_of_unit(self.unit, conversation)? else {
+            let Some((key, row)) = self.tables.conversation_of_unit(self.unit, conversation)?
+            else {
                 return self.users(user);
             };
             let id = row.id;
@@ -91,11 +81,10 @@ impl Page<'_> {
     fn messages(&mut self, key: i64, id: ConversationId, after: u64) -> Result<Option<ScanCursor>> {
         let mut messages: Vec<Arc<Message>> = Vec::new();
         let room = self.limit.saturating_sub(self.rows.len());
-        self.tables
-            .messages(key, id, after + 1, i64::MAX as u64, |row| {
-                messages.push(row);
-                messages.len() <= room
-            })?;
+        self.tables.messages(key, id, after + 1, i64::MAX as u64, |row| {
+            messages.push(row);
+            messages.len() <= room
+        })?;
         let more = messages.len() > room;
         messages.truncate(room);
         let last = messages.last().map_or(after, |row| row.seq);
@@ -116,10 +105,7 @@ impl Page<'_> {
                 })));
             }
         }
-        Ok(more.then_some(ScanCursor {
-            subject: Subject::Conversation(id),
-            after_seq: Some(last),
-        }))
+        Ok(more.then_some(ScanCursor { subject: Subject::Conversation(id), after_seq: Some(last) }))
     }
 
     fn users(&mut self, mut after: u64) -> Result<Option<ScanCursor>> {
@@ -133,10 +119,7 @@ impl Page<'_> {
             self.rows.extend(entries.into_iter().map(Row::Inbox));
             after = user.get();
             if self.is_full() {
-                return Ok(Some(ScanCursor {
-                    subject: Subject::User(user),
-                    after_seq: None,
-                }));
+                return Ok(Some(ScanCursor { subject: Subject::User(user), after_seq: None }));
             }
         }
     }

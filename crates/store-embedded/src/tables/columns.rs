@@ -22,9 +22,9 @@ type Result<T> = std::result::Result<T, TableError>;
 /// A 16-byte value.
 pub(crate) fn wide(value: ValueRef<'_>) -> Result<u128> {
     match value {
-        ValueRef::Blob(bytes) => Ok(u128::from_be_bytes(
-            bytes.try_into().map_err(|_| TableError::Damaged("16 bytes"))?,
-        )),
+        ValueRef::Blob(bytes) => {
+            Ok(u128::from_be_bytes(bytes.try_into().map_err(|_| TableError::Damaged("16 bytes"))?))
+        }
         _ => Err(TableError::Damaged("16 bytes")),
     }
 }
@@ -80,9 +80,9 @@ fn optional_wide(row: &Row<'_>, at: usize) -> Result<Option<u128>> {
 /// A column of text.
 pub(crate) fn text(row: &Row<'_>, at: usize) -> Result<String> {
     match row.get_ref(at)? {
-        ValueRef::Text(bytes) => std::str::from_utf8(bytes)
-            .map(str::to_owned)
-            .map_err(|_| TableError::Damaged("text")),
+        ValueRef::Text(bytes) => {
+            std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| TableError::Damaged("text"))
+        }
         _ => Err(TableError::Damaged("text")),
     }
 }
@@ -163,9 +163,9 @@ fn uuid_text(bytes: &[u8]) -> [u8; 36] {
 pub(crate) fn client_id(value: ValueRef<'_>) -> Result<Option<ClientId>> {
     let id = match value {
         ValueRef::Null => return Ok(None),
-        ValueRef::Blob(bytes) if bytes.len() == 16 => std::str::from_utf8(&uuid_text(bytes))
-            .ok()
-            .and_then(ClientId::new),
+        ValueRef::Blob(bytes) if bytes.len() == 16 => {
+            std::str::from_utf8(&uuid_text(bytes)).ok().and_then(ClientId::new)
+        }
         ValueRef::Text(bytes) => std::str::from_utf8(bytes).ok().and_then(ClientId::new),
         _ => None,
     };
@@ -355,10 +355,7 @@ pub(crate) fn unit_state(row: &Row<'_>) -> Result<UnitState> {
         epoch: Epoch(number(row, 1)?),
         phase: phase_of(byte(row, 2)?).ok_or(TableError::Damaged("unit state"))?,
         incarnation: number(row, 3)?,
-        pair: Pair {
-            lease: number(row, 4)?,
-            step: number(row, 5)?,
-        },
+        pair: Pair { lease: number(row, 4)?, step: number(row, 5)? },
     })
 }
 

@@ -24,30 +24,32 @@ pub(crate) struct Meta {
 impl Meta {
     /// The row, if the file has one.
     pub(crate) fn load(conn: &Connection) -> Result<Option<Self>> {
-        conn.prepare_cached("SELECT cluster, shard, applied, dispatched, incarnation FROM meta WHERE id = 0")?
-            .query_row([], |row| {
-                let cluster: Vec<u8> = row.get(0)?;
-                Ok((
-                    cluster,
-                    row.get::<_, i64>(1)?,
-                    row.get::<_, i64>(2)?,
-                    row.get::<_, i64>(3)?,
-                    row.get::<_, i64>(4)?,
-                ))
+        conn.prepare_cached(
+            "SELECT cluster, shard, applied, dispatched, incarnation FROM meta WHERE id = 0",
+        )?
+        .query_row([], |row| {
+            let cluster: Vec<u8> = row.get(0)?;
+            Ok((
+                cluster,
+                row.get::<_, i64>(1)?,
+                row.get::<_, i64>(2)?,
+                row.get::<_, i64>(3)?,
+                row.get::<_, i64>(4)?,
+            ))
+        })
+        .optional()?
+        .map(|(cluster, shard, applied, dispatched, incarnation)| {
+            Ok(Self {
+                cluster: u128::from_be_bytes(
+                    cluster.try_into().map_err(|_| TableError::Damaged("cluster id"))?,
+                ),
+                shard: ShardId(u32::try_from(shard).map_err(|_| TableError::Damaged("shard id"))?),
+                applied: applied as u64,
+                dispatched: dispatched as u64,
+                incarnation: incarnation as u64,
             })
-            .optional()?
-            .map(|(cluster, shard, applied, dispatched, incarnation)| {
-                Ok(Self {
-                    cluster: u128::from_be_bytes(
-                        cluster.try_into().map_err(|_| TableError::Damaged("cluster id"))?,
-                    ),
-                    shard: ShardId(u32::try_from(shard).map_err(|_| TableError::Damaged("shard id"))?),
-                    applied: applied as u64,
-                    dispatched: dispatched as u64,
-                    incarnation: incarnation as u64,
-                })
-            })
-            .transpose()
+        })
+        .transpose()
     }
 
     /// Writes the row.

@@ -32,10 +32,7 @@ impl Drop for TableReader<'_> {
         if self.inside {
             return;
         }
-        let ended = self
-            .conn
-            .prepare_cached("COMMIT")
-            .and_then(|mut end| end.execute([]));
+        let ended = self.conn.prepare_cached("COMMIT").and_then(|mut end| end.execute([]));
         if let Err(error) = ended {
             tracing::warn!(%error, "a read transaction did not end");
         }
@@ -52,18 +49,12 @@ impl<'a> TableReader<'a> {
     /// Begins the transaction. Its moment is that of the first question.
     pub(crate) fn begin(conn: &'a Connection) -> Result<Self> {
         conn.prepare_cached("BEGIN")?.execute([])?;
-        Ok(Self {
-            conn,
-            inside: false,
-        })
+        Ok(Self { conn, inside: false })
     }
 
     /// Reads inside a transaction of the writer, which it sees.
     pub(crate) const fn inside(writer: &'a TableWriter) -> Self {
-        Self {
-            conn: writer.connection(),
-            inside: true,
-        }
+        Self { conn: writer.connection(), inside: true }
     }
 
     fn one<T>(
@@ -135,10 +126,7 @@ impl<'a> TableReader<'a> {
     /// The next user above a number.
     pub(crate) fn user_above(&self, above: u64) -> Result<Option<Arc<UserState>>> {
         self.one(
-            select!(
-                user_state_columns,
-                "FROM user_state WHERE user > ? ORDER BY user LIMIT 1"
-            ),
+            select!(user_state_columns, "FROM user_state WHERE user > ? ORDER BY user LIMIT 1"),
             [above as i64],
             columns::user_state,
         )
@@ -146,11 +134,9 @@ impl<'a> TableReader<'a> {
 
     /// The key of a conversation of which there is any row.
     pub(crate) fn key(&self, id: ConversationId) -> Result<Option<Key>> {
-        self.one(
-            "SELECT key FROM conversation WHERE id = ?",
-            [id.as_u128().to_be_bytes()],
-            |row| Ok(row.get(0)?),
-        )
+        self.one("SELECT key FROM conversation WHERE id = ?", [id.as_u128().to_be_bytes()], |row| {
+            Ok(row.get(0)?)
+        })
     }
 
     /// A member row.
@@ -256,11 +242,7 @@ impl<'a> TableReader<'a> {
                 message_columns,
                 "FROM message WHERE conversation = ? AND sender = ? AND client_id = ?"
             ),
-            params![
-                key,
-                sender.get() as i64,
-                columns::stored_client_id(client_id)
-            ],
+            params![key, sender.get() as i64, columns::stored_client_id(client_id)],
             |row| columns::message(row, id),
         )
     }
@@ -372,11 +354,7 @@ impl<'a> TableReader<'a> {
              ORDER BY seq, user, emoji",
             params![key, first as i64, last as i64],
             |row| {
-                Ok((
-                    row.get::<_, i64>(0)? as u64,
-                    columns::user(row, 1)?,
-                    columns::text(row, 2)?,
-                ))
+                Ok((row.get::<_, i64>(0)? as u64, columns::user(row, 1)?, columns::text(row, 2)?))
             },
         )
     }
@@ -508,11 +486,8 @@ impl<'a> TableReader<'a> {
     /// Conversations, messages, users, conversations outside their slot's unit, and bytes of the file.
     pub(crate) fn counts(&self) -> Result<[u64; 5]> {
         let number = |sql: &str| -> Result<u64> {
-            let number: Option<i64> = self
-                .conn
-                .prepare_cached(sql)?
-                .query_row([], |row| row.get(0))
-                .optional()?;
+            let number: Option<i64> =
+                self.conn.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?;
             Ok(number.unwrap_or(0) as u64)
         };
         Ok([

@@ -47,10 +47,7 @@ impl Checkpoint {
 
 impl TableWriter {
     pub(crate) fn new(conn: Connection) -> Self {
-        Self {
-            conn,
-            keys: FxHashMap::default(),
-        }
+        Self { conn, keys: FxHashMap::default() }
     }
 
     pub(super) const fn connection(&self) -> &Connection {
@@ -284,9 +281,7 @@ impl TableWriter {
             "DELETE FROM message WHERE conversation = ? AND seq < ?",
             "DELETE FROM reaction WHERE conversation = ? AND seq < ?",
         ] {
-            self.conn
-                .prepare_cached(sql)?
-                .execute(params![key, below as i64])?;
+            self.conn.prepare_cached(sql)?.execute(params![key, below as i64])?;
         }
         Ok(())
     }

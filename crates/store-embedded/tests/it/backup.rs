@@ -4,13 +4,9 @@ use std::{collections::HashSet, sync::Arc};
 
 use ostracon_domain::{Action, History, Row, UnitId};
 use ostracon_store::{InboxPage, Read, Shard};
-use ostracon_store_embedded::{
-    DataDir, EmbeddedStore, applied_position, rehistory,
-};
+use ostracon_store_embedded::{DataDir, EmbeddedStore, applied_position, rehistory};
 
-use crate::fixture::{
-    ALICE, BOB, Home, SHARD, commit, direct, newest, options, order, say, texts,
-};
+use crate::fixture::{ALICE, BOB, Home, SHARD, commit, direct, newest, options, order, say, texts};
 
 async fn rows(shard: &dyn Shard, unit: UnitId) -> Vec<Row> {
     shard.scan_unit(unit, None, 10_000).await.unwrap().rows
@@ -73,10 +69,8 @@ async fn a_backup_is_one_moment_and_gets_new_histories() {
     // No dispatcher ever wrote a list; after a restore both are level all the same.
     let mut histories = HashSet::new();
     for user in [ALICE, BOB] {
-        let at = ostracon_domain::UnitAt {
-            unit: user.slot().unit(),
-            epoch: ostracon_domain::Epoch(1),
-        };
+        let at =
+            ostracon_domain::UnitAt { unit: user.slot().unit(), epoch: ostracon_domain::Epoch(1) };
         let page = InboxPage { after: None, limit: 9 };
         let Read::Rows(list) = copy.inbox(at, user, page).await.unwrap() else {
             panic!("no list");

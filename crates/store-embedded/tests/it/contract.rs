@@ -20,18 +20,11 @@ struct Embedded {
 
 impl Embedded {
     fn new(restless: bool) -> Self {
-        Self {
-            restless,
-            homes: Mutex::default(),
-        }
+        Self { restless, homes: Mutex::default() }
     }
 
     fn shard_of(&self, home: &Home) -> Arc<dyn Shard> {
-        if self.restless {
-            Arc::new(Restless::new(home.shard()))
-        } else {
-            home.shard()
-        }
+        if self.restless { Arc::new(Restless::new(home.shard())) } else { home.shard() }
     }
 }
 
@@ -44,11 +37,7 @@ impl ShardFixture for Embedded {
         shard
     }
 
-    async fn reopened(
-        &self,
-        shard: Arc<dyn Shard>,
-        ids: Arc<dyn Ids>,
-    ) -> Option<Arc<dyn Shard>> {
+    async fn reopened(&self, shard: Arc<dyn Shard>, ids: Arc<dyn Ids>) -> Option<Arc<dyn Shard>> {
         let mut homes = self.homes.lock().await;
         let at = homes.iter().position(|(known, _)| Arc::ptr_eq(known, &shard))?;
         let (known, mut home) = homes.swap_remove(at);

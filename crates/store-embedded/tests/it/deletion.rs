@@ -5,7 +5,7 @@ use std::path::Path;
 use ostracon_domain::Action;
 use ostracon_store_embedded::EmbeddedStore;
 
-use crate::fixture::{ALICE, Home, NOW, commit, options, order, say, send, SHARD};
+use crate::fixture::{ALICE, Home, NOW, SHARD, commit, options, order, say, send};
 
 const SECRET: &str = "the launch code is 0000, as always";
 
@@ -62,5 +62,5 @@ async fn deleted_content_is_gone_from_every_file_in_time() {
         store.maintain(minutes(minute)).await.unwrap();
         shard.settle().await.unwrap();
     }
-    assert_eq!(holding(home.dir.path()), [String::new(); 0]);
+    assert_eq!(holding(home.dir.path()), Vec::<String>::new());
 }

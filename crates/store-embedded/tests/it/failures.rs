@@ -252,4 +252,3 @@ async fn segments_go_when_tables_and_dispatcher_have_passed_them() {
     home.reopen();
     assert_eq!(newest(&*home.shard(), 1).await.unwrap().conversation.head_seq, 100);
 }
-

@@ -41,11 +41,7 @@ impl Home {
 
     /// A shard for Alice and Bob, with a journal of its own kind.
     pub(crate) async fn of_pair(journal: Option<Arc<dyn JournalFs>>) -> Self {
-        let units = [
-            direct().slot().unit(),
-            ALICE.slot().unit(),
-            BOB.slot().unit(),
-        ];
+        let units = [direct().slot().unit(), ALICE.slot().unit(), BOB.slot().unit()];
         Self::with_journal(&units, Arc::new(CountingIds::new(1, 1)), journal).await
     }
 
@@ -55,17 +51,9 @@ impl Home {
         journal: Option<Arc<dyn JournalFs>>,
     ) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mut home = Self {
-            dir,
-            ids,
-            journal,
-            store: None,
-        };
+        let mut home = Self { dir, ids, journal, store: None };
         home.reopen();
-        home.store()
-            .format(SHARD, units.iter().map(|unit| (*unit, Epoch(1))))
-            .await
-            .unwrap();
+        home.store().format(SHARD, units.iter().map(|unit| (*unit, Epoch(1)))).await.unwrap();
         home
     }
 
@@ -105,10 +93,7 @@ pub(crate) fn direct() -> ConversationId {
 }
 
 pub(crate) fn home(id: ConversationId) -> UnitAt {
-    UnitAt {
-        unit: id.slot().unit(),
-        epoch: Epoch(1),
-    }
+    UnitAt { unit: id.slot().unit(), epoch: Epoch(1) }
 }
 
 pub(crate) fn order(actor: UserId, action: Action) -> Order {
@@ -138,17 +123,10 @@ pub(crate) fn send(client_id: &str, text: &str) -> Order {
 }
 
 pub(crate) fn batch(orders: Vec<Order>) -> Batch {
-    Batch {
-        now: NOW,
-        limits: Limits::default(),
-        orders,
-    }
+    Batch { now: NOW, limits: Limits::default(), orders }
 }
 
-pub(crate) async fn commit(
-    shard: &dyn Shard,
-    orders: Vec<Order>,
-) -> Result<Commit, ShardError> {
+pub(crate) async fn commit(shard: &dyn Shard, orders: Vec<Order>) -> Result<Commit, ShardError> {
     shard.commit(batch(orders)).await
 }
 
@@ -156,26 +134,16 @@ pub(crate) async fn commit(
 pub(crate) async fn say(shard: &dyn Shard, client_id: &str) -> Result<(u64, bool), ShardError> {
     let commit = commit(shard, vec![send(client_id, client_id)]).await?;
     match &commit.answers[..] {
-        [
-            Answer::Done {
-                outcome:
-                    Outcome::Sent {
-                        message, duplicate, ..
-                    },
-                ..
-            },
-        ] => Ok((message.message.seq, *duplicate)),
+        [Answer::Done { outcome: Outcome::Sent { message, duplicate, .. }, .. }] => {
+            Ok((message.message.seq, *duplicate))
+        }
         other => panic!("{other:?}"),
     }
 }
 
 pub(crate) async fn newest(shard: &dyn Shard, limit: u32) -> Option<Messages> {
     let page = MessagePage::Newest { limit };
-    match shard
-        .messages(home(direct()), direct(), ALICE, page)
-        .await
-        .unwrap()
-    {
+    match shard.messages(home(direct()), direct(), ALICE, page).await.unwrap() {
         Read::Rows(page) => Some(page),
         Read::Absent => None,
         Read::Fenced(state) => panic!("fenced: {state:?}"),

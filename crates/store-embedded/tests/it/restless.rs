@@ -8,9 +8,7 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use ostracon_domain::{
-    ConversationId, InboxEntry, Row, ShardId, UnitAt, UnitId, UserId, UserRev,
-};
+use ostracon_domain::{ConversationId, InboxEntry, Row, ShardId, UnitAt, UnitId, UserId, UserRev};
 use ostracon_store::{
     Batch, Changes, ChangesSince, Commit, InboxChanges, InboxPage, InboxRows, Incarnation,
     MembersPage, MembersRows, MessagePage, Messages, Overview, Position, Read, ScanCursor,
@@ -27,10 +25,7 @@ pub(crate) struct Restless {
 
 impl Restless {
     pub(crate) fn new(shard: Arc<EmbeddedShard>) -> Self {
-        Self {
-            shard,
-            calls: AtomicU64::new(0),
-        }
+        Self { shard, calls: AtomicU64::new(0) }
     }
 
     async fn stir(&self) -> &EmbeddedShard {
@@ -153,11 +148,7 @@ impl Shard for Restless {
         self.calm().apply_rows(at, rows).await
     }
 
-    async fn undispatched(
-        &self,
-        after: Option<Position>,
-        limit: u32,
-    ) -> Result<Vec<Undispatched>> {
+    async fn undispatched(&self, after: Option<Position>, limit: u32) -> Result<Vec<Undispatched>> {
         self.stir().await.undispatched(after, limit).await
     }
 
