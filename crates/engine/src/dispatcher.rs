@@ -80,10 +80,11 @@ impl Dispatcher {
         let mut complete = true;
         while let Some(batch) = batches.recv().await {
             core.dispatch_gate.pass().await;
+            let mut lists = BatchLists::of(&batch.items);
             for (asker, answer) in batch.items {
                 match answer {
                     Answer::Done { outcome, rows } => {
-                        complete &= self.done(&core, asker, outcome, rows).await;
+                        complete &= self.done(&core, &mut lists, asker, outcome, rows).await;
                     }
                     Answer::Refused(refusal) => asker.reply.fail(refusal.into()),
                     Answer::Fenced(state) => {
@@ -106,14 +107,21 @@ impl Dispatcher {
     }
 
     /// Tells everybody whom a command concerns, then who asked; `false` when it could not tell the members.
-    async fn done(&mut self, core: &Core, asker: Asker, outcome: Outcome, rows: Vec<Row>) -> bool {
+    async fn done(
+        &mut self,
+        core: &Core,
+        lists: &mut BatchLists,
+        asker: Asker,
+        outcome: Outcome,
+        rows: Vec<Row>,
+    ) -> bool {
         let conversation = rows.iter().rev().find_map(|row| match row {
             Row::Conversation(row) => Some(Arc::clone(row)),
             _ => None,
         });
         let mut told = true;
         if let Some(conversation) = &conversation {
-            told = self.tell(core, &asker, conversation, &outcome, &rows).await;
+            told = self.tell(core, lists, &asker, conversation, &outcome, &rows).await;
         } else if let Outcome::Inbox { entries } = &outcome {
             self.tell_user(core, entries).await;
         }
@@ -136,6 +144,7 @@ impl Dispatcher {
     async fn tell(
         &mut self,
         core: &Core,
+        lists: &mut BatchLists,
         asker: &Asker,
         conversation: &Arc<Conversation>,
         outcome: &Outcome,
@@ -154,7 +163,11 @@ impl Dispatcher {
             self.tell_large(core, conversation, rows, &events, origin);
         } else {
             self.tell_members(core, conversation, &events, origin);
-            self.update_lists(core, conversation, rows);
+            match lists.next(conversation.id) {
+                ListChange::Last(last, rows) => self.update_lists(core, &last, &rows),
+                ListChange::Done => {}
+                ListChange::Own => self.update_lists(core, conversation, rows),
+            }
         }
         self.forget_large(conversation);
         true

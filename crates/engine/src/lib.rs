@@ -9,6 +9,7 @@
 //! It sees the seams of `store` only: no backend, no socket, no HTTP.
 
 mod audience;
+mod batch_lists;
 mod clock;
 mod committer;
 mod connection;

@@ -104,15 +104,22 @@ async fn what_does_not_commit_is_put_back() {
     for round in 0..5 {
         let before = world.undispatched().await;
         assert_eq!(before, 0);
-        // The send commits, the next few commits of every shard fail: these are lists.
-        // What the round before had to spare may still fail the send.
-        while world.run(ALICE, id, world.text("x")).await.is_err() {}
+        // The send commits; what fails are the lists that follow from it.
+        world.engine().pause_dispatch();
+        let (engine, action) = (Arc::clone(world.engine()), world.text("x"));
+        let sending = tokio::spawn(async move {
+            // What the round before had to spare may still fail the send.
+            while engine.run(ALICE, id, action.clone()).await.is_err() {}
+        });
+        yield_all().await;
         for shard in &world.shards {
             for _ in 0..=round {
                 shard.memory.fail_next_commit();
             }
         }
         world.fail_busy((round % 2) as usize, 1);
+        world.engine().resume_dispatch();
+        sending.await.unwrap();
         pass(400).await;
         assert!(world.undispatched().await > 0, "not before the lists are committed");
         pass(20_000).await;
