@@ -222,6 +222,18 @@ impl Server {
         Ok(made)
     }
 
+    /// Creates a user without a password and signs it in: its number and its token.
+    ///
+    /// # Errors
+    /// When the name is taken or the directory does not answer.
+    #[cfg(feature = "testing")]
+    pub async fn create_user(
+        &self,
+        username: &str,
+    ) -> Result<(ostracon_domain::UserId, String), StartError> {
+        create_user(&self.app, username).await
+    }
+
     #[cfg(feature = "testing")]
     pub(crate) fn app(&self) -> &Arc<App> {
         &self.app

@@ -187,17 +187,17 @@ impl Link {
     }
 
     /// Takes in a frame and those that are there already.
-    async fn read(&mut self, mut message: Option<Result<Message, WsError>>) -> Result<(), End> {
+    async fn read(&mut self, first: Option<Result<Message, WsError>>) -> Result<(), End> {
         self.heard = true;
-        for _ in 0..READS_AT_ONCE {
-            self.take(message).await?;
+        self.take(first).await?;
+        for _ in 1..READS_AT_ONCE {
             if self.connection.connection.is_saturated() {
                 break;
             }
-            match self.stream.next().now_or_never() {
-                Some(next) => message = next,
-                None => break,
-            }
+            let Some(next) = self.stream.next().now_or_never() else {
+                break;
+            };
+            self.take(next).await?;
         }
         let max = self.app.sockets.frames_per_heartbeat;
         if max.is_some_and(|max| self.frames > max) {
