@@ -1,5 +1,5 @@
-//! A client of Ostracon: REST calls ([`Api`]), the raw WebSocket ([`Socket`]), and a device that
-//! stays right whatever is lost ([`Device`], no I/O).
+//! A client of Ostracon: REST calls ([`Api`]), the raw WebSocket ([`Socket`]), a device that stays
+//! right whatever is lost ([`Device`], no I/O), and the task that runs one ([`Client`]).
 //! It is not a user interface, and it stores nothing on disk.
 //!
 //! To add a call: a method in `api/calls.rs` over the types of `proto`. To teach the device a new
@@ -7,6 +7,7 @@
 
 pub mod address;
 pub mod api;
+pub mod client;
 pub mod device;
 pub mod owned;
 pub mod random;
@@ -15,6 +16,7 @@ mod stream;
 
 pub use address::{Address, AddressError, Transport};
 pub use api::{Api, ApiError, Stored};
-pub use device::Device;
+pub use client::{Client, Config, Events, Stopped, Target};
+pub use device::{Device, Event};
 pub use random::{OsRandom, Random};
 pub use socket::{Credential, Socket, SocketError, SocketReader, SocketWriter};

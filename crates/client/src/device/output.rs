@@ -137,6 +137,9 @@ pub enum Event {
         /// Why.
         error: ErrorObject,
     },
+    /// Events were dropped, because nobody read them in time: look at everything again. Only from
+    /// [`Events`](crate::client::Events).
+    Missed,
     /// The session is over; only a new token helps.
     SignedOut,
     /// The connection cannot be opened again by itself.
