@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     audience::{Audiences, is_birth},
+    batch_lists::{BatchLists, ListChange},
     committer::{Asker, Committed},
     connection::Connection,
     engine::Core,
