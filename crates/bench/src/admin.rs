@@ -18,6 +18,7 @@ pub(crate) struct User {
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub(crate) struct Status {
     pub(crate) cpu_seconds: f64,
+    #[serde(rename = "resident_bytes")]
     pub(crate) rss_bytes: u64,
     pub(crate) pending_bytes: u64,
 }
