@@ -33,7 +33,9 @@ impl Child {
         let (process, lines) = spawn(&dir, &names.join(",")).await;
         let mut users = Vec::new();
         for line in &lines {
-            if let Some((id, token)) = line.strip_prefix("user ").and_then(|rest| rest.split_once(' ')) {
+            if let Some((id, token)) =
+                line.strip_prefix("user ").and_then(|rest| rest.split_once(' '))
+            {
                 let (id, token) = (id.parse().unwrap(), token.to_owned());
                 users.push(User { id, token, place: place.clone() });
             }

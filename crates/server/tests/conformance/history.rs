@@ -17,7 +17,10 @@ async fn what_was_said_before_joining_is_not_readable() {
     }
     let first = alice.page(&id, "").await["messages"][0].clone();
     let path = format!("/conversations/{id}/messages");
-    alice.post(&format!("/conversations/{id}/members"), json!({"user_ids": [bob.id]})).await.is(200);
+    alice
+        .post(&format!("/conversations/{id}/members"), json!({"user_ids": [bob.id]}))
+        .await
+        .is(200);
     let entry = bob.entry(&id).await;
     assert!(entry["last_message"].is_null(), "{entry}");
     alice.say(&id, "welcome").await;
@@ -36,7 +39,11 @@ async fn what_was_said_before_joining_is_not_readable() {
         let page = bob.page(&id, &query).await;
         let seqs = numbers(&page["messages"], "seq");
         assert!(seqs.iter().all(|seq| *seq >= 4), "{query}: {page}");
-        assert_eq!((&page["first_seq"], &page["has_more_before"]), (&json!(4), &json!(false)), "{query}");
+        assert_eq!(
+            (&page["first_seq"], &page["has_more_before"]),
+            (&json!(4), &json!(false)),
+            "{query}"
+        );
     }
     for text in [
         bob.get(&format!("/conversations/{id}/changes")).await.text(),
@@ -69,7 +76,10 @@ async fn a_quote_does_not_show_what_was_said_before_joining() {
     let (_world, [alice, bob]) = World::start(["alice", "bob"]).await;
     let id = alice.group("group", &[]).await;
     alice.say(&id, "early secret").await;
-    alice.post(&format!("/conversations/{id}/members"), json!({"user_ids": [bob.id]})).await.is(200);
+    alice
+        .post(&format!("/conversations/{id}/members"), json!({"user_ids": [bob.id]}))
+        .await
+        .is(200);
     let mut listener = bob.connect().await;
     let path = format!("/conversations/{id}/messages");
     alice.post(&path, json!({"content": "as I said", "reply_to": 1})).await.is(201);
@@ -89,9 +99,15 @@ async fn a_group_may_show_everything_to_new_members() {
     alice.say(&id, "early").await;
     let settings = json!({"settings": {"history_for": "all"}});
     alice.patch(&format!("/conversations/{id}"), settings).await.is(200);
-    alice.post(&format!("/conversations/{id}/members"), json!({"user_ids": [bob.id]})).await.is(200);
+    alice
+        .post(&format!("/conversations/{id}/members"), json!({"user_ids": [bob.id]}))
+        .await
+        .is(200);
     let page = bob.page(&id, "").await;
-    assert_eq!((texts(&page["messages"]), &page["first_seq"]), (vec!["early".to_owned()], &json!(1)));
+    assert_eq!(
+        (texts(&page["messages"]), &page["first_seq"]),
+        (vec!["early".to_owned()], &json!(1))
+    );
     let entry = bob.entry(&id).await;
     assert_eq!((&entry["unread"], &entry["membership"]["joined_seq"]), (&json!(0), &json!(2)));
     let path = format!("/conversations/{id}/messages");
@@ -113,7 +129,10 @@ async fn a_former_member_reads_what_was_there() {
     let mut listener = bob.connect().await;
     alice.delete(&format!("/conversations/{id}/members/{}", bob.id)).await.is(200);
     let event = listener.event("member_updated").await;
-    assert_eq!((&event["member"]["user_id"], &event["member"]["left_seq"]), (&json!(bob.id), &json!(5)));
+    assert_eq!(
+        (&event["member"]["user_id"], &event["member"]["left_seq"]),
+        (&json!(bob.id), &json!(5))
+    );
     alice.patch(&format!("{path}/3"), json!({"content": "a later secret"})).await.is(200);
     alice.delete(&format!("{path}/4")).await.is(200);
     alice.put(&format!("{path}/5/reactions/%F0%9F%91%8D")).await.is(200);
@@ -128,11 +147,13 @@ async fn a_former_member_reads_what_was_there() {
     held.level(&bob).await;
     let fresh = Replica::fresh(&bob).await;
     assert_eq!(fresh.of(&id).texts(), ["plain", "edited in time", "-", "-", "reacted after"]);
-    for user_sees in [
-        bob.get(&format!("/conversations/{id}/changes")).await.text(),
-        bob.get(&path).await.text(),
-    ] {
-        assert!(!user_sees.contains("later secret") && !user_sees.contains("another"), "{user_sees}");
+    for user_sees in
+        [bob.get(&format!("/conversations/{id}/changes")).await.text(), bob.get(&path).await.text()]
+    {
+        assert!(
+            !user_sees.contains("later secret") && !user_sees.contains("another"),
+            "{user_sees}"
+        );
     }
     listener.heartbeat().await;
     let log = serde_json::to_string(&listener.log).unwrap();
@@ -148,6 +169,7 @@ async fn a_former_member_can_hide_the_group() {
     bob.delete(&format!("/conversations/{id}/members/{}", bob.id)).await.is(200);
     let list = bob.get("/conversations").await.is(200);
     assert_eq!(list["conversations"].as_array().unwrap().len(), 1, "kept until hidden");
-    let inbox = bob.patch(&format!("/conversations/{id}/inbox"), json!({"hidden_to": 1})).await.is(200);
+    let inbox =
+        bob.patch(&format!("/conversations/{id}/inbox"), json!({"hidden_to": 1})).await.is(200);
     assert_eq!(inbox["hidden_to"], 1);
 }

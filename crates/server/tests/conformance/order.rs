@@ -126,7 +126,8 @@ async fn follow(user: &User, conversation: &str, until: u64) -> (Vec<u64>, Vec<u
     let held = Replica::fresh(user).await;
     let held = held.of(conversation);
     let mut rev = held.rev;
-    let (old, mut new): (Vec<u64>, Vec<u64>) = (held.messages.keys().copied().collect(), Vec::new());
+    let (old, mut new): (Vec<u64>, Vec<u64>) =
+        (held.messages.keys().copied().collect(), Vec::new());
     while new.last().or(old.last()).copied() < Some(until) {
         let event = device.event("new_message").await;
         let this = event["rev"].as_u64().unwrap();
@@ -167,7 +168,13 @@ async fn every_change_is_heard_once_in_the_order_of_its_rev() {
     alice.post(&members, json!({"user_ids": [carol.id]})).await.is(200);
     alice.patch(&format!("/conversations/{id}"), json!({"name": "renamed"})).await.is(200);
     watcher.event_where("conversation_updated", |row| row["name"] == "renamed").await;
-    let events = ["new_message", "message_updated", "message_deleted", "conversation_updated", "member_updated"];
+    let events = [
+        "new_message",
+        "message_updated",
+        "message_deleted",
+        "conversation_updated",
+        "member_updated",
+    ];
     let heard: Vec<u64> = watcher
         .log
         .iter()

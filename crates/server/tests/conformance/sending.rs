@@ -154,9 +154,15 @@ async fn a_group_created_again_with_its_client_id_is_the_same_group() {
     let body = json!({"type": "group", "name": "g", "member_ids": [bob.id], "client_id": "g-1"});
     let first = alice.post("/conversations", body.clone()).await.is(201);
     let id = &first["conversation"]["conversation_id"];
-    assert_eq!(&alice.post("/conversations", body.clone()).await.is(200)["conversation"]["conversation_id"], id);
+    assert_eq!(
+        &alice.post("/conversations", body.clone()).await.is(200)["conversation"]["conversation_id"],
+        id
+    );
     world.restart().await;
-    assert_eq!(&alice.post("/conversations", body.clone()).await.is(200)["conversation"]["conversation_id"], id);
+    assert_eq!(
+        &alice.post("/conversations", body.clone()).await.is(200)["conversation"]["conversation_id"],
+        id
+    );
     let mut other = body.clone();
     other["name"] = json!("another");
     alice.post("/conversations", other).await.refused(409, "conflict");
@@ -235,15 +241,21 @@ async fn a_message_looks_the_same_everywhere() {
     let (_world, [alice, bob]) = World::start(["alice", "bob"]).await;
     let id = alice.direct(&bob).await;
     let mut listener = bob.connect().await;
-    let text = "Grüße \u{1F469}\u{200D}\u{1F680} \u{202e}right to left\u{202c} \"quoted\" \\ <b>\n\ttab";
+    let text =
+        "Grüße \u{1F469}\u{200D}\u{1F680} \u{202e}right to left\u{202c} \"quoted\" \\ <b>\n\ttab";
     let sent = alice.say(&id, text).await;
     let event = listener.event("new_message").await;
     let page = bob.page(&id, "").await["messages"][0].clone();
-    let change = bob.get(&format!("/conversations/{id}/changes")).await.is(200)["messages"][0].clone();
+    let change =
+        bob.get(&format!("/conversations/{id}/changes")).await.is(200)["messages"][0].clone();
     let entry = bob.entry(&id).await["last_message"].clone();
-    let dialog = bob.get(&format!("/dialog/{}/list", alice.id)).await.is(200)["messages"][0].clone();
-    for (name, seen) in [("sent", &sent), ("event", &event), ("change", &change), ("entry", &entry)] {
-        for field in ["message_id", "seq", "rev", "content_rev", "sender_id", "type", "content", "timestamp"] {
+    let dialog =
+        bob.get(&format!("/dialog/{}/list", alice.id)).await.is(200)["messages"][0].clone();
+    for (name, seen) in [("sent", &sent), ("event", &event), ("change", &change), ("entry", &entry)]
+    {
+        for field in
+            ["message_id", "seq", "rev", "content_rev", "sender_id", "type", "content", "timestamp"]
+        {
             assert_eq!(seen[field], page[field], "{name}: {field}");
         }
         assert_eq!(seen["content"], text);

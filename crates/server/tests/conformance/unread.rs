@@ -170,14 +170,18 @@ async fn marks_go_forward_and_never_beyond_the_head() {
     let mut device = bob.connect().await;
     device.good("mark_delivered", json!({"conversation_id": id, "message_id": ids[4]})).await;
     assert_eq!(marks().await, [3, 5]);
-    device.good("mark_read", json!({"conversation_id": id, "seq": 9_007_199_254_740_991_u64})).await;
+    device
+        .good("mark_read", json!({"conversation_id": id, "seq": 9_007_199_254_740_991_u64}))
+        .await;
     assert_eq!(marks().await, [6, 6], "clamped to the head");
     alice.say(&id, "one more").await;
     assert_eq!(marks().await, [6, 6], "what was beyond the head does not count later");
     bob.post(&at("read"), json!({})).await.refused(422, "invalid");
     let both = json!({"seq": 1, "message_id": ids[0]});
     bob.post(&at("read"), both).await.refused(422, "invalid");
-    bob.post(&at("read"), json!({"message_id": "0000000000000000001"})).await.refused(404, "not_found");
+    bob.post(&at("read"), json!({"message_id": "0000000000000000001"}))
+        .await
+        .refused(404, "not_found");
 }
 
 /// `RoomReceipts`: marks reach the others as `receipt`, and stand in the list of members.
@@ -243,6 +247,10 @@ async fn receipts_of_a_large_group_stay_with_their_owner() {
     }
     assert!(fresh <= 1);
     assert_eq!(unread(&bob, &id).await, 0);
-    assert_eq!(unread(&crowd[1], &id).await, 2, "nothing is written for a member on a send, and yet");
+    assert_eq!(
+        unread(&crowd[1], &id).await,
+        2,
+        "nothing is written for a member on a send, and yet"
+    );
     assert_eq!(total(&crowd[2]).await["total"], 2);
 }

@@ -164,7 +164,8 @@ impl User {
 
     /// The direct conversation with another user.
     pub(crate) async fn direct(&self, other: &Self) -> String {
-        let entry = self.post("/conversations", json!({"type": "direct", "user_id": other.id})).await;
+        let entry =
+            self.post("/conversations", json!({"type": "direct", "user_id": other.id})).await;
         id_of(&entry.good())
     }
 
