@@ -1,6 +1,9 @@
 //! The only file that names a backend: opens the directory and the shards that the configuration says.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use ostracon_domain::{Millis, PlacementMap, ShardId};
 use ostracon_engine::{Clock, NodeIds, lease};
@@ -19,6 +22,7 @@ const EMBEDDED: &str = "embedded";
 /// What is open, until it is closed.
 pub(crate) struct Backends {
     store: Mutex<Option<Arc<EmbeddedStore>>>,
+    directory: Arc<SqliteDirectory>,
 }
 
 /// Backends with what an engine is started from.
@@ -36,8 +40,14 @@ pub(crate) async fn open(config: &Config, clock: &dyn Clock) -> Result<Opened, S
     let data_dir = Arc::new(data_dir.map_err(|error| StartError::DataDir(error.to_string()))?);
 
     let path = data_dir.directory_path();
-    let directory = blocking(move || SqliteDirectory::open(&path)).await?;
-    let directory: Arc<dyn Directory> = Arc::new(directory?);
+    if !path.exists()
+        && let Some(shard) = any_shard(data_dir.path())
+    {
+        return Err(lost_directory(&shard));
+    }
+    let sqlite = blocking(move || SqliteDirectory::open(&path)).await?;
+    let sqlite = Arc::new(sqlite?);
+    let directory: Arc<dyn Directory> = Arc::clone(&sqlite) as _;
     let shards = known_shards(config, &*directory, data_dir.path()).await?;
     let ids = lease(&directory, clock).await?;
 
@@ -53,9 +63,7 @@ pub(crate) async fn open(config: &Config, clock: &dyn Clock) -> Result<Opened, S
     format(&store, &shards, &directory.map().await?).await?;
     Ok(Opened {
         shards: store.shards(),
-        backends: Backends {
-            store: Mutex::new(Some(Arc::new(store))),
-        },
+        backends: Backends { store: Mutex::new(Some(Arc::new(store))), directory: sqlite },
         directory,
         ids,
     })
@@ -73,17 +81,11 @@ async fn known_shards(
             [] => (0..SHARDS).collect(),
             named => named.iter().map(|shard| u32::from(shard.id)).collect(),
         };
-        let row = |number| ShardRow {
-            id: ShardId(number),
-            url: EMBEDDED.to_owned(),
-        };
+        let row = |number| ShardRow { id: ShardId(number), url: EMBEDDED.to_owned() };
         known = numbers.into_iter().map(row).collect();
         // Shards without the directory that gave them their cluster are not ours to fill.
         if let Some(row) = known.iter().find(|row| shard_path(data_dir, row.id).exists()) {
-            return Err(StartError::Store(format!(
-                "{} exists, but the directory beside it is empty: put the right directory.db back, or restore a backup",
-                shard_path(data_dir, row.id).display()
-            )));
+            return Err(lost_directory(&shard_path(data_dir, row.id)));
         }
         directory.found(&known).await?;
     }
@@ -94,6 +96,22 @@ async fn known_shards(
         )));
     }
     Ok(known.into_iter().map(|row| row.id).collect())
+}
+
+/// The tables of some shard, if there are any.
+fn any_shard(data_dir: &Path) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(data_dir.join("shards")).ok()?;
+    entries
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|end| end == "db"))
+}
+
+fn lost_directory(shard: &Path) -> StartError {
+    StartError::Store(format!(
+        "{} exists, but the directory beside it is empty: put the right directory.db back, or restore a backup",
+        shard.display()
+    ))
 }
 
 /// Opens the units of shards that are new.
@@ -139,6 +157,21 @@ impl Backends {
     /// Why tables cannot be written now, if they cannot.
     pub(crate) fn failure(&self) -> Option<String> {
         self.store()?.failure()
+    }
+
+    /// Copies everything to a new folder: the shards as of one moment, then the directory, which knows all their users.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub(crate) async fn backup(
+        &self,
+        to: &Path,
+        copied: impl Fn(u64, u64) + Send + Sync + 'static,
+    ) -> Result<(), String> {
+        let store = self.store().ok_or("the server stops")?;
+        store.backup(to, copied).await.map_err(|error| error.to_string())?;
+        let directory = to.join("directory.db");
+        self.directory.copy_to(&directory).await.map_err(|error| error.to_string())
     }
 
     /// Closes in good order; what cannot be written now is in the journal.

@@ -75,10 +75,7 @@ impl ApiError {
 
 impl From<ErrorObject> for ApiError {
     fn from(object: ErrorObject) -> Self {
-        Self {
-            object: Box::new(object),
-            status: None,
-        }
+        Self { object: Box::new(object), status: None }
     }
 }
 
@@ -116,7 +113,8 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let object = *self.object;
         let (code, wait) = (object.code, object.retry_after_ms);
-        let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = json(self.status.unwrap_or(status), &ErrorBody::from(object));
         let headers = response.headers_mut();
         if let Some(ms) = wait {

@@ -78,10 +78,9 @@ impl FromRequestParts<Arc<App>> for Operator {
         let Caller(identity) = Caller::from_request_parts(parts, app).await?;
         match identity.role {
             AccountRole::Admin => Ok(Self),
-            AccountRole::User => Err(ApiError::new(
-                ErrorCode::Forbidden,
-                "Only for users with the admin role.",
-            )),
+            AccountRole::User => {
+                Err(ApiError::new(ErrorCode::Forbidden, "Only for users with the admin role."))
+            }
         }
     }
 }
@@ -219,9 +218,8 @@ pub(crate) async fn read(body: Body, max: usize) -> Result<Bytes, ApiError> {
     match tokio::time::timeout(BODY_WAIT, Limited::new(body, max).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) | Err(_) => Err(ApiError::new(
-            ErrorCode::BadRequest,
-            "The body did not arrive.",
-        )),
+        Ok(Err(_)) | Err(_) => {
+            Err(ApiError::new(ErrorCode::BadRequest, "The body did not arrive."))
+        }
     }
 }

@@ -30,11 +30,7 @@ pub(crate) fn alive() -> std::future::Ready<Response> {
 }
 
 pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
-    let mut ready = Ready {
-        ready: true,
-        reasons: Vec::new(),
-        shards: BTreeMap::new(),
-    };
+    let mut ready = Ready { ready: true, reasons: Vec::new(), shards: BTreeMap::new() };
     if app.is_stopping() {
         ready.reasons.push("The server stops.".to_owned());
     }
@@ -56,10 +52,6 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
         ready.shards.insert(id.to_string(), state);
     }
     ready.ready = ready.reasons.is_empty();
-    let status = if ready.ready {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
+    let status = if ready.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     json(status, &ready)
 }

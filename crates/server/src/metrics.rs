@@ -12,13 +12,11 @@ use crate::{app::App, process, respond::typed};
 
 /// Seconds: from a tenth of a millisecond to ten seconds.
 const SECONDS: &[f64] = &[
-    0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
-    10.0,
+    0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0, 10.0,
 ];
 /// Things in one go: commands of a batch, frames of a write.
-const COUNTS: &[f64] = &[
-    1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0,
-];
+const COUNTS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0];
 
 /// The facade of the libraries is global, so what it records to is as well.
 static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
@@ -39,7 +37,10 @@ impl Metrics {
         metrics::describe_counter!("http_failed_total", "REST calls answered with 500 and above");
         metrics::describe_gauge!("websockets", "Open WebSockets");
         metrics::describe_gauge!("open_sockets", "Open sockets, WebSockets included");
-        metrics::describe_gauge!("pending_bytes", "Bytes that are durable but not yet in the tables");
+        metrics::describe_gauge!(
+            "pending_bytes",
+            "Bytes that are durable but not yet in the tables"
+        );
         metrics::describe_gauge!("process_resident_memory_bytes", "Resident memory");
         metrics::describe_gauge!("process_cpu_seconds_total", "CPU time used");
         Self {

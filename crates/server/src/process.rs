@@ -11,10 +11,7 @@ pub(crate) struct Usage {
 
 /// Zeros where it cannot be read.
 pub(crate) fn usage() -> Usage {
-    Usage {
-        resident_bytes: resident().unwrap_or_default(),
-        cpu_seconds: cpu().unwrap_or_default(),
-    }
+    Usage { resident_bytes: resident().unwrap_or_default(), cpu_seconds: cpu().unwrap_or_default() }
 }
 
 fn resident() -> Option<u64> {

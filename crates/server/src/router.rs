@@ -33,16 +33,11 @@ pub(crate) fn public(app: Arc<App>, with_operators: bool) -> Router {
         .route("/api/v1/users/lookup", post(users::lookup))
         .route("/api/v1/dialog/{user_id}/send", post(dialogs::send))
         .route("/api/v1/dialog/{user_id}/list", get(dialogs::list))
-        .route(
-            "/api/v1/conversations",
-            get(conversations::list).post(conversations::create),
-        )
+        .route("/api/v1/conversations", get(conversations::list).post(conversations::create))
         .route("/api/v1/conversations/unread", get(conversations::unread))
         .route(
             "/api/v1/conversations/{conversation_id}",
-            get(conversations::entry)
-                .patch(conversations::edit)
-                .delete(conversations::remove),
+            get(conversations::entry).patch(conversations::edit).delete(conversations::remove),
         )
         .route("/api/v1/conversations/{conversation_id}/inbox", patch(inbox::edit))
         .route(
@@ -58,10 +53,7 @@ pub(crate) fn public(app: Arc<App>, with_operators: bool) -> Router {
             put(messages::react).delete(messages::unreact),
         )
         .route("/api/v1/conversations/{conversation_id}/read", post(messages::mark_read))
-        .route(
-            "/api/v1/conversations/{conversation_id}/delivered",
-            post(messages::mark_delivered),
-        )
+        .route("/api/v1/conversations/{conversation_id}/delivered", post(messages::mark_delivered))
         .route(
             "/api/v1/conversations/{conversation_id}/members",
             get(members::list).post(members::add),
@@ -94,6 +86,7 @@ fn operator_routes() -> Router<Arc<App>> {
         .route("/api/v1/admin/users/{user}/password", post(admin::users::password))
         .route("/api/v1/admin/users/{user}/role", post(admin::users::role))
         .route("/api/v1/admin/users/{user}/token", post(admin::users::token))
+        .route("/api/v1/admin/backup", post(admin::backup::backup))
         .route("/api/v1/admin/stop", post(admin::status::stop))
         .route("/api/v1/admin/verify", post(crate::verify::run))
 }
@@ -106,10 +99,7 @@ fn common_routes() -> Router<Arc<App>> {
 }
 
 fn finish(router: Router<Arc<App>>, app: Arc<App>) -> Router {
-    router
-        .fallback(no_such_call)
-        .method_not_allowed_fallback(no_such_method)
-        .with_state(app)
+    router.fallback(no_such_call).method_not_allowed_fallback(no_such_method).with_state(app)
 }
 
 fn no_such_call() -> std::future::Ready<ApiError> {

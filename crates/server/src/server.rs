@@ -103,9 +103,7 @@ impl Server {
             .map_err(ConfigError::new)?;
         let allowance = allowance(&config);
         let options = EngineOptions {
-            limits: Limits {
-                group_members_max: config.limits.group_members_max,
-            },
+            limits: Limits { group_members_max: config.limits.group_members_max },
             rate_limits: allowance.map(RateLimits::new),
             max_frame_bytes: config.limits.frame_bytes_max as u64,
             heartbeat_s: config.connections.heartbeat_s,
@@ -138,11 +136,7 @@ impl Server {
         });
         let admin = AdminSocket::bind(config.data_dir.join("admin.sock"))?;
         let own = config.admin.listen;
-        Ok(Self {
-            app,
-            admin,
-            admin_listen: (!own.is_empty()).then_some(own),
-        })
+        Ok(Self { app, admin, admin_listen: (!own.is_empty()).then_some(own) })
     }
 
     /// Where the operator's socket is.
@@ -242,7 +236,10 @@ impl Server {
 
 /// Creates a user without a password and signs it in.
 #[cfg(feature = "testing")]
-pub(crate) async fn create_user(app: &App, username: &str) -> Result<(ostracon_domain::UserId, String), StartError> {
+pub(crate) async fn create_user(
+    app: &App,
+    username: &str,
+) -> Result<(ostracon_domain::UserId, String), StartError> {
     let new = NewUser {
         username: Some(username.to_owned()),
         external_id: None,
@@ -296,7 +293,7 @@ async fn upkeep(app: Arc<App>) {
         app.backends.maintain(app.clock.now()).await;
         app.metrics.upkeep();
         rounds = rounds.wrapping_add(1);
-        if rounds % UPKEEPS_PER_SEEN == 0 {
+        if rounds.is_multiple_of(UPKEEPS_PER_SEEN) {
             app.auth.write_seen().await;
             if let Some(attempts) = &app.auth.attempts {
                 attempts.tidy();

@@ -1,6 +1,12 @@
 //! A real server in a throw-away folder, on a port of its own: for the tests of this and of other crates.
 
-use std::{net::SocketAddr, path::{Path, PathBuf}, sync::Arc};
+#![expect(clippy::expect_used, reason = "a test that cannot have its server has failed")]
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use ostracon_domain::UserId;
 use ostracon_engine::{Clock, SystemClock};
@@ -39,10 +45,7 @@ impl TestServer {
     /// The same with a clock of the test's.
     pub async fn start_at(clock: Arc<dyn Clock>, change: impl FnOnce(&mut Config)) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
-        let mut config = Config {
-            data_dir: dir.path().join("data"),
-            ..Config::default()
-        };
+        let mut config = Config { data_dir: dir.path().join("data"), ..Config::default() };
         config.rate_limits.enabled = false;
         change(&mut config);
         let mut server = Self {

@@ -16,10 +16,7 @@ use crate::{
     respond::ok,
 };
 
-const LIMIT: Limit = Limit {
-    default: 50,
-    max: 1_000,
-};
+const LIMIT: Limit = Limit { default: 50, max: 1_000 };
 /// Members looked at to find one who sees most of a group.
 const MEMBERS_MAX: u32 = 1_000;
 
@@ -29,23 +26,18 @@ pub(crate) async fn messages(
     query: QueryText,
 ) -> ApiResult {
     let query = query.get();
-    let text = query.get("conversation").ok_or_else(|| Invalid::new("conversation", "is needed"))?;
+    let text =
+        query.get("conversation").ok_or_else(|| Invalid::new("conversation", "is needed"))?;
     let id: ConversationId = text.parse().map_err(|_| ApiError::no_conversation())?;
     let limit = query.limit(LIMIT)?;
     let page = match query.number("before")? {
-        Some(seq) => MessagePage::Before {
-            position: PagePosition::Seq(seq),
-            limit,
-        },
+        Some(seq) => MessagePage::Before { position: PagePosition::Seq(seq), limit },
         None => MessagePage::Newest { limit },
     };
     let map = app.engine.map();
     let unit = map.unit_of(id);
     let home = map.home(unit).ok_or(EngineError::Internal)?;
-    let at = UnitAt {
-        unit,
-        epoch: home.epoch,
-    };
+    let at = UnitAt { unit, epoch: home.epoch };
     let shard = app.engine.shards().get(&home.shard).ok_or(EngineError::Internal)?;
     let reader = reader(&**shard, at, id).await?;
     let read = shard.messages(at, id, reader, page).await.map_err(EngineError::from)?;
@@ -62,7 +54,7 @@ pub(crate) async fn messages(
         conversation_id: id,
         shard: home.shard.0,
         unit: unit.0,
-        epoch: u64::from(home.epoch.0),
+        epoch: home.epoch.0,
         head_seq: found.conversation.head_seq,
         rev: found.conversation.rev,
         messages: places.collect(),
@@ -74,10 +66,7 @@ async fn reader(shard: &dyn Shard, at: UnitAt, id: ConversationId) -> Result<Use
     if let Party::Direct { lo, .. } = id.party() {
         return Ok(lo);
     }
-    let page = MembersPage {
-        after: None,
-        limit: MEMBERS_MAX,
-    };
+    let page = MembersPage { after: None, limit: MEMBERS_MAX };
     let found = rows(shard.members(at, id, page).await.map_err(EngineError::from)?)?;
     let rows = found.members.iter();
     let earliest = rows.min_by_key(|row| (!row.is_present(), row.joined_seq));

@@ -11,11 +11,13 @@
 //! | `POST /api/v1/admin/users/{user}/password` [`types::SetPassword`] | [`types::NewPassword`]; its sessions end |
 //! | `POST /api/v1/admin/users/{user}/role` [`types::SetRole`] | [`types::User`] |
 //! | `POST /api/v1/admin/users/{user}/token` [`types::NewToken`] | [`types::Token`] |
-//! | `POST /api/v1/admin/backup` [`types::BackupTo`] | lines of JSON, each a [`types::BackupLine`], as it goes on |
+//! | `POST /api/v1/admin/backup` [`types::BackupTo`] | lines of JSON: `{"progress":{done,total,text}}` now and then, bytes of the shard that is copied; then `{"result":`[`types::Backup`]`}` or `{"error":text}` |
+//! | `POST /api/v1/admin/verify` | the same kind of lines; the result is a [`Report`](crate::verify::Report) |
 //! | `POST /api/v1/admin/stop` | 202; then the server stops in good order |
 //!
 //! `{user}` is a number, `ext:` with an external id, or a user name (`name:` before it, should it be all digits).
 
+pub(crate) mod backup;
 pub(crate) mod messages;
 pub(crate) mod sharding;
 pub(crate) mod socket;

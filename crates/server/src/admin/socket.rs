@@ -30,10 +30,7 @@ impl AdminSocket {
         };
         match bind() {
             Ok(listener) => Ok(Self { listener, path }),
-            Err(source) => Err(StartError::Listen {
-                address: path.display().to_string(),
-                source,
-            }),
+            Err(source) => Err(StartError::Listen { address: path.display().to_string(), source }),
         }
     }
 

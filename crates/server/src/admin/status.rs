@@ -7,7 +7,13 @@ use http::StatusCode;
 use ostracon_proto::rest::Empty;
 
 use super::types::Status;
-use crate::{app::App, error::ApiResult, extract::Operator, process, respond::{json, ok}};
+use crate::{
+    app::App,
+    error::ApiResult,
+    extract::Operator,
+    process,
+    respond::{json, ok},
+};
 
 pub(crate) fn status(State(app): State<Arc<App>>, _: Operator) -> std::future::Ready<ApiResult> {
     let usage = process::usage();

@@ -165,9 +165,7 @@ pub struct NewUser {
 /// Passwords never reach a log.
 impl std::fmt::Debug for NewUser {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NewUser")
-            .field("username", &self.username)
-            .finish_non_exhaustive()
+        f.debug_struct("NewUser").field("username", &self.username).finish_non_exhaustive()
     }
 }
 
@@ -241,31 +239,13 @@ pub struct BackupTo {
     pub dir: std::path::PathBuf,
 }
 
-/// One line of a backup's answer; the last one has `done` or `error`.
+/// The result of a backup, the last line of its answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BackupLine {
-    /// How far it is.
-    Progress {
-        /// What is copied now.
-        what: String,
-        /// Bytes copied so far.
-        bytes: u64,
-        /// Bytes in all, as far as is known.
-        of_bytes: u64,
-    },
-    /// The backup is complete and safe on disk.
-    Done {
-        /// Where it is.
-        dir: std::path::PathBuf,
-        /// Its size.
-        bytes: u64,
-    },
-    /// It failed; what was written is of no use.
-    Error {
-        /// A sentence.
-        message: String,
-    },
+pub struct Backup {
+    /// Where it is.
+    pub dir: std::path::PathBuf,
+    /// Its size.
+    pub bytes: u64,
 }
 
 macro_rules! no_secrets_in_logs {

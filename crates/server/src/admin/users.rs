@@ -2,9 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{
-    extract::{Request, State},
-};
+use axum::extract::{Request, State};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ostracon_domain::UserId;
 use ostracon_proto::{ErrorCode, Invalid, UserRef, query::Limit};
@@ -28,13 +26,10 @@ use crate::{
 const USERS_MAX: usize = 20_000;
 /// Bytes of a body: so many accounts with long names fit.
 const BODY_BYTES_MAX: usize = 8 << 20;
-const LIMIT: Limit = Limit {
-    default: 100,
-    max: 1_000,
-};
+const LIMIT: Limit = Limit { default: 100, max: 1_000 };
 
 /// A body of an operator's call; an empty one is `{}`.
-async fn body<T: DeserializeOwned>(request: Request) -> Result<T, ApiError> {
+pub(super) async fn body<T: DeserializeOwned>(request: Request) -> Result<T, ApiError> {
     let bytes = read(request.into_body(), BODY_BYTES_MAX).await?;
     let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
     serde_json::from_slice(text).map_err(|error| {
@@ -80,10 +75,8 @@ pub(crate) async fn create(
         return Err(ApiError::too_large("At most 20,000 users in one request."));
     }
     let prefix = wanted.prefix.as_deref().unwrap_or("user");
-    let made_up = (1..=wanted.count).map(|n| NewUser {
-        username: Some(format!("{prefix}{n}")),
-        ..NewUser::default()
-    });
+    let made_up = (1..=wanted.count)
+        .map(|n| NewUser { username: Some(format!("{prefix}{n}")), ..NewUser::default() });
     let mut new = Vec::with_capacity(wanted.users.len() + wanted.count as usize);
     for (index, user) in wanted.users.into_iter().chain(made_up).enumerate() {
         let account = account(&app, user).await;
@@ -215,10 +208,7 @@ pub(crate) async fn password(
     app.directory.set_password(user.id, &hash).await?;
     // Who knew the old one is out.
     sign_out(&app, user.id).await?;
-    Ok(ok(&NewPassword {
-        user_id: user.id,
-        password: made_up,
-    }))
+    Ok(ok(&NewPassword { user_id: user.id, password: made_up }))
 }
 
 async fn sign_out(app: &App, user: UserId) -> Result<(), ApiError> {
@@ -258,11 +248,7 @@ pub(crate) async fn token(
     }
     let user = named(&app, &user).await?;
     let (session, token) = app.auth.sign_in(user.id, wanted.device_name).await?;
-    Ok(ok(&Token {
-        user_id: user.id,
-        token,
-        session_id: session.id.to_string(),
-    }))
+    Ok(ok(&Token { user_id: user.id, token, session_id: session.id.to_string() }))
 }
 
 /// A password of 16 characters, 96 bits.

@@ -48,7 +48,8 @@ impl JwtVerifier {
     }
 
     fn with_key(config: &Jwt, key: &[u8]) -> Result<Self, String> {
-        let unreadable = |error: jsonwebtoken::errors::Error| format!("not a public key in PEM: {error}.");
+        let unreadable =
+            |error: jsonwebtoken::errors::Error| format!("not a public key in PEM: {error}.");
         let (algorithm, key) = match config.algorithm {
             JwtAlgorithm::Off => return Err("there is no algorithm.".to_owned()),
             JwtAlgorithm::HS256 => {

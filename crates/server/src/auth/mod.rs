@@ -188,10 +188,7 @@ impl Auth {
         users: &[UserId],
     ) -> Result<Vec<(Session, String)>, ApiError> {
         let now = self.clock.now();
-        let tokens = users
-            .iter()
-            .map(|_| new_token())
-            .collect::<Result<Vec<_>, _>>()?;
+        let tokens = users.iter().map(|_| new_token()).collect::<Result<Vec<_>, _>>()?;
         let new = users.iter().zip(&tokens).map(|(user, token)| NewSession {
             user: *user,
             token_hash: hash(token),
@@ -203,7 +200,8 @@ impl Auth {
     }
 
     fn session_end(&self, now: Millis) -> Option<Millis> {
-        (self.config.session_days > 0).then(|| now + Millis::from(self.config.session_days) * DAY_MS)
+        (self.config.session_days > 0)
+            .then(|| now + Millis::from(self.config.session_days) * DAY_MS)
     }
 
     /// Ends a session of a user; whether there was one. Its connections are the caller's work.
@@ -233,9 +231,7 @@ impl Auth {
     pub(crate) fn redeem(&self, ticket: &str) -> Result<Identity, ApiError> {
         let now = self.clock.now();
         let identity = self.tickets.take(&hash(ticket), now);
-        identity
-            .filter(|identity| !identity.has_ended(now))
-            .ok_or_else(ApiError::unauthorized)
+        identity.filter(|identity| !identity.has_ended(now)).ok_or_else(ApiError::unauthorized)
     }
 
     /// Notes that a session is in use; written now and then.

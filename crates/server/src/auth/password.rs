@@ -25,9 +25,7 @@ pub(crate) struct Passwords {
 impl Passwords {
     pub(super) fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self {
-            turns: Arc::new(Semaphore::new(cores)),
-        }
+        Self { turns: Arc::new(Semaphore::new(cores)) }
     }
 
     /// The hash to store, in PHC form.
@@ -51,9 +49,8 @@ impl Passwords {
             let exists = stored.is_some();
             let stored = stored.as_deref().unwrap_or(NOBODY);
             let is_right = PasswordHash::new(stored).is_ok_and(|hash| {
-                argon2().is_ok_and(|argon2| {
-                    argon2.verify_password(password.as_bytes(), &hash).is_ok()
-                })
+                argon2()
+                    .is_ok_and(|argon2| argon2.verify_password(password.as_bytes(), &hash).is_ok())
             });
             exists && is_right
         })

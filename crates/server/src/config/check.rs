@@ -14,9 +14,7 @@ pub struct ConfigError {
 
 impl ConfigError {
     pub(crate) fn new(sentence: impl Into<String>) -> Self {
-        Self {
-            sentences: vec![sentence.into()],
-        }
+        Self { sentences: vec![sentence.into()] }
     }
 }
 
@@ -35,7 +33,10 @@ impl Config {
                 wrong.push(sentence.to_owned());
             }
         };
-        need(is_address(&self.listen), "listen: must be an address and a port, such as 127.0.0.1:8080 or localhost:8080.");
+        need(
+            is_address(&self.listen),
+            "listen: must be an address and a port, such as 127.0.0.1:8080 or localhost:8080.",
+        );
         need(
             self.admin.listen.is_empty() || is_address(&self.admin.listen),
             "admin.listen: must be empty, or an address and a port.",
@@ -95,11 +96,7 @@ impl Config {
         {
             wrong.push(format!("jwt.key_file: {sentence}"));
         }
-        if wrong.is_empty() {
-            Ok(())
-        } else {
-            Err(ConfigError { sentences: wrong })
-        }
+        if wrong.is_empty() { Ok(()) } else { Err(ConfigError { sentences: wrong }) }
     }
 }
 

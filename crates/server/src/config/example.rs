@@ -23,7 +23,9 @@ impl Config {
         section(&mut out, "directory", &self.directory);
         about::<Shard>(out_line(&mut out));
         if self.shards.is_empty() {
-            out.push_str("# Left out: four embedded shards.\n# [[shards]]\n# id = 0\n# url = \"embedded\"\n");
+            out.push_str(
+                "# Left out: four embedded shards.\n# [[shards]]\n# id = 0\n# url = \"embedded\"\n",
+            );
         }
         for shard in &self.shards {
             out.push_str("[[shards]]\n");

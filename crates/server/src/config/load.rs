@@ -53,9 +53,8 @@ impl Config {
                     .map_err(|error| ConfigError::new(format!("{name}: {error}")))?;
             }
         }
-        let mut config: Self = table
-            .try_into()
-            .map_err(|error| ConfigError::new(error.to_string()))?;
+        let mut config: Self =
+            table.try_into().map_err(|error| ConfigError::new(error.to_string()))?;
         config.data_dir = flags.data_dir.unwrap_or(config.data_dir);
         config.listen = flags.listen.unwrap_or(config.listen);
         config.rate_limits.enabled &= !flags.no_rate_limits;
@@ -96,9 +95,8 @@ fn set(table: &mut toml::Table, path: &[String], value: &str) -> Result<(), Stri
     };
     let (table, key) = match path {
         [section, key] => {
-            let section = table
-                .entry(section)
-                .or_insert_with(|| toml::Value::Table(toml::Table::new()));
+            let section =
+                table.entry(section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
             (section.as_table_mut().ok_or("is no section")?, key)
         }
         _ => (table, path.last().ok_or("there is no such key")?),

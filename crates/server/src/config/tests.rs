@@ -46,11 +46,8 @@ fn flags_beat_variables_and_these_beat_the_file() {
         ("OSTRACON_TOKEN", "for another program"),
         ("PATH", "/bin"),
     ];
-    let flags = Flags {
-        listen: Some("0.0.0.0:3".to_owned()),
-        no_rate_limits: true,
-        ..Flags::default()
-    };
+    let flags =
+        Flags { listen: Some("0.0.0.0:3".to_owned()), no_rate_limits: true, ..Flags::default() };
     let config = load(file, &env, flags).unwrap();
     assert_eq!(config.listen, "0.0.0.0:3");
     assert_eq!(config.data_dir, std::path::PathBuf::from("b"));

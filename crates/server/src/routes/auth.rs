@@ -87,11 +87,7 @@ async fn signed_in(
     device_name: Option<String>,
 ) -> Result<rest::SignedIn, ApiError> {
     let (session, token) = app.auth.sign_in(user.id, device_name).await?;
-    Ok(rest::SignedIn {
-        user: profile_of(user),
-        token,
-        session_id: session.id.to_string(),
-    })
+    Ok(rest::SignedIn { user: profile_of(user), token, session_id: session.id.to_string() })
 }
 
 pub(crate) async fn logout(State(app): State<Arc<App>>, Caller(caller): Caller) -> ApiResult {
@@ -140,6 +136,5 @@ pub(crate) async fn ticket(State(app): State<Arc<App>>, Caller(caller): Caller) 
 
 /// Closes the connections of a session that is over.
 pub(crate) fn close(app: &App, user: ostracon_domain::UserId, session: u64) {
-    app.engine
-        .close_session(user, session, CloseCode::SignedOut, "signed out");
+    app.engine.close_session(user, session, CloseCode::SignedOut, "signed out");
 }

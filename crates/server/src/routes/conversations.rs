@@ -28,10 +28,9 @@ pub(crate) async fn list(
     let query = rest::ConversationsQuery::read(query.get())?;
     let after = query.cursor.map(|cursor| (cursor.last_activity_at, cursor.conversation));
     let found = app.engine.chat_list(caller.user, after, query.limit).await?;
-    let next = found.next.map(|(last_activity_at, conversation)| ChatListCursor {
-        last_activity_at,
-        conversation,
-    });
+    let next = found
+        .next
+        .map(|(last_activity_at, conversation)| ChatListCursor { last_activity_at, conversation });
     Ok(ok(&rest::Conversations {
         conversations: found.entries.iter().map(view::entry).collect(),
         next_cursor: next.map(|cursor| cursor.encode()),

@@ -30,10 +30,7 @@ pub(crate) async fn send(
         return Err(Invalid::new("to", "must be the user of the path").into());
     }
     let peer = app.engine.resolve(&peer).await?;
-    let message = OutgoingMessage {
-        client_id: body.client_id,
-        ..OutgoingMessage::text(body.text)
-    };
+    let message = OutgoingMessage { client_id: body.client_id, ..OutgoingMessage::text(body.text) };
     let action = Action::Send(app.engine.new_message(&message)?);
     let id = ConversationId::direct(caller.user, peer);
     let done = app.engine.run(caller.user, id, action).await?;

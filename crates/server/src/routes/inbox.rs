@@ -22,10 +22,8 @@ pub(crate) async fn edit(
     body: Payload,
 ) -> ApiResult {
     let body = rest::EditInbox::read(&body.0)?;
-    let view = ViewChange {
-        hidden_to: body.hidden_to,
-        muted_until: body.muted_until.into_change(),
-    };
+    let view =
+        ViewChange { hidden_to: body.hidden_to, muted_until: body.muted_until.into_change() };
     // Also what is not the caller's is found out here, before anything is changed.
     let mut entry = app.engine.entry(caller.user, id).await?;
     let changes_view = view != ViewChange::default();
@@ -35,12 +33,7 @@ pub(crate) async fn edit(
     let (pinned, archived, marked_unread) = (body.pinned, body.archived, body.marked_unread);
     let changes_list = pinned.is_some() || archived.is_some() || marked_unread.is_some();
     if changes_list {
-        let action = InboxAction::Set {
-            conversation: id,
-            pinned,
-            archived,
-            marked_unread,
-        };
+        let action = InboxAction::Set { conversation: id, pinned, archived, marked_unread };
         app.engine.set_inbox(caller.user, id, action).await?;
     }
     if changes_view || changes_list {

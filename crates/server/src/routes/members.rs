@@ -48,10 +48,7 @@ pub(crate) async fn list(
         members.extend(shown.map(|row| view::member(row, !large || row.user == caller.user)));
     }
     let next = after.filter(|_| more).map(|after| MembersCursor { after });
-    Ok(ok(&rest::Members {
-        members,
-        next_cursor: next.map(|cursor| cursor.encode()),
-    }))
+    Ok(ok(&rest::Members { members, next_cursor: next.map(|cursor| cursor.encode()) }))
 }
 
 pub(crate) async fn add(
@@ -66,7 +63,8 @@ pub(crate) async fn add(
     match &done.outcome {
         Outcome::Members { members, rev } => {
             let large = done.conversation.as_ref().is_some_and(|row| row.large);
-            let shown = members.iter().map(|row| view::member(row, !large || row.user == caller.user));
+            let shown =
+                members.iter().map(|row| view::member(row, !large || row.user == caller.user));
             Ok(ok(&rest::MembersAdded {
                 members: shown.collect(),
                 rev: *rev,

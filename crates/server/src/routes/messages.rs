@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
-use ostracon_domain::{Access, Action, ConversationId, Edit, Outcome, Seq, limits::EMOJI_BYTES_MAX};
+use ostracon_domain::{
+    Access, Action, ConversationId, Edit, Outcome, Seq, limits::EMOJI_BYTES_MAX,
+};
 use ostracon_engine::{Done, EngineError, view};
 use ostracon_proto::{
     Body as _, Invalid, Position,

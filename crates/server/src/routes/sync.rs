@@ -78,11 +78,7 @@ pub(crate) async fn sync(
     let query = rest::SyncQuery::read(query.get())?;
     let since = query.cursor.map(|cursor| (cursor.history, cursor.user_rev));
     let found = app.engine.sync(caller.user, since, query.limit).await?;
-    let cursor = SyncCursor {
-        history: found.history,
-        user_rev: found.user_rev,
-        after: None,
-    };
+    let cursor = SyncCursor { history: found.history, user_rev: found.user_rev, after: None };
     Ok(ok(&rest::Sync {
         conversations: found.entries.iter().map(view::entry).collect(),
         removed: found.removed,

@@ -73,11 +73,7 @@ pub(crate) async fn find(State(app): State<Arc<App>>, _: Caller, query: QueryTex
     Ok(ok(&rest::Profiles { users }))
 }
 
-pub(crate) async fn lookup(
-    State(app): State<Arc<App>>,
-    _: Caller,
-    body: ListPayload,
-) -> ApiResult {
+pub(crate) async fn lookup(State(app): State<Arc<App>>, _: Caller, body: ListPayload) -> ApiResult {
     let body = rest::LookupUsers::read(&body.0)?;
     if body.ids.len() + body.external_ids.len() > USERS_PER_REQUEST_MAX {
         return Err(ApiError::too_large("At most 1,000 users in one request."));

@@ -32,8 +32,8 @@ impl Handshake {
             .get(header::SEC_WEBSOCKET_KEY)
             .ok_or_else(|| refuse("Sec-WebSocket-Key is missing."))?;
         let accept_key = derive_accept_key(key.as_bytes());
-        let chosen = tokens(headers, header::SEC_WEBSOCKET_PROTOCOL)
-            .find_map(Encoding::from_subprotocol);
+        let chosen =
+            tokens(headers, header::SEC_WEBSOCKET_PROTOCOL).find_map(Encoding::from_subprotocol);
         Ok(Self {
             encoding: chosen.unwrap_or_default(),
             protocol: chosen.map(Encoding::subprotocol),
@@ -59,10 +59,7 @@ impl Handshake {
 
 fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     let values = headers.get_all(name).into_iter();
-    values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
+    values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim)
 }
 
 fn has_token(headers: &HeaderMap, name: HeaderName, wanted: &str) -> bool {

@@ -3,12 +3,7 @@
 //! One task owns it. Nothing is buffered while it is idle but what the frame reader needs, so that many idle sockets
 //! are cheap. Answers pending at a stop are sent before the close frame.
 
-use std::{
-    borrow::Cow,
-    future::poll_fn,
-    sync::Arc,
-    time::Duration,
-};
+use std::{borrow::Cow, future::poll_fn, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
@@ -110,8 +105,7 @@ impl Link {
             .max_frame_size(Some(max));
         let (role, config) = (Role::Server, Some(config));
         let begun = begun.to_vec();
-        let mut stream =
-            WebSocketStream::from_partially_read(stream, begun, role, config).await;
+        let mut stream = WebSocketStream::from_partially_read(stream, begun, role, config).await;
         let connected = app.engine.connect(identity.user, identity.session, encoding).await;
         let connection = match connected {
             Ok(connection) => connection,
@@ -126,10 +120,7 @@ impl Link {
             connection.close(CloseCode::GoingAway, "the server stops");
         }
         // The session may have been revoked after the token was checked and before anybody could find this socket.
-        let connection = Registered {
-            app: Arc::clone(&app),
-            connection,
-        };
+        let connection = Registered { app: Arc::clone(&app), connection };
         let mut link = Self {
             app,
             connection,
@@ -321,10 +312,8 @@ async fn unstalled(
 
 /// Says why, and lets the client read it: what it still sends is thrown away for a while.
 async fn close(stream: &mut WebSocketStream<TcpStream>, code: CloseCode, reason: Cow<'_, str>) {
-    let frame = CloseFrame {
-        code: WsCloseCode::from(code.number()),
-        reason: reason.as_ref().into(),
-    };
+    let frame =
+        CloseFrame { code: WsCloseCode::from(code.number()), reason: reason.as_ref().into() };
     let farewell = async {
         let sent = async {
             stream.send(Message::Close(Some(frame))).await.ok()?;

@@ -5,7 +5,7 @@
 
 mod conversation;
 mod journal;
-mod lines;
+pub(crate) mod lines;
 mod lists;
 mod report;
 mod route;

@@ -18,7 +18,8 @@ const NOW: i64 = 1_800_000_000_000;
 async fn signing_up_in_and_out() {
     let server = TestServer::start().await;
     let nobody = Caller::nobody(&server);
-    let body = json!({"username": "Alice", "password": "correct horse", "display_name": "Alice A."});
+    let body =
+        json!({"username": "Alice", "password": "correct horse", "display_name": "Alice A."});
     let signed = nobody.post("/api/v1/auth/register", body.clone()).await.is(201);
     assert_eq!(signed["user"]["username"], "alice");
     assert_eq!(signed["user"]["display_name"], "Alice A.");
@@ -41,7 +42,10 @@ async fn signing_up_in_and_out() {
     let sessions = first.get("/api/v1/auth/sessions").await.is(200);
     let sessions = sessions["sessions"].as_array().unwrap();
     assert_eq!(sessions.len(), 2);
-    assert_eq!((&sessions[0]["device_name"], &sessions[0]["current"]), (&json!("phone"), &json!(false)));
+    assert_eq!(
+        (&sessions[0]["device_name"], &sessions[0]["current"]),
+        (&json!("phone"), &json!(false))
+    );
     assert_eq!(sessions[1]["current"], true);
 
     // The phone's socket closes when its session is revoked, and its token is of no use at once.

@@ -95,27 +95,16 @@ pub(crate) struct Caller {
 
 impl Caller {
     pub(crate) fn nobody(server: &TestServer) -> Self {
-        Self {
-            address: server.address(),
-            token: None,
-            id: 0,
-        }
+        Self { address: server.address(), token: None, id: 0 }
     }
 
     pub(crate) async fn new(server: &TestServer, name: &str) -> Self {
         let (id, token) = server.user(name).await;
-        Self {
-            address: server.address(),
-            token: Some(token),
-            id: id.get(),
-        }
+        Self { address: server.address(), token: Some(token), id: id.get() }
     }
 
     pub(crate) fn with_token(&self, token: &str) -> Self {
-        Self {
-            token: Some(token.to_owned()),
-            ..self.clone()
-        }
+        Self { token: Some(token.to_owned()), ..self.clone() }
     }
 
     pub(crate) async fn send(&self, method: &str, path: &str, body: impl Into<Bytes>) -> Answer {

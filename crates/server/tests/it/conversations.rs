@@ -63,7 +63,8 @@ async fn a_group_from_its_creation_to_its_end() {
     bob.post(&format!("{path}/members"), json!({"user_ids": [carol.id]}))
         .await
         .refused(403, "forbidden");
-    let added = alice.post(&format!("{path}/members"), json!({"user_ids": [carol.id]})).await.is(200);
+    let added =
+        alice.post(&format!("{path}/members"), json!({"user_ids": [carol.id]})).await.is(200);
     assert_eq!(added["members"][0]["user_id"], carol.id);
     assert_eq!(socket.next_of("member_updated").await["rev"], added["members"][0]["rev"]);
 

@@ -51,7 +51,8 @@ async fn a_retry_is_the_same_message() {
     assert_eq!(alice.post(&path, body).await.is(200), first);
     let other = json!({"text": "twice", "client_id": "a-1"});
     alice.post(&path, other).await.refused(409, "conflict");
-    let error = alice.post(&path, json!({"to": alice.id, "text": "x"})).await.refused(422, "invalid");
+    let error =
+        alice.post(&path, json!({"to": alice.id, "text": "x"})).await.refused(422, "invalid");
     assert_eq!(error["details"]["field"], "to");
     alice.post("/api/v1/dialog/999/send", json!({"text": "x"})).await.refused(404, "not_found");
     alice.get("/api/v1/dialog/999/list").await.refused(404, "not_found");

@@ -28,7 +28,11 @@ async fn every_call_of_the_table_is_there_and_asks_for_a_token() {
             let error = answer.refused(401, "unauthorized");
             assert!(error["message"].is_string() && error["details"].is_object());
         } else {
-            assert!(![401, 404, 405].contains(&answer.status.as_u16()), "{path}: {}", answer.status);
+            assert!(
+                ![401, 404, 405].contains(&answer.status.as_u16()),
+                "{path}: {}",
+                answer.status
+            );
         }
     }
 }
@@ -60,7 +64,9 @@ async fn bodies_are_bounded_in_size_and_depth() {
     let deep = format!("{{\"text\":{}1{}}}", "[".repeat(20_000), "]".repeat(20_000));
     let answer = alice.send("POST", &send, deep).await;
     assert!([400, 422].contains(&answer.status.as_u16()), "{}", answer.text);
-    for body in ["", "null", "[]", "\"x\"", "{", "{\"text\":", "\u{feff}{}", "{\"text\":\"\\ud800\"}"] {
+    for body in
+        ["", "null", "[]", "\"x\"", "{", "{\"text\":", "\u{feff}{}", "{\"text\":\"\\ud800\"}"]
+    {
         let answer = alice.send("POST", &send, body.to_owned()).await;
         assert!([400, 422].contains(&answer.status.as_u16()), "{body}: {}", answer.text);
     }
@@ -74,7 +80,11 @@ async fn bodies_are_bounded_in_size_and_depth() {
 #[tokio::test]
 async fn garbage_on_the_port_disturbs_nobody() {
     let server = TestServer::start().await;
-    for garbage in [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], b"GET / HTTP/1.1\r\nhost", b"\r\n\r\n\r\n"] {
+    for garbage in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
+        b"GET / HTTP/1.1\r\nhost",
+        b"\r\n\r\n\r\n",
+    ] {
         let mut stream = TcpStream::connect(server.address()).await.unwrap();
         stream.write_all(garbage).await.unwrap();
         stream.shutdown().await.unwrap();

@@ -35,7 +35,8 @@ async fn an_allowance_is_told_and_ends() {
     let bob = Caller::new(&server, "bob").await;
     let mut socket = bob.socket().await;
     for n in 0..700 {
-        let frame = json!({"type": "mark_read", "id": n, "data": {"conversation_id": "x", "seq": 1}});
+        let frame =
+            json!({"type": "mark_read", "id": n, "data": {"conversation_id": "x", "seq": 1}});
         let frame = tokio_tungstenite::tungstenite::Message::text(frame.to_string());
         if futures_util::SinkExt::send(&mut socket.0, frame).await.is_err() {
             break;

@@ -1,5 +1,11 @@
 //! Stories over real sockets: each starts a server on a port of its own.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a story that cannot go on has failed"
+)]
+
 mod auth;
 mod client;
 mod conversations;

@@ -125,9 +125,12 @@ async fn marks_go_forward_only() {
     assert_eq!((&membership["read_seq"], &membership["delivered_seq"]), (&json!(2), &json!(3)));
     assert_eq!(entry["unread"], 1);
     let members = alice.get(&format!("{path}/members")).await.is(200);
-    let seen: Vec<_> = members["members"].as_array().unwrap().iter().map(|m| &m["read_seq"]).collect();
+    let seen: Vec<_> =
+        members["members"].as_array().unwrap().iter().map(|m| &m["read_seq"]).collect();
     assert_eq!(seen, [3, 2]);
-    for body in [json!({}), json!({"seq": -1}), json!({"seq": "1"}), json!({"seq": 1, "message_id": id})] {
+    for body in
+        [json!({}), json!({"seq": -1}), json!({"seq": "1"}), json!({"seq": 1, "message_id": id})]
+    {
         bob.post(&format!("{path}/read"), body).await.refused(422, "invalid");
     }
 }

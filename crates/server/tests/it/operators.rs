@@ -23,13 +23,16 @@ async fn many_users_at_once() {
     Caller::nobody(&server).post("/api/v1/auth/login", sign_in).await.is(200);
 
     let wrong = json!({"users": [{"username": "fine-one"}, {"username": "x"}]});
-    let error = operator(&server, "POST", "/api/v1/admin/users", wrong).await.refused(422, "invalid");
+    let error =
+        operator(&server, "POST", "/api/v1/admin/users", wrong).await.refused(422, "invalid");
     assert_eq!(error["details"]["field"], "users[1].username");
-    let page = operator(&server, "GET", "/api/v1/admin/users?query=load-&limit=1000", Value::Null).await;
+    let page =
+        operator(&server, "GET", "/api/v1/admin/users?query=load-&limit=1000", Value::Null).await;
     let page: types::Users = serde_json::from_value(page.is(200)).unwrap();
     assert_eq!(page.users.len(), 1_000);
     let next = format!("/api/v1/admin/users?query=load-&limit=1000&after={}", page.next.unwrap());
-    let page: types::Users = serde_json::from_value(operator(&server, "GET", &next, Value::Null).await.is(200)).unwrap();
+    let page: types::Users =
+        serde_json::from_value(operator(&server, "GET", &next, Value::Null).await.is(200)).unwrap();
     assert_eq!(page.users.len(), 1_000);
 }
 
@@ -53,7 +56,10 @@ async fn an_admin_does_it_from_afar_and_others_do_not() {
     bob.get("/api/v1/me").await.refused(401, "unauthorized");
     let sign_in = json!({"username": "bob", "password": set["password"]});
     bob.post("/api/v1/auth/login", sign_in).await.is(200);
-    let token = alice.post("/api/v1/admin/users/name:bob/token", json!({"device_name": "bot"})).await.is(200);
+    let token = alice
+        .post("/api/v1/admin/users/name:bob/token", json!({"device_name": "bot"}))
+        .await
+        .is(200);
     bob.with_token(token["token"].as_str().unwrap()).get("/api/v1/me").await.is(200);
     alice.post("/api/v1/admin/users/nobody/token", json!({})).await.refused(404, "not_found");
 }
@@ -73,13 +79,34 @@ async fn where_things_are() {
     assert_eq!((seqs, places.head_seq), (vec![1, 2], 2));
     let group = alice.group("G", &[&bob]).await;
     let id = group.rsplit('/').next().unwrap();
-    operator(&server, "GET", &format!("/api/v1/admin/messages?conversation={id}"), Value::Null).await.is(200);
-    operator(&server, "GET", "/api/v1/admin/messages?conversation=x", Value::Null).await.refused(404, "not_found");
+    operator(&server, "GET", &format!("/api/v1/admin/messages?conversation={id}"), Value::Null)
+        .await
+        .is(200);
+    operator(&server, "GET", "/api/v1/admin/messages?conversation=x", Value::Null)
+        .await
+        .refused(404, "not_found");
 
     let sharding = operator(&server, "GET", "/api/v1/admin/sharding", Value::Null).await.is(200);
     let sharding: types::Sharding = serde_json::from_value(sharding).unwrap();
     assert_eq!(sharding.shards.iter().map(|shard| shard.units).sum::<u64>(), 16_384);
     assert_eq!(sharding.shards.iter().map(|shard| shard.conversations).sum::<u64>(), 2);
+}
+
+#[tokio::test]
+async fn a_backup_is_made_while_it_runs() {
+    let server = TestServer::start().await;
+    let (alice, bob) = (Caller::new(&server, "alice").await, Caller::new(&server, "bob").await);
+    alice.say(&bob, "keep this").await;
+    let dir = server.dir().join("backup");
+    let to = json!({"dir": dir});
+    let answer = operator(&server, "POST", "/api/v1/admin/backup", to.clone()).await;
+    let last: Value = serde_json::from_str(answer.text.lines().last().unwrap()).unwrap();
+    assert!(last["result"]["bytes"].as_u64() > Some(0), "{last}");
+    assert!(dir.join("directory.db").exists() && dir.join("shards/3.db").exists());
+    let again = operator(&server, "POST", "/api/v1/admin/backup", to).await;
+    assert!(again.text.contains("not empty"), "{}", again.text);
+    let relative = operator(&server, "POST", "/api/v1/admin/backup", json!({"dir": "here"})).await;
+    assert_eq!(relative.refused(422, "invalid")["details"]["field"], "dir");
 }
 
 #[tokio::test]

@@ -81,7 +81,10 @@ async fn what_is_no_command_is_answered_and_what_is_no_frame_closes() {
     let alice = Caller::new(&server, "alice").await;
     let mut socket = alice.socket().await;
     let answer = socket.ask("dance", 1, json!({})).await;
-    assert_eq!((&answer["type"], &answer["data"]["code"]), (&json!("error"), &json!("bad_request")));
+    assert_eq!(
+        (&answer["type"], &answer["data"]["code"]),
+        (&json!("error"), &json!("bad_request"))
+    );
     socket.0.send(Message::text("[1]")).await.unwrap();
     assert_eq!(socket.next_of("error").await["code"], "bad_request");
     let answer = socket.ask("heartbeat", 2, json!({})).await;
@@ -131,7 +134,8 @@ async fn read_close(stream: &mut tokio::net::TcpStream) -> u16 {
     use tokio::io::AsyncReadExt as _;
     let read = async {
         loop {
-            let (first, second) = (stream.read_u8().await.unwrap(), stream.read_u8().await.unwrap());
+            let (first, second) =
+                (stream.read_u8().await.unwrap(), stream.read_u8().await.unwrap());
             let length = match second {
                 126 => u64::from(stream.read_u16().await.unwrap()),
                 127 => stream.read_u64().await.unwrap(),

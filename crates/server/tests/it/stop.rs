@@ -39,7 +39,8 @@ async fn pending_answers_are_sent_before_the_close() {
             }
         }
     };
-    let ((), read) = tokio::time::timeout(PATIENCE, async { tokio::join!(stopping, reading) }).await.unwrap();
+    let ((), read) =
+        tokio::time::timeout(PATIENCE, async { tokio::join!(stopping, reading) }).await.unwrap();
     assert_eq!(read, (100, 1001));
     assert!(!server.admin_socket().exists());
     server.start_again().await;
@@ -60,10 +61,7 @@ async fn an_operator_stops_it() {
 #[tokio::test]
 async fn a_second_process_and_a_lost_directory_are_refused() {
     let mut server = TestServer::start().await;
-    let config = || Config {
-        data_dir: server.data_dir().to_owned(),
-        ..Config::default()
-    };
+    let config = || Config { data_dir: server.data_dir().to_owned(), ..Config::default() };
     let refused = |opened: Result<Server, StartError>| opened.err().unwrap().to_string();
     let second = refused(Server::open(config()).await);
     assert!(second.contains("in use"), "{second}");
@@ -71,16 +69,14 @@ async fn a_second_process_and_a_lost_directory_are_refused() {
     server.stop().await;
     std::fs::remove_file(config.data_dir.join("directory.db")).unwrap();
     let lost = refused(Server::open(config).await);
-    assert!(lost.contains("directory"), "{lost}");
+    assert!(lost.contains("directory.db"), "{lost}");
+    assert!(!server.data_dir().join("directory.db").exists());
 }
 
 #[tokio::test]
 async fn demo_users_are_made_once() {
     let dir = tempfile::tempdir().unwrap();
-    let config = Config {
-        data_dir: dir.path().join("data"),
-        ..Config::default()
-    };
+    let config = Config { data_dir: dir.path().join("data"), ..Config::default() };
     let server = Server::open(config).await.unwrap();
     let made = server.demo_users().await.unwrap();
     let names: Vec<_> = made.iter().map(|user| user.username.as_str()).collect();

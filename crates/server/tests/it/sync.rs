@@ -24,7 +24,10 @@ async fn changes_lead_from_any_rev_to_the_newest() {
     // In small steps the same rows come in rev order.
     let (mut at, mut seen) = (0, Vec::new());
     loop {
-        let step = bob.get(&format!("{path}/changes?since_rev={at}&history={history}&limit=2")).await.is(200);
+        let step = bob
+            .get(&format!("{path}/changes?since_rev={at}&history={history}&limit=2"))
+            .await
+            .is(200);
         seen.extend(step["messages"].as_array().unwrap().iter().map(|m| m["seq"].clone()));
         assert!(step["rev"].as_u64().unwrap() > at, "{step}");
         at = step["rev"].as_u64().unwrap();
@@ -43,7 +46,12 @@ async fn changes_lead_from_any_rev_to_the_newest() {
     let seqs: Vec<_> = next["messages"].as_array().unwrap().iter().map(|m| &m["seq"]).collect();
     assert_eq!(seqs, [2, 4]);
     assert!(next.get("conversation").is_none(), "{next}");
-    let read: Vec<_> = next["receipts"].as_array().unwrap().iter().map(|r| (&r["user_id"], &r["read_seq"])).collect();
+    let read: Vec<_> = next["receipts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| (&r["user_id"], &r["read_seq"]))
+        .collect();
     assert_eq!(read, [(&json!(bob.id), &json!(5))]);
 
     // Another line, or ahead of the server: start again.
@@ -102,7 +110,10 @@ async fn everything_is_there_after_a_restart() {
     let list = bob.get(&format!("/api/v1/dialog/{}/list", alice.id)).await.is(200);
     assert_eq!(list["messages"], json!([sent]));
     let after = bob.get("/api/v1/sync").await.is(200);
-    assert_eq!(after["conversations"][0]["conversation"]["history"], before["conversations"][0]["conversation"]["history"]);
+    assert_eq!(
+        after["conversations"][0]["conversation"]["history"],
+        before["conversations"][0]["conversation"]["history"]
+    );
     let next = alice.say(&bob, "and on").await;
     assert_eq!(next["seq"], 2);
     assert!(next["id"].as_u64() > sent["id"].as_u64());
