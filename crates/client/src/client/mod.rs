@@ -97,7 +97,8 @@ pub struct Client {
     me: UserId,
     api: Api,
     wishes: mpsc::Sender<Wish>,
-    events: broadcast::Sender<Event>,
+    /// Weak, so that listeners see the end of the device.
+    events: broadcast::WeakSender<Event>,
     /// Rises with everything that happens.
     steps: watch::Receiver<u64>,
     task: Arc<AbortHandle>,
@@ -145,6 +146,7 @@ impl Client {
             config.random,
             events.clone(),
         );
+        let events = events.downgrade();
         let task = tokio::spawn(driver.run(wished, stepped)).abort_handle();
         Ok(Self { me, api, wishes, events, steps, task: Arc::new(task) })
     }
@@ -164,7 +166,9 @@ impl Client {
     /// Everything that happens from now on.
     #[must_use]
     pub fn events(&self) -> Events {
-        Events(self.events.subscribe())
+        let sender = self.events.upgrade();
+        // A device that has ended tells nothing any more.
+        Events(sender.map_or_else(|| broadcast::channel(1).1, |sender| sender.subscribe()))
     }
 
     /// Ends at once, without a good-bye: what is not yet durable is lost.

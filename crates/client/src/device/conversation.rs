@@ -10,7 +10,7 @@ use super::{
 };
 use ostracon_domain::{ConversationId, History, Rev, Seq, UserId, UserRev};
 use ostracon_proto::{
-    Entry, ErrorCode, Inbox, Membership, Position,
+    Entry, ErrorCode, Inbox, Member, Membership, Position,
     frame::InboxUpdated,
     rest::{self, Anchor, Changes, MessagePage},
 };
@@ -160,6 +160,7 @@ impl Conversation {
         if !keep {
             self.cancel(desk);
         }
+        desk.dropped(self.id);
         desk.changed(self.id);
     }
 
@@ -415,7 +416,28 @@ impl Conversation {
         if own > 0 {
             self.read_up_to(own);
         }
+        if let Some(row) = self.members.row(me).cloned() {
+            self.own_member(&row, desk);
+        }
         desk.changed(self.id);
+    }
+
+    /// One's own membership is so now. Who comes back may not read what was said meanwhile: what is
+    /// held would keep that gap for ever, so it is loaded again.
+    pub(super) fn own_member(&mut self, row: &Member, desk: &mut Desk) {
+        if let Some(line) = &mut self.line {
+            line.membership.role = row.role;
+            line.membership.joined_seq = row.joined_seq;
+            line.membership.left_seq = row.left_seq;
+            if row.left_seq.is_some() {
+                line.unread = 0;
+            }
+        }
+        let apart = |window: &Window| window.tail && row.joined_seq > window.hi + 1;
+        if row.left_seq.is_none() && self.window.as_ref().is_some_and(apart) {
+            self.close(desk);
+            self.want = Some(Want::Newest);
+        }
     }
 
     /// Takes the answer to one of its requests.

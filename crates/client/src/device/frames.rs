@@ -45,11 +45,16 @@ impl Device {
                 }
             }
             ServerFrame::MemberUpdated(updated) => {
-                let (id, history) = (updated.conversation_id, updated.history);
+                let (id, history, me) = (updated.conversation_id, updated.history, self.me);
                 self.shared(id, history, updated.rev, Change::Other);
-                let conversation = self.conversation_mut(id);
-                if conversation.history == Some(history) && conversation.window.is_some() {
-                    conversation.members.learn(updated.member);
+                let conversation = touch(&mut self.conversations, &mut self.touched, id);
+                if conversation.history == Some(history) {
+                    if updated.member.user_id == me {
+                        conversation.own_member(&updated.member, &mut self.desk);
+                    }
+                    if conversation.window.is_some() {
+                        conversation.members.learn(updated.member);
+                    }
                 }
             }
             ServerFrame::Receipt(receipt) => self.receipt(&receipt),

@@ -69,6 +69,10 @@ impl Members {
         self.marks.get(&user).copied().unwrap_or_default()
     }
 
+    pub(super) fn row(&self, user: UserId) -> Option<&Member> {
+        self.rows.get(&user)
+    }
+
     /// Those that have not left, by rising user id.
     pub(super) fn present(&self) -> impl Iterator<Item = &Member> {
         self.rows.values().filter(|row| row.left_seq.is_none())

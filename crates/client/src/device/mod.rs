@@ -428,6 +428,9 @@ impl Device {
 
     /// Asks and sends what is due now.
     fn react(&mut self) {
+        for id in self.desk.take_dropped() {
+            self.outbox.forget_marks(id);
+        }
         if self.connected {
             if self.listing.react(&mut self.desk, self.options.sync_limit) {
                 for conversation in self.conversations.values_mut() {

@@ -161,6 +161,7 @@ pub(super) struct Desk {
     last_id: u64,
     asked: BTreeMap<RequestId, Asked>,
     outputs: Vec<Output>,
+    dropped: Vec<ConversationId>,
 }
 
 impl Desk {
@@ -199,6 +200,15 @@ impl Desk {
         if !self.outputs.contains(&event) {
             self.outputs.push(event);
         }
+    }
+
+    /// What a conversation had reached belongs to another history now.
+    pub(super) fn dropped(&mut self, conversation: ConversationId) {
+        self.dropped.push(conversation);
+    }
+
+    pub(super) fn take_dropped(&mut self) -> Vec<ConversationId> {
+        std::mem::take(&mut self.dropped)
     }
 
     pub(super) fn take(&mut self) -> Vec<Output> {

@@ -105,6 +105,7 @@ pub(super) const CONFIGS: &[Config] = &[
     Config { name: "flip", line: b"sLsl", cuts: 2, crashes: 1, ..DEFAULT },
     Config { name: "restore", line: b"sss1", init: 2, keep: 2, line1: b"s1", restores: 1, ..DEFAULT },
     Config { name: "restload", line: b"sss", init: 2, keep: 2, line1: b"1s", restores: 1, start: Start::Listed, loads: b"LB", page: 1, ..DEFAULT },
+    Config { name: "restfirst", line: b"sss", init: 2, keep: 2, line1: b"1s", cuts: 0, restores: 1, start: Start::Listed, loads: b"L", page: 1, ..DEFAULT },
     Config { name: "repair", line: b"sss", init: 2, keep: 2, line1: b"s1", restores: 1, restore: Restore::Touch, ..DEFAULT },
     Config { name: "live", line: b"sss", init: 2, keep: 2, line1: b"s1", restores: 1, restore: Restore::Live, two_nodes: true, ..DEFAULT },
     Config { name: "nodes", line: b"ss1", crashes: 1, two_nodes: true, ..DEFAULT },
