@@ -1,7 +1,7 @@
 //! The binary: reads the command line and hands over to one file for each sub-command.
 //! It is not the server: that is a library, and nothing of it is decided here.
 
-//mod chat;
+mod chat;
 mod command;
 mod output;
 mod password;

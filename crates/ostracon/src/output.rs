@@ -30,14 +30,14 @@ pub(crate) fn json(value: &impl Serialize) -> Result<()> {
     line(text)
 }
 
-/// A table with thin lines; columns whose number is in `right` are aligned right.
+/// A table without lines; columns whose number is in `right` are aligned right.
 pub(crate) fn table(
     head: &[&str],
     right: &[usize],
     rows: impl IntoIterator<Item = Vec<String>>,
 ) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(head);
+    table.load_style(presets::NOTHING).set_header(head);
     for row in rows {
         table.add_row(row);
     }
@@ -93,9 +93,7 @@ pub(crate) fn remark(text: impl std::fmt::Display) {
 
 /// Whether an error is only that nobody reads any more.
 pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref::<io::Error>()
-        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 #[cfg(test)]

@@ -22,7 +22,8 @@ impl Progress {
     /// A bar with a title.
     pub(crate) fn new(title: &'static str) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-        let style = ProgressStyle::with_template("{prefix} [{bar:30}] {percent:>3} %  {msg}  {eta}");
+        let style =
+            ProgressStyle::with_template("{prefix} [{bar:30}] {percent:>3} %  {msg}  {eta}");
         if let Ok(style) = style {
             bar.set_style(style.progress_chars("=> "));
         }

@@ -51,7 +51,9 @@ impl Reach {
             None => {
                 let dir = self.config()?.data_dir;
                 let dir = dir.display();
-                bail!("no server is running on {dir}; start it with `ostracon serve --data-dir {dir}`, or name another with --data-dir or --url")
+                bail!(
+                    "no server is running on {dir}; start it with `ostracon serve --data-dir {dir}`, or name another with --data-dir or --url"
+                )
             }
         }
     }

@@ -8,11 +8,22 @@ use hyper::{Method, Request, body::Bytes, header};
 use hyper_util::rt::TokioIo;
 use ostracon_client::{Address, Api, Transport};
 use ostracon_proto::ErrorBody;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream},
 };
+
+use crate::progress::Progress;
+
+/// One line of an answer.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line<T> {
+    Progress { done: u64, total: u64, text: String },
+    Result(T),
+    Error(String),
+}
 
 /// Name of the operator's socket in a data directory.
 const SOCKET: &str = "admin.sock";
@@ -52,35 +63,36 @@ impl Target {
         Api::new(self.address.clone(), self.token.as_deref())
     }
 
-    /// Asks for work and hands each line of the answer to `take`, until it says that this was the last.
+    /// Asks for work and waits for its result, showing progress.
     ///
     /// # Errors
-    /// What the server or `take` says, or that the server has gone away.
-    pub(crate) async fn work<L: DeserializeOwned, T>(
+    /// What the server says, or that it has gone away.
+    pub(crate) async fn work<T: DeserializeOwned>(
         &self,
         path: &str,
-        body: &serde_json::Value,
-        take: impl FnMut(L) -> Option<Result<T>>,
+        body: &impl Serialize,
+        progress: &Progress,
     ) -> Result<T> {
+        let body = serde_json::to_vec(body)?;
         match self.address.transport() {
             Transport::Unix(socket) => {
                 let stream = UnixStream::connect(socket).await;
                 let stream = stream.with_context(|| socket.display().to_string())?;
-                self.ask(stream, path, body, take).await
+                self.ask(stream, path, body, progress).await
             }
             Transport::Tcp(host) => {
                 let stream = TcpStream::connect(host).await.with_context(|| host.clone())?;
-                self.ask(stream, path, body, take).await
+                self.ask(stream, path, body, progress).await
             }
         }
     }
 
-    async fn ask<L: DeserializeOwned, T>(
+    async fn ask<T: DeserializeOwned>(
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         path: &str,
-        body: &serde_json::Value,
-        mut take: impl FnMut(L) -> Option<Result<T>>,
+        body: Vec<u8>,
+        progress: &Progress,
     ) -> Result<T> {
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
@@ -93,7 +105,7 @@ impl Target {
         if let Some(token) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
-        let request = request.body(Full::new(Bytes::from(body.to_string())))?;
+        let request = request.body(Full::new(Bytes::from(body)))?;
         let mut answer = sender.send_request(request).await?;
         if answer.status().as_u16() >= 400 {
             let status = answer.status();
@@ -109,9 +121,10 @@ impl Target {
             waiting.extend_from_slice(frame.data_ref().map_or(&[], |bytes| bytes));
             while let Some(end) = waiting.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = waiting.drain(..=end).collect();
-                let line = serde_json::from_slice(&line).context("an answer that cannot be read")?;
-                if let Some(result) = take(line) {
-                    return result;
+                match serde_json::from_slice(&line).context("an answer that cannot be read")? {
+                    Line::Progress { done, total, text } => progress.at(done, total, text),
+                    Line::Result(result) => return Ok(result),
+                    Line::Error(text) => bail!(text),
                 }
             }
         }

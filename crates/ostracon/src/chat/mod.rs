@@ -6,6 +6,7 @@
 mod editor;
 mod input;
 mod names;
+mod picture;
 mod plain;
 mod screen;
 mod session;

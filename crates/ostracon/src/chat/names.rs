@@ -38,7 +38,12 @@ impl Names {
     }
 
     /// The name of a conversation: that of the group, or of the other user.
-    pub(crate) fn conversation(&mut self, id: ConversationId, name: Option<&str>, me: UserId) -> String {
+    pub(crate) fn conversation(
+        &mut self,
+        id: ConversationId,
+        name: Option<&str>,
+        me: UserId,
+    ) -> String {
         match (id.peer_of(me), name) {
             (Some(peer), _) => self.user(peer),
             (None, Some(name)) => one_line(name),

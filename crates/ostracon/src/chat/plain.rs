@@ -18,7 +18,13 @@ pub(crate) enum Said {
     /// They do not; it comes back by itself.
     Disconnected,
     /// A line of the chat list; `place` opens it.
-    Chat { place: usize, chat: String, conversation_id: ConversationId, unread: u64, last: Option<String> },
+    Chat {
+        place: usize,
+        chat: String,
+        conversation_id: ConversationId,
+        unread: u64,
+        last: Option<String>,
+    },
     /// A conversation is open now.
     Opened { chat: String, conversation_id: ConversationId },
     /// A message is there: durable, in order.

@@ -100,7 +100,19 @@ pub(crate) fn draw(picture: &Picture, columns: usize, rows: usize) -> (Vec<Line>
     }
     let (prompt, cursor) = prompt(picture, columns);
     lines.push(prompt);
+    lines.iter_mut().for_each(|line| fit(line, columns));
     (lines, cursor)
+}
+
+/// Cuts what a narrow screen has no room for.
+fn fit(line: &mut Line, columns: usize) {
+    let mut left = columns;
+    for (_, text) in line {
+        if width(text) > left {
+            *text = if left == 0 { String::new() } else { cut(text, left) };
+        }
+        left -= width(text);
+    }
 }
 
 fn chats(picture: &Picture, columns: usize) -> Line {

@@ -4,7 +4,10 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The text without control characters; line breaks become spaces, so that one message is one line.
 pub(crate) fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| is_harmless(*c)).collect()
+    text.chars()
+        .map(|c| if c.is_whitespace() { ' ' } else { c })
+        .filter(|c| is_harmless(*c))
+        .collect()
 }
 
 /// Control characters, and those that turn the direction of what follows.

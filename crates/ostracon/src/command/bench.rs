@@ -78,6 +78,11 @@ fn table(report: &Report) -> comfy_table::Table {
     .into_iter()
     .map(|(name, value)| vec![name.to_owned(), value])
     .collect::<Vec<_>>();
-    rows.extend(report.extra.iter().map(|(name, value)| vec![name.replace('_', " "), format!("{value:.2}")]));
+    rows.extend(
+        report
+            .extra
+            .iter()
+            .map(|(name, value)| vec![name.replace('_', " "), format!("{value:.2}")]),
+    );
     output::table(&[&report.workload, ""], &[1], rows)
 }

@@ -119,10 +119,19 @@ impl Shards {
             ]
         });
         let head = [
-            "shard", "units", "conversations", "messages", "users", "bytes", "waiting", "overridden",
+            "shard",
+            "units",
+            "conversations",
+            "messages",
+            "users",
+            "bytes",
+            "waiting",
+            "overridden",
         ];
         output::line(output::table(&head, &[0, 1, 2, 3, 4, 5, 6, 7], rows))?;
-        for (what, spread) in [("messages", &report.messages), ("conversations", &report.conversations)] {
+        for (what, spread) in
+            [("messages", &report.messages), ("conversations", &report.conversations)]
+        {
             output::line(format!(
                 "{what}: mean {:.1}, variance {:.1}, deviation {:.1} % of the mean",
                 spread.mean,
@@ -138,9 +147,13 @@ impl Shards {
         ))?;
         let n = report.sharding.shards.len();
         output::line(if report.slots_follow_pair_hash {
-            format!("{n} divides {SLOTS}: the first map puts a direct conversation on shard pair_hash mod {n}.")
+            format!(
+                "{n} divides {SLOTS}: the first map puts a direct conversation on shard pair_hash mod {n}."
+            )
         } else {
-            format!("{n} does not divide {SLOTS}: a slot's shard is slot mod {n}, which is not pair_hash mod {n}.")
+            format!(
+                "{n} does not divide {SLOTS}: a slot's shard is slot mod {n}, which is not pair_hash mod {n}."
+            )
         })
     }
 }

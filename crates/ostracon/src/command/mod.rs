@@ -1,8 +1,8 @@
 //! The command line. To add a command: a file here, a variant in [`Command`], a test that drives the binary.
 
-//mod backup;
+mod backup;
 mod bench;
-//mod chat;
+mod chat;
 mod config;
 mod debug;
 //mod repair;
@@ -32,10 +32,8 @@ pub(crate) struct Cli {
 enum Command {
     /// Run the server
     Serve(serve::Serve),
-/*
     /// Talk in the terminal
     Chat(chat::Chat),
-*/
     /// Accounts: add, list, passwd, role, token
     #[command(subcommand)]
     User(user::User),
@@ -44,18 +42,16 @@ enum Command {
     Debug(debug::Debug),
     /// Check what is stored; exit code 1 when something is wrong
     Verify(verify::Verify),
-/*
     /// Copy a running server, as of one moment, into a new folder
     Backup(backup::Backup),
-*/
-/*
-    /// Make a data directory from a back-up
-    Restore(restore::Restore),
-*/
-/*
-    /// Cut a damaged journal, after showing what would be lost
-    Repair(repair::Repair),
-*/
+    /*
+        /// Make a data directory from a back-up
+        Restore(restore::Restore),
+    */
+    /*
+        /// Cut a damaged journal, after showing what would be lost
+        Repair(repair::Repair),
+    */
     /// Check or print the configuration
     #[command(subcommand)]
     Config(config::Config),
@@ -68,9 +64,11 @@ impl Cli {
         let json = self.json;
         match self.command {
             Command::Serve(command) => command.run(json),
+            Command::Chat(command) => command.run(json),
             Command::User(command) => command.run(json),
             Command::Debug(command) => command.run(json),
             Command::Verify(command) => command.run(json),
+            Command::Backup(command) => command.run(json),
             Command::Config(command) => command.run(json),
             Command::Bench(command) => command.run(json),
         }

@@ -1,6 +1,7 @@
 //! `serve`: reads the configuration, opens the server, says where it is, stops on a signal.
 
 use std::{
+    io::IsTerminal,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -81,9 +82,8 @@ async fn serve(config: Config, demo: bool, json: bool) -> Result<()> {
         server = Box::pin(Server::open(config)) => server?,
         () = stop.cancelled() => return Ok(()),
     };
-    let listener = TcpListener::bind(&listen)
-        .await
-        .with_context(|| format!("cannot listen on {listen}"))?;
+    let listener =
+        TcpListener::bind(&listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let url = format!("http://{}", listener.local_addr()?);
     let demo_users = if demo { server.demo_users().await? } else { Vec::new() };
     say_ready(&url, &data_dir, &demo_users, json)?;
@@ -145,7 +145,10 @@ async fn either(a: &mut Signal, b: &mut Signal) {
 fn start_log(log: &Log) -> Result<()> {
     let filter = EnvFilter::try_new(&log.level)
         .with_context(|| format!("log.level: {:?} is no level and no filter", log.level))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     let started = match log.format {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().try_init(),

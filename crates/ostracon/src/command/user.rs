@@ -254,18 +254,17 @@ impl List {
 impl Passwd {
     async fn run(self, json: bool) -> Result<()> {
         let api = self.reach.api().await?;
-        let password = if self.generate {
-            None
-        } else {
-            Some(password::ask("New password: ", true)?)
-        };
+        let password =
+            if self.generate { None } else { Some(password::ask("New password: ", true)?) };
         let path = path(&self.user, "password");
         let set: NewPassword = post(&api, &path, &SetPassword { password }).await?;
         if json {
             return output::json(&set);
         }
         match set.password {
-            Some(password) => output::line(format!("Password: {password} (it is not shown again).")),
+            Some(password) => {
+                output::line(format!("Password: {password} (it is not shown again)."))
+            }
             None => output::line("The password is set; open sessions have ended."),
         }
     }

@@ -2,10 +2,9 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Result, ensure};
 use clap::Args;
 use ostracon_server::{Server, verify::Report};
-use serde::Deserialize;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -17,14 +16,6 @@ use crate::{output, progress::Progress, reach::Reach, work::Target};
 pub(crate) struct Verify {
     #[command(flatten)]
     reach: Reach,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Line {
-    Progress { done: u64, total: u64, text: String },
-    Result(Report),
-    Error(String),
 }
 
 impl Verify {
@@ -61,15 +52,7 @@ impl Verify {
 
 async fn ask(target: &Target) -> Result<Report> {
     let progress = Progress::new("verify");
-    let take = |line: Line| match line {
-        Line::Progress { done, total, text } => {
-            progress.at(done, total, text);
-            None
-        }
-        Line::Result(report) => Some(Ok(report)),
-        Line::Error(text) => Some(Err(anyhow!(text))),
-    };
-    target.work("/api/v1/admin/verify", &json!({}), take).await
+    target.work("/api/v1/admin/verify", &json!({}), &progress).await
 }
 
 fn tell(report: &Report) -> Result<()> {
