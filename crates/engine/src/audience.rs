@@ -56,16 +56,15 @@ impl Audience {
             .map(|(user, span)| (*user, span.joined_seq))
     }
 
-    /// Those of them who may learn of the message with this seq; all without one.
+    /// Those of them who may learn of the message with this seq, and when they joined; all without one.
     pub(crate) fn present_at(
         &self,
         conversation: &Conversation,
         seq: Option<Seq>,
-    ) -> impl Iterator<Item = UserId> {
+    ) -> impl Iterator<Item = (UserId, Seq)> {
         let all = conversation.settings.history_for == HistoryFor::All;
         self.present(conversation)
             .filter(move |(_, joined)| all || seq.is_none_or(|seq| *joined <= seq))
-            .map(|(user, _)| user)
     }
 }
 

@@ -204,11 +204,11 @@ impl Dispatcher {
         };
         for event in events {
             let mut frames = Frames::new(event, conversation);
-            for user in audience.present_at(conversation, event.seq()) {
-                deliver(core, user, origin, &mut frames);
+            for (user, joined_seq) in audience.present_at(conversation, event.seq()) {
+                deliver(core, user, joined_seq, origin, &mut frames);
             }
             if let Some(gone) = concerned(event).filter(|member| !member.is_present()) {
-                deliver(core, gone.user, origin, &mut frames);
+                deliver(core, gone.user, gone.joined_seq, origin, &mut frames);
             }
         }
     }
@@ -232,7 +232,8 @@ impl Dispatcher {
         for event in events {
             if let Event::Receipt { member } = event {
                 // Marks of others are not shown in large groups.
-                deliver(core, member.user, origin, &mut Frames::new(event, conversation));
+                let mut frames = Frames::new(event, conversation);
+                deliver(core, member.user, member.joined_seq, origin, &mut frames);
                 continue;
             }
             let member = concerned(event);
@@ -333,10 +334,16 @@ impl Dispatcher {
 }
 
 /// Queues an event for every connection of a user but the one that made it.
-fn deliver(core: &Core, user: UserId, origin: Option<u64>, frames: &mut Frames<'_>) {
+fn deliver(
+    core: &Core,
+    user: UserId,
+    joined_seq: Seq,
+    origin: Option<u64>,
+    frames: &mut Frames<'_>,
+) {
     core.hub.each(user, |connection: &Arc<Connection>| {
         if Some(connection.id) != origin {
-            connection.events([frames.get(user, connection.encoding)]);
+            connection.events([frames.get(user, joined_seq, connection.encoding)]);
         }
     });
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ostracon_domain::{Conversation, MarkRev, Member, MessageView, Outcome, Rev, Row, UserId};
+use ostracon_domain::{
+    Conversation, HistoryFor, MarkRev, Member, MessageView, Outcome, Rev, Row, Seq, UserId,
+};
 use ostracon_proto::{
     Encoding,
     frame::{
@@ -95,6 +97,25 @@ fn told<'a>(outcome: &Outcome, rows: &'a [Row]) -> Option<&'a Arc<Conversation>>
 }
 
 impl Event<'_> {
+    /// The frame for those who joined after the answered message: without its excerpt.
+    fn unquoted_frame(&self, encoding: Encoding, conversation: &Conversation) -> Bytes {
+        let history = Some(conversation.history);
+        match self {
+            Self::New { message, mark_rev } => {
+                let mut shown = view::message(message, history);
+                shown.mark_rev = Some(*mark_rev);
+                view::hide_quote(&mut shown, Seq::MAX);
+                encode::event(encoding, &NewMessage(shown))
+            }
+            Self::Updated { message } => {
+                let mut shown = view::message(message, history);
+                view::hide_quote(&mut shown, Seq::MAX);
+                encode::event(encoding, &MessageUpdated(shown))
+            }
+            _ => self.frame(encoding, conversation),
+        }
+    }
+
     /// The event's frame, without anything that only the sender of a message may see.
     pub(crate) fn frame(&self, encoding: Encoding, conversation: &Conversation) -> Bytes {
         let history = conversation.history;
@@ -174,6 +195,17 @@ impl Event<'_> {
         }
     }
 
+    /// The seq of the answered message, whose excerpt only those who may read it get; none where all may.
+    pub(crate) fn quoted(&self, conversation: &Conversation) -> Option<Seq> {
+        let hidden = conversation.settings.history_for == HistoryFor::SinceJoining;
+        match self {
+            Self::New { message, .. } | Self::Updated { message } => {
+                message.quote.as_ref().map(|quote| quote.seq).filter(|_| hidden)
+            }
+            _ => None,
+        }
+    }
+
     /// The seq that only those who were members then may learn of.
     pub(crate) fn seq(&self) -> Option<u64> {
         match self {
@@ -190,21 +222,31 @@ pub(crate) struct Frames<'a> {
     conversation: &'a Conversation,
     common: [Option<Bytes>; 2],
     own: [Option<Bytes>; 2],
+    unquoted: [Option<Bytes>; 2],
 }
 
 impl<'a> Frames<'a> {
     pub(crate) const fn new(event: &'a Event<'a>, conversation: &'a Conversation) -> Self {
-        Self { event, conversation, common: [None, None], own: [None, None] }
+        Self {
+            event,
+            conversation,
+            common: [None, None],
+            own: [None, None],
+            unquoted: [None, None],
+        }
     }
 
     pub(crate) const fn event(&self) -> &'a Event<'a> {
         self.event
     }
 
-    pub(crate) fn get(&mut self, user: UserId, encoding: Encoding) -> &Bytes {
+    /// The frame for a user who joined at this seq.
+    pub(crate) fn get(&mut self, user: UserId, joined_seq: Seq, encoding: Encoding) -> &Bytes {
         let (event, conversation) = (self.event, self.conversation);
         let at = usize::from(encoding == Encoding::Cbor);
-        if event.owner() == Some(user) {
+        if event.quoted(conversation).is_some_and(|quoted| quoted < joined_seq) {
+            self.unquoted[at].get_or_insert_with(|| event.unquoted_frame(encoding, conversation))
+        } else if event.owner() == Some(user) {
             self.own[at].get_or_insert_with(|| event.own_frame(encoding, conversation))
         } else {
             self.common[at].get_or_insert_with(|| event.frame(encoding, conversation))

@@ -48,10 +48,14 @@ struct Subscriber {
 struct Held {
     common: [Option<Bytes>; 2],
     own: Option<(UserId, [Option<Bytes>; 2])>,
+    /// For those who joined after the answered message.
+    unquoted: [Option<Bytes>; 2],
     /// The connection that gets an answer instead.
     origin: Option<u64>,
     /// Of an event about a message that new members must not learn of: its seq.
     seq: Option<Seq>,
+    /// Seq of the answered message, whose excerpt new members must not see.
+    quoted: Option<Seq>,
 }
 
 /// Somebody left between reading who is a member and subscribing.
@@ -157,16 +161,21 @@ impl LargeGroup {
         let event = frames.event();
         let private = conversation.settings.history_for == HistoryFor::SinceJoining;
         let seq = event.seq().filter(|_| private);
-        let mut held = Held { common: [None, None], own: None, origin, seq };
-        for Subscriber { connection, .. } in state.subscribers.values() {
+        let quoted = event.quoted(conversation);
+        let mut held =
+            Held { common: [None, None], own: None, unquoted: [None, None], origin, seq, quoted };
+        for Subscriber { connection, joined_seq, .. } in state.subscribers.values() {
             let at = usize::from(connection.encoding == Encoding::Cbor);
-            let place = if event.owner() == Some(connection.user) {
+            let place = if quoted.is_some_and(|quoted| quoted < *joined_seq) {
+                &mut held.unquoted[at]
+            } else if event.owner() == Some(connection.user) {
                 &mut held.own.get_or_insert((connection.user, [None, None])).1[at]
             } else {
                 &mut held.common[at]
             };
             if place.is_none() {
-                *place = Some(frames.get(connection.user, connection.encoding).clone());
+                *place =
+                    Some(frames.get(connection.user, *joined_seq, connection.encoding).clone());
             }
         }
         state.held.push(held);
@@ -224,6 +233,9 @@ impl Subscriber {
             .filter(|held| held.origin != Some(connection.id))
             .filter(|held| held.seq.is_none_or(|seq| self.joined_seq <= seq))
             .filter_map(|held| match &held.own {
+                _ if held.quoted.is_some_and(|quoted| quoted < self.joined_seq) => {
+                    held.unquoted[at].as_ref()
+                }
                 Some((user, own)) if *user == connection.user => own[at].as_ref(),
                 _ => held.common[at].as_ref(),
             });

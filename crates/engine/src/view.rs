@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use ostracon_domain::{
-    Access, Conversation, History, InboxEntry, MarkRev, Member, MessageView, UserId,
+    Access, Conversation, History, InboxEntry, MarkRev, Member, MessageView, Seq, UserId,
     limits::REACTION_USERS_SHOWN, unread,
 };
 use ostracon_proto as proto;
@@ -78,12 +78,24 @@ pub fn message_within<'a>(
     reader: UserId,
     access: &Access,
 ) -> proto::Message<'a> {
-    let shown = message_for(view, reader, None);
+    let mut shown = message_for(view, reader, None);
+    // What was answered may have been edited since a former member left: then its excerpt is not for him.
+    let from = if access.content_until.is_some() { Seq::MAX } else { access.from };
+    hide_quote(&mut shown, from);
     if access.withholds(&view.message) {
         let (mentions, reactions) = (Vec::new(), Vec::new());
         return proto::Message { content: None, withheld: true, mentions, reactions, ..shown };
     }
     shown
+}
+
+/// Takes away the excerpt of an answered message that lies before the reader's part of the conversation.
+pub(crate) fn hide_quote(message: &mut proto::Message<'_>, from: Seq) {
+    if let Some(reply) = &mut message.reply_to
+        && reply.seq < from
+    {
+        reply.excerpt = Cow::Borrowed("");
+    }
 }
 
 /// A conversation.
