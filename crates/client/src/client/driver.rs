@@ -43,6 +43,8 @@ pub(super) struct Driver {
     random: Box<dyn Random>,
     events: broadcast::Sender<Event>,
     link: Link,
+    /// Why there will be no socket any more; told once, after what the device has to say.
+    farewell: Option<Event>,
     /// Openings in a row that did not come to a `hello`.
     link_failures: u32,
     tasks: JoinSet<Done>,
@@ -103,6 +105,7 @@ impl Driver {
             random,
             events,
             link: Link::Opening,
+            farewell: None,
             link_failures: 0,
             tasks: JoinSet::new(),
             calls: Arc::new(Semaphore::new(CALLS_MAX)),
@@ -265,7 +268,7 @@ impl Driver {
         };
         if let Some(event) = end {
             self.link = Link::Over;
-            self.tell(event);
+            self.farewell = Some(event);
             return;
         }
         let delay = self.delay(error.retry_after(), self.link_failures);
@@ -321,6 +324,9 @@ impl Driver {
             if std::mem::take(&mut fed) {
                 self.flush().await;
             }
+        }
+        if let Some(event) = self.farewell.take() {
+            self.tell(event);
         }
     }
 
