@@ -14,6 +14,7 @@ type Document = (&'static str, fn() -> String);
 const DOCUMENTS: &[Document] = &[
     ("docs/protocol.md", ostracon_proto::protocol_doc::document),
     ("docs/openapi.json", ostracon_proto::openapi::document),
+    ("config.example.toml", ostracon_server::config::example),
 ];
 
 /// What to do with a document whose file differs.
