@@ -141,11 +141,10 @@ impl World {
         pass(1).await;
     }
 
-    /// A clean stop.
+    /// A clean stop, and the end of the process.
     pub(crate) async fn stop(&mut self) {
-        if let Some(engine) = self.engine.take() {
-            engine.stop().await;
-        }
+        self.engine().stop().await;
+        self.crash().await;
     }
 
     pub(crate) fn engine(&self) -> &Arc<Engine> {
