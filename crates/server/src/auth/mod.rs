@@ -65,6 +65,13 @@ impl Identity {
     }
 }
 
+/// A caller, and how many revocations there had been when the token was checked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Checked {
+    pub(crate) identity: Identity,
+    pub(crate) generation: u64,
+}
+
 pub(crate) struct Auth {
     directory: Arc<dyn Directory>,
     clock: Arc<dyn Clock>,
@@ -210,6 +217,22 @@ impl Auth {
         self.cache.forget_session(session);
         self.tickets.forget_session(session);
         Ok(revoked)
+    }
+
+    /// How many revocations there have been; to be read before a token is checked.
+    pub(crate) fn generation(&self) -> u64 {
+        self.cache.generation()
+    }
+
+    /// Whether a session that was good then was not revoked since. Usually without a look-up.
+    pub(crate) async fn is_still_good(&self, caller: &Checked) -> bool {
+        let identity = &caller.identity;
+        if identity.is_foreign() || self.generation() == caller.generation {
+            return true;
+        }
+        let sessions = self.directory.sessions(identity.user, self.clock.now()).await;
+        // Where the directory does not answer, the next call of this session will tell.
+        sessions.map_or(true, |all| all.iter().any(|session| session.id == identity.session))
     }
 
     /// Looks a user's role up again at the next call.

@@ -28,10 +28,13 @@ use tokio_tungstenite::{
     },
 };
 
-use crate::{app::App, auth::Identity};
+use crate::{
+    app::App,
+    auth::{Checked, Identity},
+};
 
 /// Bytes read at once. It is held also while idle.
-const READ_BUFFER: usize = 2 << 10;
+const READ_BUFFER: usize = 1 << 10;
 /// Bytes gathered before they go to the socket; a flush sends less.
 const WRITE_BUFFER: usize = 16 << 10;
 /// Frames that are read before what waits is written.
@@ -88,14 +91,33 @@ impl Drop for Registered {
 }
 
 impl Link {
-    /// The whole life of a socket.
+    /// The whole life of a socket. What is not the long middle of it is boxed, so that an idle one is small.
     pub(super) async fn run(
         app: Arc<App>,
-        identity: Identity,
+        caller: Checked,
         encoding: Encoding,
         stream: TcpStream,
-        begun: Bytes,
+        begun: Vec<u8>,
     ) {
+        let opening = Box::pin(Self::open(app, caller, encoding, stream, begun));
+        let Some(mut link) = opening.await else {
+            return;
+        };
+        let end = match link.serve().await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        };
+        Box::pin(link.end(end)).await;
+    }
+
+    /// Makes the socket known; `begun` is what was read behind the request already.
+    async fn open(
+        app: Arc<App>,
+        caller: Checked,
+        encoding: Encoding,
+        stream: TcpStream,
+        begun: Vec<u8>,
+    ) -> Option<Self> {
         let max = app.sockets.frame_bytes_max;
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
@@ -104,7 +126,7 @@ impl Link {
             .max_message_size(Some(max))
             .max_frame_size(Some(max));
         let (role, config) = (Role::Server, Some(config));
-        let begun = begun.to_vec();
+        let identity = caller.identity;
         let mut stream = WebSocketStream::from_partially_read(stream, begun, role, config).await;
         let connected = app.engine.connect(identity.user, identity.session, encoding).await;
         let connection = match connected {
@@ -112,16 +134,20 @@ impl Link {
             Err(error) => {
                 tracing::debug!(%error, "a WebSocket was not registered");
                 let reason = Cow::Borrowed("try again");
-                return close(&mut stream, CloseCode::ServerError, reason).await;
+                close(&mut stream, CloseCode::ServerError, reason).await;
+                return None;
             }
         };
         // A stop closes all connections it finds; this one may have come after it looked.
         if app.is_stopping() {
             connection.close(CloseCode::GoingAway, "the server stops");
         }
-        // The session may have been revoked after the token was checked and before anybody could find this socket.
+        // The same for a session that was revoked after its token was checked.
+        if !app.auth.is_still_good(&caller).await {
+            connection.close(CloseCode::SignedOut, "signed out");
+        }
         let connection = Registered { app: Arc::clone(&app), connection };
-        let mut link = Self {
+        Some(Self {
             app,
             connection,
             stream,
@@ -134,23 +160,22 @@ impl Link {
             heard_at: Instant::now(),
             frames: 0,
             is_dirty: false,
-        };
-        let end = match link.serve().await {
-            Ok(never) => match never {},
-            Err(end) => end,
-        };
-        let now = link.app.clock.now();
-        if !link.identity.is_foreign() {
-            link.app.auth.note_seen(link.identity.session, now);
+        })
+    }
+
+    async fn end(mut self, end: End) {
+        if !self.identity.is_foreign() {
+            let now = self.app.clock.now();
+            self.app.auth.note_seen(self.identity.session, now);
         }
         match end {
             End::Gone => {
                 // Answers a close frame of the client, if the socket still takes it.
-                drop(timeout(CLOSE_WAIT, link.stream.close(None)).await);
+                drop(timeout(CLOSE_WAIT, self.stream.close(None)).await);
             }
             End::Closed(code, reason) => {
-                drop(timeout(LAST_ANSWERS, link.last_answers(code)).await);
-                close(&mut link.stream, code, reason).await;
+                drop(timeout(LAST_ANSWERS, self.last_answers(code)).await);
+                close(&mut self.stream, code, reason).await;
             }
         }
     }

@@ -9,7 +9,7 @@ use axum::{
     extract::{FromRequestParts as _, Request, State},
     response::{IntoResponse as _, Response},
 };
-use futures_util::FutureExt as _;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use ostracon_proto::query::Query;
 use tokio::net::TcpStream;
@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use self::{handshake::Handshake, link::Link};
 use crate::{
     app::{App, OpenSocket},
-    auth::Identity,
+    auth::{Checked, Identity},
     error::ApiError,
     extract::Caller,
 };
@@ -32,7 +32,9 @@ pub(crate) async fn open(State(app): State<Arc<App>>, request: Request) -> Respo
 
 async fn upgrade(app: Arc<App>, request: Request) -> Result<Response, ApiError> {
     let (mut parts, body) = request.into_parts();
+    let generation = app.auth.generation();
     let identity = identify(&app, &mut parts).await?;
+    let caller = Checked { identity, generation };
     let handshake = Handshake::read(&parts.headers)?;
     if app.is_stopping() {
         return Err(ApiError::busy());
@@ -41,20 +43,13 @@ async fn upgrade(app: Arc<App>, request: Request) -> Result<Response, ApiError> 
     let upgrade = hyper::upgrade::on(Request::from_parts(parts, body));
     let (encoding, response) = (handshake.encoding, handshake.accept());
     let task = Arc::clone(&app);
-    app.tasks.spawn(upgrade.then(move |upgraded| {
-        // Boxed apart: the small future of waiting is all that an upgrade that never comes would hold.
-        let link = upgraded.ok().and_then(|upgraded| {
-            let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
-            Some((parts.io.into_inner(), parts.read_buf))
-        });
-        async move {
-            match link {
-                Some((stream, begun)) => Link::run(task, identity, encoding, stream, begun).await,
-                None => tracing::debug!("an upgrade did not happen"),
-            }
-            drop(open);
+    app.tasks.spawn(async move {
+        match Box::pin(upgraded(upgrade)).await {
+            Some((stream, begun)) => Link::run(task, caller, encoding, stream, begun).await,
+            None => tracing::debug!("an upgrade did not happen"),
         }
-    }));
+        drop(open);
+    });
     Ok(response)
 }
 
@@ -65,4 +60,11 @@ async fn identify(app: &Arc<App>, parts: &mut http::request::Parts) -> Result<Id
         Some(ticket) => app.auth.redeem(&ticket),
         None => Ok(Caller::from_request_parts(parts, app).await?.0),
     }
+}
+
+/// The bare socket, and what was read of it behind the request.
+async fn upgraded(upgrade: OnUpgrade) -> Option<(TcpStream, Vec<u8>)> {
+    let parts = upgrade.await.ok()?.downcast::<TokioIo<TcpStream>>().ok()?;
+    // A copy: the original keeps the whole buffer of the request alive.
+    Some((parts.io.into_inner(), parts.read_buf.to_vec()))
 }
