@@ -4,13 +4,14 @@
 use super::{
     Options,
     faults::{Fault, Faults},
+    line::Line,
     members::{Marks, Members},
     output::{Answer, Asked, Desk, Event, Failure, Output, Request, RequestId},
-    window::{Change, Page, Row, Window},
+    window::{Change, Page, Window},
 };
 use ostracon_domain::{ConversationId, History, Rev, Seq, UserId, UserRev};
 use ostracon_proto::{
-    Entry, ErrorCode, Inbox, Member, Membership, Position,
+    Entry, ErrorCode, Member, Position,
     frame::InboxUpdated,
     rest::{self, Anchor, Changes, MessagePage},
 };
@@ -47,18 +48,6 @@ pub(super) struct Conversation {
     marks_due: bool,
     /// The server cannot bring one nearer to this rev; asked again when more is heard.
     stalled: Option<Rev>,
-}
-
-/// What a line of the chat list has besides the conversation.
-#[derive(Debug, Clone)]
-pub(super) struct Line {
-    pub(super) membership: Membership,
-    pub(super) inbox: Inbox,
-    pub(super) last_message: Option<Row>,
-    pub(super) unread: u64,
-    /// The rev that `unread` counts up to.
-    unread_rev: Rev,
-    user_rev: UserRev,
 }
 
 /// A page that somebody wants to see.
@@ -151,8 +140,7 @@ impl Conversation {
         self.members = Members::default();
         self.stalled = None;
         if let Some(line) = &mut self.line {
-            line.last_message = None;
-            line.unread_rev = 0;
+            line.drop_history();
         }
         if had && !(keep && self.page.is_some()) {
             self.want = Some(Want::Newest);
@@ -213,7 +201,7 @@ impl Conversation {
         desk.changed(self.id);
         if !self.same_line(frame.history, faults) {
             self.drop_history(Some(frame.history), frame.rev, desk, faults);
-            self.line_updated(frame);
+            self.line.iter_mut().for_each(|line| line.inbox_updated(frame));
             return self.want.is_none() || self.line.is_none();
         }
         // Without its messages, the line's newest message is only known from events and the list.
@@ -222,22 +210,8 @@ impl Conversation {
             self.heard = self.heard.max(frame.rev);
             self.history.get_or_insert(frame.history);
         }
-        self.line_updated(frame);
+        self.line.iter_mut().for_each(|line| line.inbox_updated(frame));
         (missed && !faults.has(Fault::Forget)) || self.line.is_none()
-    }
-
-    fn line_updated(&mut self, frame: &InboxUpdated) {
-        let Some(line) = &mut self.line else { return };
-        if let Some(inbox) = &frame.inbox
-            && frame.user_rev >= line.user_rev
-        {
-            line.inbox = inbox.clone();
-            line.user_rev = frame.user_rev;
-        }
-        if frame.rev >= line.unread_rev {
-            line.unread = frame.unread;
-            line.unread_rev = frame.rev;
-        }
     }
 
     /// An entry of the chat list, read when one's own view was at `user_rev`.
@@ -267,16 +241,9 @@ impl Conversation {
         );
         let last = entry.last_message.map(|message| Arc::new(message.into_owned()));
         let old = self.line.take();
-        // An event may have carried one past the entry already.
-        let counted = old.as_ref().filter(|line| line.unread_rev > rev);
-        self.line = Some(Line {
-            unread: counted.map_or(entry.unread, |line| line.unread),
-            unread_rev: counted.map_or(rev, |line| line.unread_rev),
-            membership: entry.membership,
-            inbox: entry.inbox,
-            last_message: newest(old.and_then(|line| line.last_message), last),
-            user_rev,
-        });
+        let position = (rev, user_rev);
+        self.line =
+            Some(Line::new(old, entry.membership, entry.inbox, last, entry.unread, position));
         self.info(entry.conversation.into_owned());
         desk.changed(self.id);
     }
@@ -289,41 +256,11 @@ impl Conversation {
         }
     }
 
-    /// A message that an event or an own answer brought: the chat list shows and counts it.
-    pub(super) fn seen(&mut self, row: Row, new: bool, me: UserId) {
-        let counts = new && row.kind != ostracon_domain::MessageKind::System;
-        if let Some(line) = &mut self.line {
-            if counts && row.rev > line.unread_rev {
-                line.unread_rev = row.rev;
-                line.unread = if row.sender_id == me { 0 } else { line.unread + 1 };
-            }
-            line.last_message = newest(line.last_message.take(), Some(row));
-        }
-    }
-
-    /// A deletion that an event or an own answer brought.
-    pub(super) fn seen_deleted(&mut self, seq: Seq, rev: Rev) {
-        if let Some(line) = &mut self.line
-            && let Some(last) = &mut line.last_message
-            && last.seq == seq
-            && last.rev < rev
-        {
-            let last = Arc::make_mut(last);
-            last.rev = rev;
-            last.content = None;
-            last.deleted_at.get_or_insert(last.timestamp);
-        }
-    }
-
     /// One's own read mark moved.
     pub(super) fn read_up_to(&mut self, seq: Seq) {
         let newest = self.newest_seq();
         if let Some(line) = &mut self.line {
-            line.membership.read_seq = line.membership.read_seq.max(seq);
-            line.membership.delivered_seq = line.membership.delivered_seq.max(seq);
-            if seq >= newest {
-                line.unread = 0;
-            }
+            line.read_up_to(seq, newest);
         }
     }
 
@@ -352,10 +289,9 @@ impl Conversation {
         }
         let page = Page::read(answer, asked);
         if let Some(line) = &mut self.line
-            && page.tail
+            && let Some(last) = page.rows.values().next_back().filter(|_| page.tail)
         {
-            let last = page.rows.values().next_back().cloned();
-            line.last_message = newest(line.last_message.take(), last);
+            line.learn(Arc::clone(last));
         }
         desk.changed(self.id);
         match &mut self.window {
@@ -402,10 +338,9 @@ impl Conversation {
             self.members.receipt(receipt);
         }
         let (info, rev) = (answer.conversation.clone(), answer.rev);
-        if let Some(line) = &mut self.line {
-            let last = answer.messages.iter().max_by_key(|message| (message.seq, message.rev));
-            let last = last.map(|message| Arc::new(message.clone()));
-            line.last_message = newest(line.last_message.take(), last);
+        let last = answer.messages.iter().max_by_key(|message| message.seq);
+        if let (Some(line), Some(last)) = (&mut self.line, last) {
+            line.learn(Arc::new(last.clone()));
         }
         window.changes(asked.since, answer, faults);
         self.heard = self.heard.max(rev);
@@ -426,12 +361,7 @@ impl Conversation {
     /// held would keep that gap for ever, so it is loaded again.
     pub(super) fn own_member(&mut self, row: &Member, desk: &mut Desk) {
         if let Some(line) = &mut self.line {
-            line.membership.role = row.role;
-            line.membership.joined_seq = row.joined_seq;
-            line.membership.left_seq = row.left_seq;
-            if row.left_seq.is_some() {
-                line.unread = 0;
-            }
+            line.own_member(row);
         }
         let apart = |window: &Window| window.tail && row.joined_seq > window.hi + 1;
         if row.left_seq.is_none() && self.window.as_ref().is_some_and(apart) {
@@ -571,14 +501,6 @@ impl Conversation {
 
     fn same_line(&self, history: History, faults: Faults) -> bool {
         self.history.is_none_or(|own| own == history) || faults.has(Fault::History)
-    }
-}
-
-/// The later message of two, the newer state of one.
-fn newest(a: Option<Row>, b: Option<Row>) -> Option<Row> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(if (a.seq, a.rev) > (b.seq, b.rev) { a } else { b }),
-        (a, b) => a.or(b),
     }
 }
 

@@ -116,7 +116,12 @@ impl Device {
         if conversation.history != Some(history) {
             return;
         }
-        conversation.seen(row, new, me);
+        if let Some(line) = &mut conversation.line {
+            if new {
+                line.count(&row, me);
+            }
+            line.learn(row);
+        }
         if new && kind != MessageKind::System {
             // A send moves its sender's own marks; in large groups only one's own are known.
             let large = conversation.info.as_ref().is_some_and(|info| info.large);
@@ -143,7 +148,7 @@ impl Device {
         self.shared(id, history, rev, Change::Deleted { seq, rev, at, by });
         let conversation = self.conversation_mut(id);
         if conversation.history == Some(history) {
-            conversation.seen_deleted(seq, rev);
+            conversation.line.iter_mut().for_each(|line| line.deleted(seq, rev));
         }
         self.desk.changed(id);
     }

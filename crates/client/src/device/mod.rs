@@ -9,6 +9,7 @@
 mod conversation;
 mod faults;
 mod frames;
+mod line;
 mod members;
 #[cfg(test)]
 mod model;

@@ -14,8 +14,11 @@
 //! it is about frames without a history, which the wire does not have. Broken rules of the server
 //! are not repeated; the python model refutes them.
 
+mod check;
 mod configs;
+mod key;
 mod search;
+mod tables;
 mod walk;
 mod world;
 

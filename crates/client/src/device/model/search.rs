@@ -1,10 +1,6 @@
 //! Breadth first over every schedule: each state is checked, and so is that every quiet run ends well.
 
-use super::{
-    Fault,
-    configs::Config,
-    world::{Tables, World},
-};
+use super::{Fault, configs::Config, tables::Tables, world::World};
 use rustc_hash::FxHashMap;
 use std::{collections::VecDeque, hash::Hasher};
 use xxhash_rust::xxh3::xxh3_128;

@@ -1,11 +1,7 @@
 //! One random schedule of a configuration: anything may happen for a while, then only what needs
 //! nobody's help, to its end.
 
-use super::{
-    Fault,
-    configs::Config,
-    world::{Tables, World},
-};
+use super::{Fault, configs::Config, tables::Tables, world::World};
 
 /// Steps after which a quiet run would have ended long ago.
 const QUIET_STEPS_MAX: usize = 2_000;

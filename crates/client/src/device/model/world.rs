@@ -1,54 +1,27 @@
 //! The small server, the real device, and every step that either can take.
 
-use super::configs::{Config, Restore, Start};
+use super::{
+    configs::{Restore, Start},
+    tables::{ME, OTHER, Tables, conversation, history_of, user},
+};
 use crate::device::{
     Answer, Device, Failure, Options, Output, Request, RequestId,
     faults::{Fault, Faults},
 };
-use ostracon_domain::{
-    ConversationId, ConversationKind, GroupSettings, History, MessageId, MessageKind, Rev, Role,
-    Seq, UserId, UserRev,
-};
+use ostracon_domain::{ConversationId, History, Rev, Role, Seq, UserRev};
 use ostracon_proto::{
-    Conversation, Entry, Inbox, Membership, Message, Position,
+    Entry, Inbox, Membership, Message, Position,
     cursor::{Cursor as _, SyncCursor},
     frame::{
         ConversationUpdated, HeartbeatAnswer, Hello, InboxUpdated, MessageDeleted, MessageUpdated,
         NewMessage, Received, ServerFrame, SyncRequired,
     },
-    rest::{Anchor, Changes, MessagePage, Sync},
+    rest::{Changes, Sync},
 };
-use std::hash::{Hash, Hasher};
-
-/// A row image: the rev that wrote it, and 100 more on a line that goes on from a restored prefix.
-pub(super) type Image = u64;
-
-const ME: u64 = 1;
-const OTHER: u64 = 2;
-const RESTORED: Image = 100;
-
-/// What the server holds at each (history, rev).
-#[derive(Debug)]
-pub(super) struct Tables {
-    pub(super) config: &'static Config,
-    lines: [Line; 2],
-}
-
-#[derive(Debug, Default)]
-struct Line {
-    len: usize,
-    /// Images by seq, at each rev.
-    rows: Vec<Vec<Image>>,
-    /// Seq and image that each rev wrote; seq 0: the conversation row.
-    events: Vec<(Seq, Image, u8)>,
-    large: Vec<bool>,
-    /// The rev of the conversation row, at each rev.
-    info: Vec<Rev>,
-}
 
 /// A frame on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Frame {
+pub(super) enum Frame {
     Event { history: usize, rev: usize },
     Inbox { history: usize, rev: usize, user_rev: UserRev },
     Other { user_rev: UserRev },
@@ -57,7 +30,7 @@ enum Frame {
 
 /// Where a request stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Stage {
+pub(super) enum Stage {
     Asked,
     /// Its rev is noted, its rows are not yet read.
     Noted(usize),
@@ -65,7 +38,7 @@ enum Stage {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Computed {
+pub(super) enum Computed {
     /// Rows of `now`, declared at most `noted`.
     Rows {
         history: usize,
@@ -84,31 +57,31 @@ enum Computed {
 /// One moment.
 #[derive(Debug, Clone)]
 pub(super) struct World<'a> {
-    tables: &'a Tables,
-    history: usize,
+    pub(super) tables: &'a Tables,
+    pub(super) history: usize,
     /// Committed; handed to the hub; taken by the inbox map; on disk as the dispatch cursor.
-    committed: usize,
-    handed: usize,
-    mapped: usize,
-    saved: usize,
+    pub(super) committed: usize,
+    pub(super) handed: usize,
+    pub(super) mapped: usize,
+    pub(super) saved: usize,
     /// Newest pending inbox entry, 0 for none; the inbox row: applied rev and its user rev.
-    pending: usize,
-    applied: usize,
-    applied_user: UserRev,
-    user_rev: UserRev,
-    user_history: u64,
+    pub(super) pending: usize,
+    pub(super) applied: usize,
+    pub(super) applied_user: UserRev,
+    pub(super) user_rev: UserRev,
+    pub(super) user_history: u64,
     /// 0 none, 1 in the hub, 2 hello read.
-    connection: u8,
-    overflowed: bool,
-    frames: Vec<Frame>,
-    cuts: u8,
-    crashes: u8,
-    overflows: u8,
-    restores: u8,
-    losses: u8,
-    others: u8,
-    loads: usize,
-    requests: Vec<(RequestId, Request, Stage)>,
+    pub(super) connection: u8,
+    pub(super) overflowed: bool,
+    pub(super) frames: Vec<Frame>,
+    pub(super) cuts: u8,
+    pub(super) crashes: u8,
+    pub(super) overflows: u8,
+    pub(super) restores: u8,
+    pub(super) losses: u8,
+    pub(super) others: u8,
+    pub(super) loads: usize,
+    pub(super) requests: Vec<(RequestId, Request, Stage)>,
     pub(super) device: Device,
 }
 
@@ -117,176 +90,6 @@ pub(super) struct Step<'a> {
     pub(super) label: (&'static str, usize),
     pub(super) quiet: bool,
     pub(super) world: World<'a>,
-}
-
-pub(super) fn conversation() -> ConversationId {
-    ConversationId::new_group(1, [7; 10])
-}
-
-fn history_of(index: usize) -> History {
-    History(1 + index as u64)
-}
-
-fn user(id: u64) -> UserId {
-    UserId::new(id).unwrap()
-}
-
-impl Tables {
-    pub(super) fn new(config: &'static Config) -> Self {
-        let restored = [&config.line[..config.keep], config.line1].concat();
-        let lines = [config.line.to_vec(), restored];
-        Self { config, lines: [0, 1].map(|index| Line::new(&lines[index], index, config.keep)) }
-    }
-
-    fn message(&self, seq: Seq, image: Image) -> Message<'static> {
-        let rev = image % RESTORED;
-        // Deletions come second on a row: what a rev above its birth left behind.
-        let op = self.lines[usize::from(image > RESTORED)].events[rev as usize].2;
-        let deleted = self.config.deletes && op.is_ascii_digit();
-        Message {
-            message_id: MessageId::new(seq).unwrap(),
-            conversation_id: conversation(),
-            seq,
-            rev,
-            content_rev: image,
-            sender_id: user(OTHER),
-            kind: MessageKind::Text,
-            content: (!deleted).then_some("text".into()),
-            timestamp: 1,
-            client_id: None,
-            edited_at: None,
-            deleted_at: deleted.then_some(1),
-            deleted_by: deleted.then(|| user(OTHER)),
-            reply_to: None,
-            mentions: Vec::new(),
-            reactions: Vec::new(),
-            withheld: false,
-            history: None,
-            mark_rev: None,
-        }
-    }
-
-    fn rows(&self, history: usize, rev: usize) -> &[Image] {
-        &self.lines[history].rows[rev]
-    }
-
-    fn conversation(&self, history: usize, rev: usize) -> Conversation<'static> {
-        Conversation {
-            conversation_id: conversation(),
-            kind: ConversationKind::Group,
-            name: None,
-            member_count: 2,
-            head_seq: self.rows(history, rev).len() as Seq,
-            rev: rev as Rev,
-            mark_rev: 0,
-            history: history_of(history),
-            large: self.lines[history].large[rev],
-            created_at: 0,
-            settings: GroupSettings::default(),
-        }
-    }
-
-    fn changes(
-        &self,
-        history: usize,
-        since: Rev,
-        limit: u32,
-        now: usize,
-        noted: usize,
-    ) -> Changes<'static> {
-        let line = &self.lines[history];
-        let images = line.rows[now].iter().zip(1..);
-        let mut rows: Vec<(Rev, Seq, Image)> =
-            images.map(|(image, seq)| (image % RESTORED, seq, *image)).collect();
-        rows.push((line.info[now], 0, 0));
-        rows.retain(|(rev, ..)| *rev > since);
-        rows.sort_unstable();
-        let limit = limit as usize;
-        let more = rows.len() > limit;
-        let rev = if more { (rows[limit].0 - 1).min(noted as Rev) } else { noted as Rev };
-        rows.truncate(limit);
-        let info = rows.iter().any(|(_, seq, _)| *seq == 0);
-        let messages = rows.into_iter().filter(|(_, seq, _)| *seq > 0);
-        Changes {
-            conversation: info.then(|| self.conversation(history, now)),
-            messages: messages.map(|(_, seq, image)| self.message(seq, image)).collect(),
-            members: Vec::new(),
-            receipts: Vec::new(),
-            rev,
-            mark_rev: 0,
-            history: history_of(history),
-            more,
-            reset: false,
-        }
-    }
-
-    fn page(
-        &self,
-        history: usize,
-        anchor: Anchor,
-        size: u32,
-        now: usize,
-        noted: usize,
-    ) -> MessagePage<'static> {
-        let head = self.rows(history, noted).len() as Seq;
-        let size = Seq::from(size);
-        let (first, last) = match anchor {
-            Anchor::Newest => ((head + 1).saturating_sub(size).max(1), head),
-            Anchor::Around(_) => (1, head.min(1)),
-            Anchor::Before(Position::Seq(seq)) => (seq.saturating_sub(size).max(1), seq - 1),
-            Anchor::After(Position::Seq(seq)) => (seq + 1, head.min(seq + size)),
-            Anchor::Before(_) | Anchor::After(_) => unreachable!("the device asks by seq"),
-        };
-        let images = self.rows(history, now);
-        MessagePage {
-            messages: (first..=last)
-                .filter_map(|seq| Some(self.message(seq, *images.get(seq as usize - 1)?)))
-                .collect(),
-            has_more_before: first > 1,
-            has_more_after: last < head,
-            first_seq: 1,
-            head_seq: head,
-            rev: noted as Rev,
-            history: history_of(history),
-            stale: false,
-        }
-    }
-}
-
-impl Line {
-    fn new(ops: &[u8], index: usize, keep: usize) -> Self {
-        let mut line = Self { len: ops.len(), ..Self::default() };
-        let (mut rows, mut info) = (Vec::new(), 0);
-        let mut large = ops.first() == Some(&b'G');
-        line.rows.push(Vec::new());
-        line.events.push((0, 0, b' '));
-        line.large.push(false);
-        line.info.push(0);
-        for (at, op) in ops.iter().enumerate() {
-            let rev = at as Rev + 1;
-            let image = rev + if index == 1 && at >= keep { RESTORED } else { 0 };
-            let seq = match op {
-                b's' => {
-                    rows.push(image);
-                    rows.len()
-                }
-                b'1'..=b'9' => {
-                    rows[usize::from(op - b'1')] = image;
-                    usize::from(op - b'0')
-                }
-                _ => {
-                    large = matches!(op, b'L' | b'G');
-                    info = rev;
-                    0
-                }
-            };
-            line.rows.push(rows.clone());
-            line.events.push((seq as Seq, image, *op));
-            line.large.push(large);
-            line.info.push(info);
-        }
-        line
-    }
 }
 
 impl<'a> World<'a> {
@@ -779,141 +582,6 @@ impl<'a> World<'a> {
             }
         }
     }
-
-    /// What must hold in every state.
-    pub(super) fn check(&self) -> Result<(), String> {
-        let Some((line, window)) = self.shown() else { return Ok(()) };
-        let rev = window.rev as usize;
-        let line = &self.tables.lines[line];
-        let Some(at) = line.rows.get(rev) else {
-            return Err("mixture: claims a rev its history does not have".to_owned());
-        };
-        for seq in window.lo..=window.hi {
-            let index = seq as usize - 1;
-            let Some(row) = window.rows.get(&seq) else {
-                return Err(format!("hole: seq {seq} is missing inside the interval"));
-            };
-            let image = self.image(row);
-            if !line.rows.iter().any(|rows| rows.get(index) == Some(&image)) {
-                return Err(format!("ghost: seq {seq} has image {image} of another history"));
-            }
-            if at.get(index).is_some_and(|held| row.rev < held % RESTORED) {
-                return Err(format!("stale: seq {seq} at rev {}, claimed {rev}", row.rev));
-            }
-        }
-        if window.tail && !window.midway && (window.hi as usize) < at.len() {
-            return Err(format!("hole: claims rev {rev}, the newest message is missing"));
-        }
-        Ok(())
-    }
-
-    /// A tombstone that the device made itself says with its rev which image it is.
-    fn image(&self, row: &Message<'_>) -> Image {
-        match row.deleted_at {
-            Some(_) if row.content_rev < RESTORED && self.device_line() == 1 => {
-                let restored = row.rev > self.tables.config.keep as Rev;
-                row.rev + if restored { RESTORED } else { 0 }
-            }
-            _ => row.content_rev,
-        }
-    }
-
-    fn device_line(&self) -> usize {
-        self.shown().map_or(0, |(line, _)| line)
-    }
-
-    /// What must hold between two states.
-    pub(super) fn check_step(&self, next: &Self) -> Result<(), String> {
-        let (Some((a, old)), Some((b, new))) = (self.shown(), next.shown()) else {
-            return Ok(());
-        };
-        if a != b {
-            return Ok(());
-        }
-        if new.rev < old.rev {
-            return Err("own rev goes back".to_owned());
-        }
-        for seq in old.lo.max(new.lo)..=old.hi.min(new.hi) {
-            if let (Some(before), Some(after)) = (old.rows.get(&seq), new.rows.get(&seq))
-                && after.rev < before.rev
-            {
-                return Err(format!("back: seq {seq} shown older than before"));
-            }
-        }
-        Ok(())
-    }
-
-    /// What must hold when nothing more happens by itself.
-    pub(super) fn good(&self) -> Result<(), String> {
-        let Some(held) = self.device.conversations.get(&conversation()) else {
-            return Err("stuck: the conversation was never heard of".to_owned());
-        };
-        if held.history != Some(history_of(self.history)) {
-            return Err("stuck: device in another history".to_owned());
-        }
-        if held.heard != self.committed as Rev {
-            return Err(format!("stuck: heard of {}, server at {}", held.heard, self.committed));
-        }
-        if !self.device.is_level() {
-            return Err("stuck: the device waits for something".to_owned());
-        }
-        let rows = self.tables.rows(self.history, self.committed);
-        let listed = held.line.as_ref().and_then(|line| line.last_message.as_ref());
-        if listed.map_or(0, |row| row.seq) != rows.len() as Seq {
-            return Err("stuck: the chat list shows an older message".to_owned());
-        }
-        let Some(window) = &held.window else {
-            let loaded = self.tables.config.start == Start::Loaded;
-            return if loaded { Err("stuck: not loaded again".to_owned()) } else { Ok(()) };
-        };
-        if window.rev != self.committed as Rev {
-            return Err(format!("stuck: device at {}, server at {}", window.rev, self.committed));
-        }
-        let shown: Vec<Image> = window.shown().map(|row| self.image(row)).collect();
-        let ends = window.tail && window.hi != rows.len() as Seq;
-        if ends || shown[..] != rows[window.lo as usize - 1..window.hi as usize] {
-            return Err("stuck: rows differ for good".to_owned());
-        }
-        Ok(())
-    }
-
-    fn shown(&self) -> Option<(usize, &crate::device::window::Window)> {
-        let held = self.device.conversations.get(&conversation())?;
-        let line = usize::from(held.history? == history_of(1));
-        Some((line, held.window.as_ref()?))
-    }
-
-    /// Everything that later steps depend on.
-    pub(super) fn hash_into(&self, state: &mut impl Hasher) {
-        let server = (self.history, self.committed, self.handed, self.mapped, self.saved);
-        (server, self.pending, self.applied, self.applied_user, self.user_rev).hash(state);
-        (self.user_history, self.connection, self.overflowed, &self.frames).hash(state);
-        (self.cuts, self.crashes, self.overflows, self.restores, self.losses).hash(state);
-        (self.others, self.loads).hash(state);
-        let mut requests: Vec<_> = self.requests.iter().map(request_key).collect();
-        requests.sort_unstable_by_key(|(place, ..)| *place);
-        requests.hash(state);
-        let device = &self.device;
-        let listing = &device.listing;
-        (device.connected, listing.due, listing.asked.is_some()).hash(state);
-        (&listing.cursor, listing.user_rev).hash(state);
-        for (id, held) in &device.conversations {
-            id.hash(state);
-            (held.history.map(|line| line.0), held.heard, held.open, held.fresh).hash(state);
-            held.line.as_ref().map(|l| l.last_message.as_ref().map(|m| (m.seq, m.rev))).hash(state);
-            held.intent().hash(state);
-            let Some(w) = &held.window else { continue };
-            (w.lo, w.hi, w.tail, w.rev, w.midway, w.shown_from, w.first_seq).hash(state);
-            for row in w.rows.values() {
-                (row.seq, row.rev, row.content_rev).hash(state);
-            }
-            let Some(page) = &w.held else { continue };
-            (page.rev, page.lo, page.hi, page.tail).hash(state);
-            for row in page.rows.values() {
-                (row.seq, row.rev, row.content_rev).hash(state);
-            }
-        }
-    }
 }
 
 fn inbox(
@@ -931,24 +599,4 @@ fn inbox(
         unread: 0,
         inbox: None,
     })
-}
-
-/// A request without its id, which says nothing about what follows; its place first.
-fn request_key(
-    (_, request, stage): &(RequestId, Request, Stage),
-) -> (u8, u64, Option<u64>, Option<&str>, Stage) {
-    let (kind, position, history, cursor) = match request {
-        Request::Sync { cursor, .. } => (0, 0, None, cursor.as_deref()),
-        Request::Changes { since_rev, history, .. } => {
-            (1, *since_rev, history.map(|line| line.0), None)
-        }
-        Request::Page { anchor, .. } => match anchor {
-            Anchor::Newest => (2, 0, None, None),
-            Anchor::Before(Position::Seq(seq)) => (3, *seq, None, None),
-            Anchor::After(Position::Seq(seq)) => (4, *seq, None, None),
-            Anchor::Before(_) | Anchor::After(_) | Anchor::Around(_) => (5, 0, None, None),
-        },
-        Request::Members { .. } => (6, 0, None, None),
-    };
-    (kind, position, history, cursor, *stage)
 }
