@@ -1,5 +1,8 @@
 //! How much CPU a committed message costs, thread by thread, and how large it is on disk. For people with a profiler.
 //!
+//! With the number of shards followed by `crash` the tables get nothing and the process dies at the end: the next run shows
+//! how long a start with a full overlay takes.
+//!
 //! `cargo run --release -p ostracon-store-embedded --example commit -- DIR BATCH CONVERSATIONS SECONDS SHARDS`
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a tool for the console")]
 
@@ -44,6 +47,13 @@ fn print_cpu(what: &str, before: &BTreeMap<String, u64>, count: u64) {
     }
 }
 
+fn memory() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let lines =
+        status.lines().filter(|line| line.starts_with("RssAnon") || line.starts_with("VmRSS"));
+    lines.map(|line| line.replace(['\t', ' '], "")).collect::<Vec<_>>().join(", ")
+}
+
 struct Pair {
     id: ConversationId,
     users: [UserId; 2],
@@ -82,7 +92,7 @@ async fn main() {
         Arc::new(CountingIds::new(1, 1)),
     ))
     .unwrap();
-    println!("open: {:?}", started.elapsed());
+    println!("open: {:?}, {}", started.elapsed(), memory());
     for shard in &shard_ids {
         let own = map.units().filter(|(_, home)| home.shard == *shard);
         store.format(*shard, own.map(|(unit, home)| (unit, home.epoch))).await.unwrap();
@@ -97,6 +107,10 @@ async fn main() {
         })
         .collect();
 
+    let crash = args.get(5).is_some_and(|word| word == "crash");
+    for id in &shard_ids {
+        store.shard(*id).unwrap().pause_applier(crash);
+    }
     let content = "x".repeat(200);
     let before = cpu();
     let started = Instant::now();
@@ -168,6 +182,9 @@ async fn main() {
         sent as f64 / took,
         store.overlay_bytes() >> 20
     );
+    if crash {
+        std::process::abort();
+    }
     for id in &shard_ids {
         store.shard(*id).unwrap().flush().await.unwrap();
     }
@@ -187,7 +204,7 @@ async fn main() {
         messages
     };
     store.close().await.unwrap();
-    println!("closed after {:?}", started.elapsed());
+    println!("closed after {:?}, {}", started.elapsed(), memory());
     for path in paths {
         bytes += std::fs::metadata(path).unwrap().len();
     }

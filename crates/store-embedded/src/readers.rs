@@ -1,8 +1,8 @@
 //! Reading connections of one shard's tables.
 //!
 //! A small question is answered on the caller's own thread: its pages nearly always are in memory, and waking another
-//! thread costs more than the answer. When one turns out slow (a cold disk), the next ones and all large ones
-//! go to blocking threads, a few at a time.
+//! thread costs more than the answer. When several turn out slow (a cold disk), the next ones go to blocking threads,
+//! a few at a time, as large ones always do.
 
 use std::{
     path::PathBuf,
@@ -22,10 +22,14 @@ use crate::{error::TableError, tables};
 
 /// Blocking readers of one shard at a time; more wait.
 const READERS: usize = 4;
-/// A small question that takes longer has met the disk.
+/// A question that takes longer has met the disk, or lost its processor for a while.
 const SLOW: Duration = Duration::from_millis(2);
-/// So many questions after a slow one go to blocking threads.
-const DISTRUST: u32 = 1_000;
+/// What a slow question counts; a quick one takes one away. Losing the processor now and then does not add up.
+const SLOW_COUNTS: u32 = 16;
+/// From this count on questions go to blocking threads.
+const DISTRUST: u32 = 64;
+/// The count stays below this, so that trust comes back.
+const SLOW_MAX: u32 = 256;
 
 /// Whether a question is worth another thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +58,8 @@ struct Shared {
     permits: Semaphore,
     idle: Mutex<Vec<Connection>>,
     gate: Arc<RwLock<()>>,
-    /// Questions that still go to blocking threads because of a slow one.
-    distrust: AtomicU32,
+    /// How slow questions have been lately.
+    slowness: AtomicU32,
 }
 
 impl Readers {
@@ -67,7 +71,7 @@ impl Readers {
                 permits: Semaphore::new(READERS),
                 idle: Mutex::default(),
                 gate,
-                distrust: AtomicU32::new(0),
+                slowness: AtomicU32::new(0),
             }),
         }
     }
@@ -79,15 +83,10 @@ impl Readers {
         work: impl FnOnce(&Connection) -> Result<T, TableError> + Send + 'static,
     ) -> Result<T, ShardError> {
         if size == Size::Small
-            && self.shared.trusts()
+            && self.shared.slowness.load(Ordering::Relaxed) < DISTRUST
             && let Some(_gate) = self.shared.gate.try_read()
         {
-            let started = Instant::now();
-            let answer = self.shared.run(work);
-            if started.elapsed() > SLOW {
-                self.shared.distrust.store(DISTRUST, Ordering::Relaxed);
-            }
-            return Ok(answer?);
+            return Ok(self.shared.run(work)?);
         }
         let shared = Arc::clone(&self.shared);
         let _permit = self.shared.permits.acquire().await.map_err(|_| closed())?;
@@ -102,9 +101,17 @@ impl Readers {
 }
 
 impl Shared {
-    fn trusts(&self) -> bool {
-        let less = |left: u32| left.checked_sub(1);
-        self.distrust.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_err()
+    fn learn(&self, took: Duration) {
+        // Two at once may lose a count; it is a rule of thumb.
+        let slowness = self.slowness.load(Ordering::Relaxed);
+        let next = if took > SLOW {
+            (slowness + SLOW_COUNTS).min(SLOW_MAX)
+        } else {
+            slowness.saturating_sub(1)
+        };
+        if next != slowness {
+            self.slowness.store(next, Ordering::Relaxed);
+        }
     }
 
     fn run<T>(
@@ -116,7 +123,9 @@ impl Shared {
             Some(conn) => conn,
             None => tables::open_read_only(&self.path)?,
         };
+        let started = Instant::now();
         let answer = work(&conn);
+        self.learn(started.elapsed());
         // One that failed may be in any state: a new one is cheap.
         if answer.is_ok() {
             let mut idle = self.idle.lock();

@@ -265,60 +265,63 @@ impl<'a> Snapshot<'a> {
         Ok(())
     }
 
-    /// Messages of a range inserted after a rev and never changed since, by seq, at most `limit`.
-    pub(crate) fn unchanged_since(
+    /// Readable messages inserted or changed after a rev, each with the rev it stands at, in that order.
+    ///
+    /// None was inserted below `first`. At most about `limit` of each source: those inserted and never changed, and those
+    /// changed, in the tables and in the overlay.
+    pub(crate) fn messages_since(
         &self,
         noted: &Noted,
-        range: &RangeInclusive<Seq>,
+        readable: RangeInclusive<Seq>,
+        first: Seq,
         rev: Rev,
         limit: usize,
-    ) -> Result<Vec<Arc<Message>>> {
+    ) -> Result<Vec<(Rev, Arc<Message>)>> {
         let id = noted.row.id;
-        let mut rows = self.overlay.unchanged_since(id, rev, range, limit);
+        let mut found: BTreeMap<Seq, (Rev, Arc<Message>)> = BTreeMap::new();
+        let mut take = |row: Arc<Message>| {
+            let at = row.rev;
+            let row = match self.overlay.message(id, row.seq) {
+                Found::Nothing => row,
+                // It changed after the conversation was noted: who is level with what was noted must have it all the same.
+                Found::Row(now) if now.rev > noted.row.rev => now,
+                // It stands in the overlay with a rev of its own.
+                Found::Row(_) | Found::Gone => return 0,
+            };
+            found.insert(row.seq, (at, row));
+            1
+        };
+        let stays = *readable.start().max(&self.overlay.gone_below(id));
         if let Some(key) = noted.key {
             let mut room = limit;
-            let first = (*range.start()).max(self.overlay.gone_below(id));
-            self.tables.unchanged_since(key, id, first, rev, |row| {
-                if row.seq > *range.end() {
+            self.tables.unchanged_since(key, id, first.max(stays), rev, |row| {
+                if row.seq > *readable.end() {
                     return false;
                 }
-                if matches!(self.overlay.message(id, row.seq), Found::Nothing) {
-                    rows.push(row);
-                    room -= 1;
-                }
+                room -= take(row);
                 room > 0
             })?;
-            rows.sort_unstable_by_key(|row| row.seq);
-            rows.truncate(limit);
-        }
-        Ok(rows)
-    }
-
-    /// Messages of a range changed after a rev, in rev order, at most `limit`.
-    pub(crate) fn changed_since(
-        &self,
-        noted: &Noted,
-        range: &RangeInclusive<Seq>,
-        rev: Rev,
-        limit: usize,
-    ) -> Result<Vec<Arc<Message>>> {
-        let id = noted.row.id;
-        let mut rows = self.overlay.changed_since(id, rev, range, limit);
-        if let Some(key) = noted.key {
             let mut room = limit;
             self.tables.changed_since(key, id, rev, |row| {
-                if range.contains(&row.seq)
-                    && matches!(self.overlay.message(id, row.seq), Found::Nothing)
-                {
-                    rows.push(row);
-                    room -= 1;
+                if (stays..=*readable.end()).contains(&row.seq) {
+                    room -= take(row);
                 }
                 room > 0
             })?;
-            rows.sort_unstable_by_key(|row| row.rev);
-            rows.truncate(limit);
         }
-        Ok(rows)
+        let waiting = [
+            self.overlay.unchanged_since(id, rev, &readable, limit),
+            self.overlay.changed_since(id, rev, &readable, limit),
+        ];
+        for row in waiting.into_iter().flatten() {
+            let known = found.entry(row.seq).or_insert_with(|| (row.rev, Arc::clone(&row)));
+            if row.rev > known.1.rev {
+                known.1 = row;
+            }
+        }
+        let mut found: Vec<_> = found.into_values().collect();
+        found.sort_unstable_by_key(|(at, _)| *at);
+        Ok(found)
     }
 
     /// How many messages of a range, both ends included, do not count.

@@ -67,15 +67,15 @@ fn collect(snapshot: &Snapshot<'_>, noted: &Noted, since: ChangesSince) -> Resul
     } else if member.rev > since.rev {
         changed.push((member.rev, Changed::Member(Arc::clone(&member))));
     }
-    if let Some(access) = access {
-        let messages = changed_messages(snapshot, noted, access, since.rev, room)?;
-        changed.extend(messages.into_iter().map(|row| (row.rev, Changed::Message(row))));
+    if let Some(access) = access.filter(|access| access.from <= access.to) {
+        let first = first_inserted(snapshot, noted, access, since.rev)?;
+        let readable = access.from..=access.to;
+        let messages = snapshot.messages_since(noted, readable, first, since.rev, room)?;
+        changed.extend(messages.into_iter().map(|(at, row)| (at, Changed::Message(row))));
     }
     changed.sort_by_key(|(rev, _)| *rev);
-    if let Some((left_out, _)) = changed.get(since.limit as usize)
-        && *left_out <= answer.rev
-    {
-        answer.rev = left_out - 1;
+    if let Some((left_out, _)) = changed.get(since.limit as usize) {
+        answer.rev = answer.rev.min(left_out - 1);
         answer.more = true;
     }
     changed.truncate(since.limit as usize);
@@ -95,26 +95,6 @@ fn collect(snapshot: &Snapshot<'_>, noted: &Noted, since: ChangesSince) -> Resul
         answer.receipts.push(member);
     }
     Ok(answer)
-}
-
-/// Inserted or changed messages, each once, at most about `room` of each kind.
-fn changed_messages(
-    snapshot: &Snapshot<'_>,
-    noted: &Noted,
-    access: Access,
-    since: Rev,
-    room: usize,
-) -> Result<Vec<Arc<Message>>> {
-    let first = first_inserted(snapshot, noted, access, since)?;
-    let mut messages = Vec::new();
-    if first <= access.to {
-        messages = snapshot.unchanged_since(noted, &(first..=access.to), since, room)?;
-    }
-    if access.from <= access.to {
-        let readable = access.from..=access.to;
-        messages.extend(snapshot.changed_since(noted, &readable, since, room)?);
-    }
-    Ok(messages)
 }
 
 /// A seq below which nothing readable was inserted after a rev. Each insert took a rev, so it cannot lie deep.

@@ -94,10 +94,8 @@ pub(crate) fn inbox_changes(
             let mut entries = snapshot.inbox_since(user, since, limit + 1)?;
             let mut user_rev = state.as_ref().map_or(0, |state| state.user_rev);
             let mut more = false;
-            if let Some(left_out) = entries.get(limit)
-                && left_out.user_rev <= user_rev
-            {
-                user_rev = left_out.user_rev - 1;
+            if let Some(left_out) = entries.get(limit) {
+                user_rev = user_rev.min(left_out.user_rev - 1);
                 more = true;
             }
             entries.truncate(limit);

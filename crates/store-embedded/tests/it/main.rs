@@ -6,4 +6,5 @@ mod contract;
 mod deletion;
 mod failures;
 mod fixture;
+mod racing;
 mod restless;
