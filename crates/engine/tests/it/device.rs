@@ -42,6 +42,20 @@ pub(crate) struct Known {
     generation: u64,
 }
 
+/// From where to where somebody is a member.
+#[derive(Clone, Copy)]
+struct Span(Seq, Option<Seq>);
+
+impl Span {
+    const fn of(member: &Member) -> Self {
+        Self(member.joined_seq, member.left_seq)
+    }
+
+    const fn came_back_since(self, held: Self) -> bool {
+        held.0 < self.0 || (held.1.is_some() && self.1.is_none())
+    }
+}
+
 enum Ask {
     Sync,
     Open(ConversationId, u64),
@@ -256,9 +270,10 @@ impl Device {
             }
             ServerFrame::MemberUpdated(changed) => {
                 let (id, member) = (changed.conversation_id, changed.member);
-                let joined = (member.user_id == self.user).then_some(member.joined_seq);
+                if member.user_id == self.user {
+                    self.own_span(id, Span::of(&member));
+                }
                 self.shared(id, changed.history, changed.rev, |opened| opened.member(member));
-                self.joined_at(id, joined);
             }
             ServerFrame::InboxUpdated(update) => {
                 let known = self.heard(update.conversation_id, update.history, update.rev);
@@ -343,15 +358,12 @@ impl Device {
         }
     }
 
-    /// Who comes back to a group sees another part of it: load again.
-    fn joined_at(&mut self, id: ConversationId, joined_seq: Option<Seq>) {
+    /// Who comes back to a group sees another part of it, and missed what happened meanwhile: load again.
+    fn own_span(&mut self, id: ConversationId, now: Span) {
         let user = self.user;
         let Some(known) = self.known.get_mut(&id) else { return };
         let held = known.opened.as_ref().and_then(|opened| opened.members.get(&user));
-        let held = held.map(|own| own.joined_seq);
-        if let (Some(held), Some(now)) = (held, joined_seq)
-            && held < now
-        {
+        if held.is_some_and(|held| now.came_back_since(Span::of(held))) {
             known.drop_for(known.history);
         }
     }
@@ -508,7 +520,8 @@ impl Device {
             let opens = (id.as_u128() as u64 ^ self.session) % 3 > 0;
             let known = self.heard(id, history, 0);
             known.wanted |= opens;
-            self.joined_at(id, Some(entry.membership.joined_seq));
+            let membership = &entry.membership;
+            self.own_span(id, Span(membership.joined_seq, membership.left_seq));
             if let Some(named) = &mut self.listing {
                 named.insert(id);
             }
@@ -556,9 +569,10 @@ impl Device {
             Answer::Changes(answer) => {
                 known.heard = known.heard.max(answer.rev);
                 let own = answer.members.iter().find(|member| member.user_id == user);
-                let joined = own.map(|own| own.joined_seq);
                 let held = known.opened.as_ref().and_then(|o| o.members.get(&user));
-                let came_back = held.zip(joined).is_some_and(|(held, now)| held.joined_seq < now);
+                let came_back = own
+                    .zip(held)
+                    .is_some_and(|(now, held)| Span::of(now).came_back_since(Span::of(held)));
                 if came_back {
                     return known.drop_for(known.history);
                 }
