@@ -1,6 +1,7 @@
 //! The only file that names a backend: opens the directory and the shards that the configuration says.
 
 use std::{
+    fs::File,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -17,6 +18,8 @@ use crate::{config::Config, server::StartError};
 
 /// Shards of a new cluster, where the configuration names none.
 const SHARDS: u32 = 4;
+/// The file of accounts, sessions and the map.
+const DIRECTORY: &str = "directory.db";
 const EMBEDDED: &str = "embedded";
 
 /// What is open, until it is closed.
@@ -170,8 +173,11 @@ impl Backends {
     ) -> Result<(), String> {
         let store = self.store().ok_or("the server stops")?;
         store.backup(to, copied).await.map_err(|error| error.to_string())?;
-        let directory = to.join("directory.db");
-        self.directory.copy_to(&directory).await.map_err(|error| error.to_string())
+        // What has this name is whole.
+        let (part, whole) = (to.join("directory.db.part"), to.join(DIRECTORY));
+        self.directory.copy_to(&part).await.map_err(|error| error.to_string())?;
+        let named = std::fs::rename(part, whole).and_then(|()| File::open(to)?.sync_all());
+        named.map_err(|error| error.to_string())
     }
 
     /// Closes in good order; what cannot be written now is in the journal.

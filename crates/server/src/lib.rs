@@ -15,6 +15,7 @@ mod extract;
 mod health;
 mod http1;
 mod metrics;
+pub mod offline;
 mod process;
 mod respond;
 mod router;

@@ -94,8 +94,8 @@ async fn a_group_from_its_creation_to_its_end() {
 
     // Who left keeps what was there, and gets nothing new.
     carol.delete(&format!("{path}/members/{}", carol.id)).await.is(200);
-    alice.post(&send, json!({"content": "after"})).await.is(201);
-    assert!(!carol.get(&send).await.is(200).to_string().contains("after"));
+    alice.post(&send, json!({"content": "later"})).await.is(201);
+    assert!(!carol.get(&send).await.is(200).to_string().contains("later"));
     carol.post(&send, json!({"content": "x"})).await.refused(403, "not_member");
     let entry = carol.get(&path).await.is(200);
     assert!(entry["membership"]["left_seq"].is_u64(), "{entry}");

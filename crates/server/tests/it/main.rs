@@ -13,6 +13,7 @@ mod dialogs;
 mod hostile;
 mod limits;
 mod messages;
+mod offline;
 mod operators;
 mod sockets;
 mod stop;
