@@ -5,8 +5,8 @@ mod bench;
 mod chat;
 mod config;
 mod debug;
-//mod repair;
-//mod restore;
+mod repair;
+mod restore;
 mod serve;
 mod user;
 mod verify;
@@ -44,14 +44,10 @@ enum Command {
     Verify(verify::Verify),
     /// Copy a running server, as of one moment, into a new folder
     Backup(backup::Backup),
-    /*
-        /// Make a data directory from a back-up
-        Restore(restore::Restore),
-    */
-    /*
-        /// Cut a damaged journal, after showing what would be lost
-        Repair(repair::Repair),
-    */
+    /// Make a data directory from a back-up
+    Restore(restore::Restore),
+    /// Cut a damaged journal, after showing what would be lost
+    Repair(repair::Repair),
     /// Check or print the configuration
     #[command(subcommand)]
     Config(config::Config),
@@ -69,6 +65,8 @@ impl Cli {
             Command::Debug(command) => command.run(json),
             Command::Verify(command) => command.run(json),
             Command::Backup(command) => command.run(json),
+            Command::Restore(command) => command.run(json),
+            Command::Repair(command) => command.run(json),
             Command::Config(command) => command.run(json),
             Command::Bench(command) => command.run(json),
         }

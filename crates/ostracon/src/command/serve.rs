@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 use ostracon_server::{
     Server,
     config::{Config, Flags, Log, LogFormat},
+    offline,
 };
 use serde_json::json;
 use tokio::{
@@ -67,6 +68,7 @@ impl Serve {
             }),
         };
         let config = Config::load(self.config.as_deref(), std::env::vars(), flags)?;
+        offline::check_finished(&config.data_dir)?;
         start_log(&config.log)?;
         super::full_runtime()?.block_on(serve(config, self.demo, json))?;
         Ok(ExitCode::SUCCESS)

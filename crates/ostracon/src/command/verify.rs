@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use clap::Args;
-use ostracon_server::{Server, verify::Report};
+use ostracon_server::{Server, offline, verify::Report};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +37,7 @@ impl Verify {
         let mut config = self.reach.config()?;
         let dir = config.data_dir.clone();
         ensure!(dir.exists(), "there is no data directory {}", dir.display());
+        offline::check_finished(&dir)?;
         config.admin.listen.clear();
         let server = Box::pin(Server::open(config)).await?;
         let target = Target::of_data_dir(&dir);

@@ -50,5 +50,8 @@ fn what_is_wrong_is_said() {
     }
     std::fs::write(&file, "").unwrap();
     assert_eq!(said(&["config", "check", "--config", &file]), "");
-    assert_eq!(json(&["config", "check", "--json", "--config", &file])["problems"], serde_json::json!([]));
+    assert_eq!(
+        json(&["config", "check", "--json", "--config", &file])["problems"],
+        serde_json::json!([])
+    );
 }

@@ -13,7 +13,8 @@ use ostracon_proto::frame::OutgoingMessage;
 /// Starts on a directory that must be refused; what it says.
 fn refused(dir: &str) -> String {
     let before = files(Path::new(dir));
-    let output = run(&["serve", "--data-dir", dir, "--listen", "127.0.0.1:0", "--log-level", "off"]);
+    let output =
+        run(&["serve", "--data-dir", dir, "--listen", "127.0.0.1:0", "--log-level", "off"]);
     assert_eq!(output.status.code(), Some(1), "{}", complaint(&output));
     let after = files(Path::new(dir));
     let names = |files: &[(PathBuf, Option<Vec<u8>>)]| {
@@ -64,7 +65,8 @@ fn a_foreign_directory_is_left_alone() {
 fn a_newer_directory_is_left_alone() {
     let data = Data::new();
     let dir = stopped(&data);
-    std::fs::write(data.path("data").join("FORMAT"), "ostracon data directory, format 99\n").unwrap();
+    std::fs::write(data.path("data").join("FORMAT"), "ostracon data directory, format 99\n")
+        .unwrap();
     assert!(refused(&dir).contains("format 99"));
 }
 
@@ -95,7 +97,8 @@ fn a_directory_without_its_accounts_is_left_alone() {
     let data = Data::new();
     let dir = stopped(&data);
     std::fs::remove_file(data.path("data").join("directory.db")).unwrap();
-    let output = run(&["serve", "--data-dir", &dir, "--listen", "127.0.0.1:0", "--log-level", "off"]);
+    let output =
+        run(&["serve", "--data-dir", &dir, "--listen", "127.0.0.1:0", "--log-level", "off"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(complaint(&output).contains("directory"), "{}", complaint(&output));
 }

@@ -35,8 +35,16 @@ fn the_ready_line_is_friendly_and_demo_passwords_are_shown_once() {
     let data = Data::new();
     let dir = data.text("data");
     let start = || {
-        let arguments =
-            ["serve", "--data-dir", &dir, "--listen", "127.0.0.1:0", "--demo", "--log-level", "off"];
+        let arguments = [
+            "serve",
+            "--data-dir",
+            &dir,
+            "--listen",
+            "127.0.0.1:0",
+            "--demo",
+            "--log-level",
+            "off",
+        ];
         let mut child = ostracon(&arguments).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = Vec::new();
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {

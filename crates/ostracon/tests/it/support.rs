@@ -104,6 +104,18 @@ impl Server {
         Self { child, url, dir: dir.to_owned(), ready, _out: out }
     }
 
+    /// Starts and kills at once, before it is ready or not; `turns` decides when.
+    pub(crate) fn start_and_kill(dir: &str, turns: u64) {
+        let arguments =
+            ["serve", "--data-dir", dir, "--listen", "127.0.0.1:0", "--log-level", "error"];
+        let mut child = ostracon(&arguments).stdout(Stdio::null()).spawn().unwrap();
+        for _ in 0..turns {
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
     /// `host:port` it listens on.
     pub(crate) fn listen(&self) -> String {
         self.url.trim_start_matches("http://").to_owned()

@@ -13,14 +13,18 @@ fn users_are_added_and_listed() {
         "correct horse\n",
     );
     assert!(alice.status.success(), "{}", complaint(&alice));
-    let many = json(&["user", "add", "--count", "1200", "--prefix", "load", "--json", dir[0], dir[1]]);
+    let many =
+        json(&["user", "add", "--count", "1200", "--prefix", "load", "--json", dir[0], dir[1]]);
     assert_eq!(many["users"].as_array().unwrap().len(), 1200);
     assert_eq!(many["users"][1199]["username"], "load1200");
 
     let listed = json(&["user", "list", "--json", dir[0], dir[1]]);
     let users = listed["users"].as_array().unwrap();
     assert_eq!(users.len(), 1201);
-    assert_eq!((&users[0]["username"], &users[0]["display_name"]), (&"alice".into(), &"Alice A.".into()));
+    assert_eq!(
+        (&users[0]["username"], &users[0]["display_name"]),
+        (&"alice".into(), &"Alice A.".into())
+    );
     let table = said(&["user", "list", "--query", "alice", dir[0], dir[1]]);
     assert!(table.contains("Alice A.") && !table.contains("load1"), "{table}");
 
