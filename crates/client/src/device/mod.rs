@@ -84,7 +84,7 @@ pub struct Device {
     me: UserId,
     options: Options,
     connected: bool,
-    conversations: BTreeMap<ConversationId, Conversation>,
+    conversations: BTreeMap<ConversationId, Box<Conversation>>,
     /// Conversations that may have something to ask now.
     touched: BTreeSet<ConversationId>,
     listing: Listing,
@@ -134,7 +134,7 @@ impl Device {
             && !self.listing.due
             && self.desk.idle()
             && self.outbox.is_empty()
-            && self.conversations.values().all(Conversation::is_level)
+            && self.conversations.values().all(|held| held.is_level())
     }
 
     /// A frame came. `hello` is what makes it connected.
@@ -420,7 +420,7 @@ impl Device {
         };
         held.close(&mut self.desk);
         if held.open {
-            let mut empty = Conversation::new(id);
+            let mut empty = Box::new(Conversation::new(id));
             empty.open = true;
             self.conversations.insert(id, empty);
         }
@@ -450,12 +450,12 @@ impl Device {
 
 /// A conversation about which something was heard.
 fn touch<'a>(
-    conversations: &'a mut BTreeMap<ConversationId, Conversation>,
+    conversations: &'a mut BTreeMap<ConversationId, Box<Conversation>>,
     touched: &mut BTreeSet<ConversationId>,
     id: ConversationId,
 ) -> &'a mut Conversation {
     touched.insert(id);
-    conversations.entry(id).or_insert_with(|| Conversation::new(id))
+    conversations.entry(id).or_insert_with(|| Box::new(Conversation::new(id)))
 }
 
 /// Client id and seq of one's own messages in an answer.
