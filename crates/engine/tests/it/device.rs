@@ -517,7 +517,7 @@ impl Device {
                 known.unread = (user_rev, entry.unread);
             }
             // Most are opened at once, some later or never.
-            let opens = (id.as_u128() as u64 ^ self.session) % 3 > 0;
+            let opens = !(id.as_u128() as u64 ^ self.session).is_multiple_of(3);
             let known = self.heard(id, history, 0);
             known.wanted |= opens;
             let membership = &entry.membership;

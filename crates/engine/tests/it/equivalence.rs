@@ -508,7 +508,7 @@ async fn tell(seed: u64, steps: usize) {
 /// `OSTRACON_STORIES=24-24` replays one story, `=1-5000` tells more of them.
 #[test]
 fn devices_that_followed_equal_fresh_ones() {
-    let seeds = std::env::var("OSTRACON_STORIES").unwrap_or_else(|_| "1-200".into());
+    let seeds = std::env::var("OSTRACON_STORIES").unwrap_or_else(|_| "1-120".into());
     let (first, last) = seeds.split_once('-').unwrap();
     for seed in first.parse().unwrap()..=last.parse().unwrap() {
         let runtime = tokio::runtime::Builder::new_current_thread()

@@ -1,5 +1,6 @@
 //! The engine driven as a server drives it, over shards and a directory in memory. Time is the runtime's paused clock:
 //! it moves when nothing else can.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
 
 mod device;
 mod equivalence;
