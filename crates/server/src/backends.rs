@@ -10,7 +10,7 @@ use ostracon_domain::{Millis, PlacementMap, ShardId};
 use ostracon_engine::{Clock, NodeIds, lease};
 use ostracon_store::{Directory, Shards, directory::ShardRow};
 use ostracon_store_embedded::{
-    DataDir, EmbeddedOptions, EmbeddedStore, SqliteDirectory, shard_path,
+    DataDir, EmbeddedOptions, EmbeddedStore, SqliteDirectory, preflight, shard_path,
 };
 use parking_lot::Mutex;
 
@@ -48,6 +48,9 @@ pub(crate) async fn open(config: &Config, clock: &dyn Clock) -> Result<Opened, S
     {
         return Err(lost_directory(&shard));
     }
+    let looked_at = Arc::clone(&data_dir);
+    let journal = blocking(move || preflight(&looked_at)).await?;
+    let journal = journal.map_err(|error| StartError::Store(error.to_string()))?;
     let sqlite = blocking(move || SqliteDirectory::open(&path)).await?;
     let sqlite = Arc::new(sqlite?);
     let directory: Arc<dyn Directory> = Arc::clone(&sqlite) as _;
@@ -60,6 +63,7 @@ pub(crate) async fn open(config: &Config, clock: &dyn Clock) -> Result<Opened, S
         shards.clone(),
         Arc::clone(&ids) as _,
     );
+    options.journal = journal;
     options.overlay_bytes_max = ostracon_store_embedded::OVERLAY_BYTES_MAX;
     let store = blocking(move || EmbeddedStore::open(options)).await?;
     let store = store.map_err(|error| StartError::Store(error.to_string()))?;

@@ -1,6 +1,7 @@
 //! The data directory: one process at a time, one format, nothing touched when it is refused.
 
 use std::{
+    collections::BTreeMap,
     fs::{DirBuilder, File, OpenOptions},
     io::{self, Read as _, Write as _},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
@@ -100,6 +101,20 @@ impl DataDir {
 /// The file of a shard's tables in a data directory.
 pub fn shard_path(data_dir: &Path, shard: ShardId) -> PathBuf {
     data_dir.join("shards").join(format!("{shard}.db"))
+}
+
+/// The files of all shards in a data directory.
+pub(crate) fn shard_files(data_dir: &DataDir) -> io::Result<BTreeMap<ShardId, PathBuf>> {
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(data_dir.path().join("shards"))? {
+        let path = entry?.path();
+        let number =
+            path.file_name().and_then(|name| name.to_str()?.strip_suffix(".db")?.parse().ok());
+        if let Some(number) = number {
+            files.insert(ShardId(number), path);
+        }
+    }
+    Ok(files)
 }
 
 fn make_dir(path: &Path) -> io::Result<()> {

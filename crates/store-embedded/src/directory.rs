@@ -45,7 +45,7 @@ impl SqliteDirectory {
     /// `Unavailable` when the file system does not let it be opened or written.
     pub fn open(path: &Path) -> Result<Self, DirectoryError> {
         let what = path.display().to_string();
-        migration::peek(path, APPLICATION_ID, &what, STEPS).map_err(refused)?;
+        peek(path).map_err(refused)?;
         make(path).map_err(|e| DirectoryError::Unavailable(format!("{what}: {e}")))?;
         let in_file = |e: rusqlite::Error| Failure::from(e).named(&what);
 
@@ -58,6 +58,11 @@ impl SqliteDirectory {
             .map_err(|e| DirectoryError::Unavailable(format!("{what}: no thread: {e}")))?;
         Ok(Self { threads })
     }
+}
+
+/// Refuses a foreign or newer file by its first bytes, without opening it.
+pub(crate) fn peek(path: &Path) -> Result<(), MigrationError> {
+    migration::peek(path, APPLICATION_ID, &path.display().to_string(), STEPS)
 }
 
 /// Makes the file, readable by its owner only: it holds password hashes and secrets.

@@ -3,16 +3,14 @@
 //! Numbers may be given out again then, so clients must drop what they hold. A list may have lagged behind its
 //! conversations too; each member's entry is brought to where its conversation stands.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::path::PathBuf;
 
-use ostracon_domain::{
-    Applied, Conversation, History, InboxEntry, Member, ShardId, UserId, UserState,
-};
+use ostracon_domain::{Applied, Conversation, History, InboxEntry, Member, UserId, UserState};
 use ostracon_store::UnitPhase;
 use rustc_hash::FxHashMap;
 
 use crate::{
-    data_dir::DataDir,
+    data_dir::{DataDir, shard_files},
     error::TableError,
     journal::Position,
     store::OpenError,
@@ -21,20 +19,6 @@ use crate::{
 
 /// Conversations that are read before their changes are written.
 const CHUNK: usize = 1_000;
-
-/// The files of all shards in a data directory.
-fn shard_files(data_dir: &DataDir) -> Result<BTreeMap<ShardId, PathBuf>, OpenError> {
-    let mut files = BTreeMap::new();
-    for entry in std::fs::read_dir(data_dir.path().join("shards"))? {
-        let path = entry?.path();
-        let number =
-            path.file_name().and_then(|name| name.to_str()?.strip_suffix(".db")?.parse().ok());
-        if let Some(number) = number {
-            files.insert(ShardId(number), path);
-        }
-    }
-    Ok(files)
-}
 
 /// The newest journal position that some shard's tables know: a repaired journal must go on behind it.
 ///

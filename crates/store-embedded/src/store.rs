@@ -24,7 +24,10 @@ use crate::{
     data_dir::DataDir,
     duplicate_filter::ClientKeys,
     error::TableError,
-    journal::{self, DirFs, Journal, JournalFs, Options, Position, ReadError, Recovered, StoreId},
+    journal::{
+        self, DirFs, Inspected, Journal, JournalFs, Options, Position, ReadError, Recovered,
+        StoreId,
+    },
     migration::MigrationError,
     overlay::Overlay,
     payload::{self, Payload},
@@ -58,6 +61,8 @@ pub struct EmbeddedOptions {
     pub hash_seed: u64,
     /// Where the journal is; none: in the data directory.
     pub journal_fs: Option<Arc<dyn JournalFs>>,
+    /// The journal as [`preflight`](crate::preflight) found it; none: it is read now.
+    pub journal: Option<Inspected>,
 }
 
 impl EmbeddedOptions {
@@ -77,6 +82,7 @@ impl EmbeddedOptions {
             overlay_bytes_max: OVERLAY_BYTES_MAX,
             hash_seed: RandomState::new().hash_one(0),
             journal_fs: None,
+            journal: None,
         }
     }
 }
@@ -140,18 +146,12 @@ impl EmbeddedStore {
     ///
     /// # Errors
     /// One sentence that says what to do.
-    pub fn open(options: EmbeddedOptions) -> Result<Self, OpenError> {
+    pub fn open(mut options: EmbeddedOptions) -> Result<Self, OpenError> {
         let mut opened = Vec::new();
         for id in &options.shards {
             opened.push(open_shard(&options, *id)?);
         }
-        let fs: Arc<dyn JournalFs> = match &options.journal_fs {
-            Some(fs) => Arc::clone(fs),
-            None => Arc::new(DirFs::open(options.data_dir.journal_path())?),
-        };
-        let mut journal_options = Options::new(StoreId(options.cluster_id.to_be_bytes()));
-        journal_options.segment_bytes = options.segment_bytes;
-        let (journal, recovered) = Journal::open(fs, journal_options)?;
+        let (journal, recovered) = open_journal(&mut options)?;
         for shard in &opened {
             check_position(shard, &recovered)?;
         }
@@ -445,6 +445,22 @@ impl Inner {
             tracing::error!(%error, "a segment of the journal could not be removed");
         }
     }
+}
+
+/// Starts the journal that was looked at before, if it is of this cluster; else reads it first.
+fn open_journal(options: &mut EmbeddedOptions) -> Result<(Journal, Recovered), OpenError> {
+    let store = StoreId(options.cluster_id.to_be_bytes());
+    if let Some(inspected) = options.journal.take().filter(|journal| journal.store() == store) {
+        let recovered = inspected.recovered();
+        return Ok((inspected.start()?, recovered));
+    }
+    let fs: Arc<dyn JournalFs> = match &options.journal_fs {
+        Some(fs) => Arc::clone(fs),
+        None => Arc::new(DirFs::open(options.data_dir.journal_path())?),
+    };
+    let mut journal_options = Options::new(store);
+    journal_options.segment_bytes = options.segment_bytes;
+    Ok(Journal::open(fs, journal_options)?)
 }
 
 fn open_shard(options: &EmbeddedOptions, id: ShardId) -> Result<Opened, OpenError> {

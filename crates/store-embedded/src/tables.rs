@@ -36,6 +36,15 @@ const STATEMENTS: usize = 64;
 /// How long a connection waits for another one's lock, ms; only start-up and strangers meet.
 const BUSY_MS: u64 = 1_000;
 
+/// Refuses a foreign or newer file by its first bytes, without opening it.
+pub(crate) fn peek(path: &Path, shard: ShardId) -> std::result::Result<(), MigrationError> {
+    migration::peek(path, APPLICATION_ID, &what(path, shard), STEPS)
+}
+
+fn what(path: &Path, shard: ShardId) -> String {
+    format!("shard {shard} ({})", path.display())
+}
+
 /// Opens the file for writing, making it when it is missing.
 ///
 /// # Errors
@@ -44,8 +53,8 @@ pub(crate) fn open_writer(
     path: &Path,
     shard: ShardId,
 ) -> std::result::Result<Connection, MigrationError> {
-    let what = format!("shard {shard} ({})", path.display());
-    migration::peek(path, APPLICATION_ID, &what, STEPS)?;
+    peek(path, shard)?;
+    let what = what(path, shard);
     let sqlite = |source| MigrationError::Sqlite { what: what.clone(), source };
     let mut conn = Connection::open_with_flags(
         path,

@@ -115,7 +115,7 @@ fn a_damaged_journal_is_left_alone_and_its_place_is_named() {
     assert!(words.contains("damaged") && words.contains("repair"), "{name}: {words}");
 }
 
-/// Flips a bit in the first quarter of what the journal holds; acked frames follow it.
+/// Flips a bit a few frames before the end of what the journal holds.
 pub(crate) fn damage_journal(dir: &Path) -> PathBuf {
     let folder = dir.join("journal");
     let used = |path: &PathBuf| {
@@ -124,7 +124,7 @@ pub(crate) fn damage_journal(dir: &Path) -> PathBuf {
     };
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let segment = entries.max_by_key(used).unwrap();
-    let at = used(&segment) as u64 / 4;
+    let at = used(&segment) as u64 - 6_000;
     let mut byte = [0];
     let file = OpenOptions::new().read(true).write(true).open(&segment).unwrap();
     file.read_exact_at(&mut byte, at).unwrap();

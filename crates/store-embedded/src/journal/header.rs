@@ -88,6 +88,14 @@ impl SegmentHeader {
     }
 }
 
+/// Whose segment an intact first page says it is, of any store.
+pub(super) fn store_of(page: &[u8]) -> Option<StoreId> {
+    let intact =
+        page.starts_with(&MAGIC) && u32_at(page, CRC_AT)? == crc32c::crc32c(page.get(..CRC_AT)?);
+    let store = page.get(16..32)?.try_into().ok()?;
+    intact.then_some(StoreId(store))
+}
+
 /// Judges the first page (or the whole of a shorter file) of the file with this ordinal.
 pub(super) fn read_page(page: &[u8], store: StoreId, ordinal: u64) -> HeaderPage {
     if page.iter().all(|&byte| byte == 0) {

@@ -40,5 +40,5 @@ pub use journal::{
 };
 pub use options::Options;
 pub use reader::{Frame, Frames, ReadError};
-pub use recovery::{Damage, DamageKind, Inspected, OpenError, inspect};
+pub use recovery::{Damage, DamageKind, Inspected, OpenError, inspect, owner};
 pub use repair::{RepairReport, plan_repair, repair};

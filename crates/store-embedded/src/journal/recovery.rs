@@ -10,7 +10,9 @@ use std::{collections::BTreeMap, io, ops::ControlFlow, sync::Arc};
 use super::{
     file::JournalFs,
     frame::Position,
-    header::{FORMAT_VERSION, HEADER_BYTES, HeaderPage, SegmentHeader, read_page},
+    header::{
+        FORMAT_VERSION, HEADER_BYTES, HeaderPage, SegmentHeader, StoreId, read_page, store_of,
+    },
     journal::{Journal, Recovered, SegmentRange},
     options::Options,
     reader::{Frames, ReadError},
@@ -262,6 +264,18 @@ pub struct Inspected {
     pub(super) survey: Survey,
 }
 
+/// Whose journal this is, as its segments say; none when none of them can be read.
+pub fn owner(fs: &dyn JournalFs) -> io::Result<Option<StoreId>> {
+    for ordinal in segment::list(fs)? {
+        let mut window = Window::new(fs.open(&name_of(ordinal))?)?;
+        let page = window.at(0, window.size().min(HEADER_BYTES) as usize)?;
+        if let Some(store) = page.and_then(store_of) {
+            return Ok(Some(store));
+        }
+    }
+    Ok(None)
+}
+
 /// Reads and judges a whole journal. Changes nothing; needs memory for one frame.
 pub fn inspect(fs: Arc<dyn JournalFs>, options: Options) -> Result<Inspected, OpenError> {
     let survey = Survey::take(&*fs, &options, u64::MAX)?;
@@ -272,6 +286,11 @@ pub fn inspect(fs: Arc<dyn JournalFs>, options: Options) -> Result<Inspected, Op
 }
 
 impl Inspected {
+    /// Whose it is.
+    pub fn store(&self) -> StoreId {
+        self.options.store
+    }
+
     /// What was found.
     pub fn recovered(&self) -> Recovered {
         let log = &self.survey.log;
