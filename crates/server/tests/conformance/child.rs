@@ -1,7 +1,7 @@
 //! A server in a process of its own: this very binary, started again with one test. It can be killed,
 //! and its memory is its own.
 
-use std::{env, fmt::Write as _, process::Stdio};
+use std::{env, fmt::Write as _, path::PathBuf, process::Stdio};
 
 use ostracon_server::{Config, Server};
 use tempfile::TempDir;
@@ -57,6 +57,10 @@ impl Child {
         self.place.set(address(&lines));
     }
 
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
     /// Memory of the process, bytes.
     pub(crate) fn resident(&self) -> u64 {
         let path = format!("/proc/{}/status", self.process.id().unwrap());
@@ -91,6 +95,13 @@ async fn spawn(dir: &TempDir, names: &str) -> (Process, Vec<String>) {
         panic!("the child ended: {lines:?}");
     };
     within("a server in a process of its own", ready).await;
+    // The test harness may say more, and must find somebody who listens.
+    tokio::spawn(async move {
+        let mut rest = String::new();
+        while out.read_line(&mut rest).await.is_ok_and(|read| read > 0) {
+            rest.clear();
+        }
+    });
     (process, lines)
 }
 

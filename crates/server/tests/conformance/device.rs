@@ -26,6 +26,8 @@ pub(crate) struct Device {
     waiting: VecDeque<Value>,
     /// Every frame, in the order of arrival.
     pub(crate) log: Vec<Value>,
+    /// Whether events are kept; a device that only speaks throws them away.
+    pub(crate) keeps_events: bool,
 }
 
 /// The request that opens a socket.
@@ -80,6 +82,7 @@ impl Device {
             next_id: 1,
             waiting: VecDeque::new(),
             log: Vec::new(),
+            keeps_events: true,
         };
         let first = within("hello", device.read()).await.expect("hello");
         assert_eq!(first["type"], "hello", "{first}");
@@ -108,6 +111,10 @@ impl Device {
                 Some(Err(error)) => return Err((1006, error.to_string())),
                 None => return Err((1006, String::new())),
             };
+            let is = |kind: &str| bytes.starts_with(format!("{{\"type\":\"{kind}\"").as_bytes());
+            if !self.keeps_events && (is("new_message") || is("inbox_updated")) {
+                continue;
+            }
             let frame: Value = serde_json::from_slice(&bytes).expect("a frame is JSON");
             self.log.push(frame.clone());
             return Ok(frame);

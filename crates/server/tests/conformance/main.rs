@@ -6,14 +6,23 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests stop at a surprise")]
 
+mod calls;
 mod catching_up;
 mod child;
+mod data_dir;
 mod device;
+mod half_open;
 mod history;
+mod hostile;
 mod http;
+mod isolation;
+mod jwt;
 mod order;
+mod proxy;
+mod rate_limits;
 mod relations;
 mod replica;
+mod restoring;
 mod sending;
 mod sessions;
 mod unread;
