@@ -121,7 +121,8 @@ pub(crate) async fn revoke(
     Params(session): Params<String>,
 ) -> ApiResult {
     let none = || ApiError::new(ErrorCode::NotFound, "No such session.");
-    let session: u64 = session.parse().map_err(|_| none())?;
+    let digits = session.bytes().all(|b| b.is_ascii_digit());
+    let session: u64 = session.parse().ok().filter(|_| digits).ok_or_else(none)?;
     if session >> 63 != 0 || !app.auth.revoke(caller.user, session).await? {
         return Err(none());
     }

@@ -170,8 +170,8 @@ impl Link {
         }
         match end {
             End::Gone => {
-                // Answers a close frame of the client, if the socket still takes it.
-                drop(timeout(CLOSE_WAIT, self.stream.close(None)).await);
+                // The answer to a close frame of the client waits in the stream; it goes if the socket takes it.
+                drop(timeout(CLOSE_WAIT, self.stream.flush()).await);
             }
             End::Closed(code, reason) => {
                 drop(timeout(LAST_ANSWERS, self.last_answers(code)).await);
