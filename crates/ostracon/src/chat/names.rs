@@ -17,6 +17,7 @@ use super::text::one_line;
 pub(crate) struct Names {
     users: BTreeMap<UserId, String>,
     wanted: BTreeSet<UserId>,
+    groups: BTreeMap<ConversationId, String>,
 }
 
 impl Names {
@@ -24,6 +25,11 @@ impl Names {
         let name = profile.username.as_deref().unwrap_or(&profile.display_name);
         self.users.insert(profile.user_id, one_line(name));
         self.wanted.remove(&profile.user_id);
+    }
+
+    /// A group just made, which the list does not name yet.
+    pub(crate) fn learn_group(&mut self, id: ConversationId, name: &str) {
+        self.groups.insert(id, one_line(name));
     }
 
     /// The name of a user, or the number until it is known.
@@ -47,7 +53,7 @@ impl Names {
         match (id.peer_of(me), name) {
             (Some(peer), _) => self.user(peer),
             (None, Some(name)) => one_line(name),
-            (None, None) => "group".to_owned(),
+            (None, None) => self.groups.get(&id).cloned().unwrap_or_else(|| "group".to_owned()),
         }
     }
 

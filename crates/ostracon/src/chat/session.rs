@@ -355,12 +355,13 @@ impl Session {
                 }
                 let client_id = self.client.with(|_, random| new_client_id(random)).await?;
                 let group = CreateConversation::Group {
-                    name: name.into(),
+                    name: name.as_str().into(),
                     members: users,
                     client_id: Some(client_id.into()),
                 };
-                let entry = api.create_conversation(&group).await?.value;
-                self.open_conversation(entry.conversation.conversation_id, face).await
+                let id = api.create_conversation(&group).await?.value.conversation.conversation_id;
+                self.names.learn_group(id, &name);
+                self.open_conversation(id, face).await
             }
             Input::Edit(seq, text) => Ok(self.client.edit(self.opened()?, seq, text, None).await?),
             Input::Delete(seq) => Ok(self.client.delete(self.opened()?, seq).await?),

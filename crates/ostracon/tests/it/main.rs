@@ -1,6 +1,7 @@
 //! The built binary, driven from outside: processes, pipes, kill -9. One test binary for all of it.
 
 mod backup;
+mod chat;
 mod config;
 mod crash;
 mod refusal;
