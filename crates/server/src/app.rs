@@ -25,6 +25,8 @@ pub(crate) struct App {
     pub(crate) started_at: Millis,
     pub(crate) behind_proxy: bool,
     pub(crate) body_bytes_max: usize,
+    /// How long a request's head may take.
+    pub(crate) request_head: Duration,
     pub(crate) sockets: SocketLimits,
     /// Burst of the allowance of users; none when there are no limits.
     pub(crate) rate_burst: Option<u32>,

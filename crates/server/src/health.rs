@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{extract::State, response::Response};
 use http::StatusCode;
+use ostracon_domain::{ConversationId, UnitAt, UserId};
+use ostracon_store::Shard;
 use serde::Serialize;
 
 use crate::{app::App, respond::json};
@@ -40,11 +42,11 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
     if let Err(error) = app.directory.cluster_id().await {
         ready.reasons.push(format!("The directory does not answer: {error}."));
     }
+    let map = app.engine.map();
     for (id, shard) in app.engine.shards() {
-        let state = match tokio::time::timeout(SHARD_WAIT, shard.stats()).await {
-            Ok(Ok(_)) => "ok".to_owned(),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "does not answer".to_owned(),
+        let state = match map.units().find(|(_, home)| home.shard == *id) {
+            Some((unit, home)) => ask(&**shard, UnitAt { unit, epoch: home.epoch }).await,
+            None => "ok".to_owned(),
         };
         if state != "ok" {
             ready.reasons.push(format!("Shard {id}: {state}."));
@@ -54,4 +56,17 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
     ready.ready = ready.reasons.is_empty();
     let status = if ready.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     json(status, &ready)
+}
+
+/// A read that finds nothing but goes all the way: `ok`, or what is wrong.
+async fn ask(shard: &dyn Shard, at: UnitAt) -> String {
+    let Ok(nobody) = UserId::new(1) else {
+        return "ok".to_owned();
+    };
+    let wanted = [(at, ConversationId::direct(nobody, nobody))];
+    match tokio::time::timeout(SHARD_WAIT, shard.overviews(nobody, &wanted)).await {
+        Ok(Ok(_)) => "ok".to_owned(),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "does not answer".to_owned(),
+    }
 }

@@ -28,8 +28,6 @@ use crate::{
     extract::{OverAdminSocket, Peer, RateSlot},
 };
 
-/// How long a request's head may take, and an idle connection may wait for the next.
-const HEAD_WAIT: Duration = Duration::from_secs(30);
 const HEADERS_MAX: usize = 64;
 /// Bytes of a connection's read buffer, which the head has to fit in.
 const HEAD_BYTES_MAX: usize = 16 << 10;
@@ -105,7 +103,7 @@ where
     let service = service_fn(|request| call(&app, router.clone(), request, from));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_WAIT)
+        .header_read_timeout(app.request_head)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service)

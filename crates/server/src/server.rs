@@ -126,6 +126,7 @@ impl Server {
             clock,
             behind_proxy: config.behind_proxy,
             body_bytes_max: config.limits.body_bytes_max,
+            request_head: Duration::from_secs(u64::from(config.connections.request_head_s)),
             sockets: socket_limits(&config, allowance),
             rate_burst: allowance.map(|allowance| allowance.burst.get()),
             connections_max: config.limits.connections_max,

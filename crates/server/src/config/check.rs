@@ -91,6 +91,7 @@ impl Config {
             "connections.silence_s: must be more than heartbeat_s.",
         );
         need(connections.write_stall_s > 0, "connections.write_stall_s: must be 1 or more.");
+        need(connections.request_head_s > 0, "connections.request_head_s: must be 1 or more.");
         if self.jwt.algorithm != JwtAlgorithm::Off
             && let Err(sentence) = crate::auth::JwtVerifier::load(&self.jwt)
         {

@@ -25,7 +25,7 @@ section! {
         pub limits: Limits,
         /// How often.
         pub rate_limits: RateLimits,
-        /// WebSockets.
+        /// How long what may take.
         pub connections: Connections,
         /// Accounts.
         pub auth: Auth,
@@ -85,7 +85,7 @@ section! {
 }
 
 section! {
-    /// WebSockets.
+    /// Sockets: how long what may take.
     pub struct Connections {
         /// How often the server sends a ping and a client should be heard, seconds.
         pub heartbeat_s: u32 = 30,
@@ -93,6 +93,8 @@ section! {
         pub silence_s: u32 = 60,
         /// A client that takes nothing for so long is dropped, seconds.
         pub write_stall_s: u32 = 30,
+        /// How long the head of a request may take, and an idle HTTP connection may wait for its next one, seconds.
+        pub request_head_s: u32 = 30,
     }
 }
 

@@ -95,3 +95,14 @@ async fn garbage_on_the_port_disturbs_nobody() {
     }
     Caller::nobody(&server).get("/healthz").await.is(200);
 }
+
+#[tokio::test]
+async fn a_head_that_never_ends_is_cut_off() {
+    let server = TestServer::start_with(|config| config.connections.request_head_s = 1).await;
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: test\r\nx-slow: ").await.unwrap();
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+    drop(read.expect("it is closed"));
+    assert!(!answer.starts_with(b"HTTP/1.1 200"));
+}
