@@ -12,10 +12,8 @@ use serde::Deserialize;
 use crate::metadata::{Metadata, Package};
 use crate::spdx;
 
-const CRATES_IO: [&str; 2] = [
-    "registry+https://github.com/rust-lang/crates.io-index",
-    "sparse+https://index.crates.io/",
-];
+const CRATES_IO: [&str; 2] =
+    ["registry+https://github.com/rust-lang/crates.io-index", "sparse+https://index.crates.io/"];
 
 /// The part of `deny.toml` that is used here; cargo-deny knows more keys.
 #[derive(Debug, Deserialize)]
@@ -85,9 +83,7 @@ fn problems_of(package: &Package, rules: &Rules) -> Vec<String> {
     if let Some(source) = &package.source
         && !CRATES_IO.contains(&source.as_str())
     {
-        problems.push(format!(
-            "{name} comes from {source}: only crates.io is allowed"
-        ));
+        problems.push(format!("{name} comes from {source}: only crates.io is allowed"));
     }
     let Some(expression) = &package.license else {
         problems.push(format!("{name} names no licence"));
@@ -142,20 +138,10 @@ mod tests {
         let crates_io = Some(super::CRATES_IO[0]);
         check("good", Some("MIT OR GPL-3.0"), crates_io, &[]);
         check("odd", Some("Zlib"), crates_io, &[]);
-        check(
-            "zlib",
-            Some("Zlib"),
-            crates_io,
-            &["zlib 1.0.0: licence Zlib is not in deny.toml"],
-        );
+        check("zlib", Some("Zlib"), crates_io, &["zlib 1.0.0: licence Zlib is not in deny.toml"]);
         check("ours", Some("MIT"), None, &[]);
         check("bare", None, crates_io, &["bare 1.0.0 names no licence"]);
-        check(
-            "openssl",
-            Some("MIT"),
-            crates_io,
-            &["openssl 1.0.0 is banned: no C TLS"],
-        );
+        check("openssl", Some("MIT"), crates_io, &["openssl 1.0.0 is banned: no C TLS"]);
         check(
             "forked",
             Some("MIT"),

@@ -2,10 +2,7 @@
 //!
 //! Nothing here is part of the product. To add a command: one module with a `run` function, one arm
 //! in `main`, one line in `USAGE`.
-#![expect(
-    clippy::print_stdout,
-    reason = "a command line tool: its output is its purpose"
-)]
+#![expect(clippy::print_stdout, reason = "a command line tool: its output is its purpose")]
 
 mod generate;
 mod licences;

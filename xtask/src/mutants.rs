@@ -77,11 +77,7 @@ impl Mutants {
         let mutants: Self = toml::from_str(text)?;
         let mut seen = std::collections::BTreeSet::new();
         for mutant in &mutants.list {
-            ensure!(
-                seen.insert(&mutant.name),
-                "two mutants are called {}",
-                mutant.name
-            );
+            ensure!(seen.insert(&mutant.name), "two mutants are called {}", mutant.name);
             ensure!(
                 mutant.test.starts_with("cargo test "),
                 "{}: the test must be a `cargo test …` command",
@@ -142,10 +138,7 @@ pub(crate) fn run(which: &Which) -> Result<()> {
     ensure!(!chosen.is_empty(), "xtask/mutants.toml lists no mutant");
     let tree = metadata.target_directory.join("mutants/tree");
     copy_tree(&metadata.workspace_root, &tree)?;
-    let bench = Bench {
-        tree,
-        target: metadata.target_directory,
-    };
+    let bench = Bench { tree, target: metadata.target_directory };
 
     let mut table = Vec::new();
     let mut untouched: BTreeMap<String, Option<String>> = BTreeMap::new();
@@ -178,11 +171,7 @@ pub(crate) fn run(which: &Which) -> Result<()> {
         failed += usize::from(verdict != "caught");
         println!("{:32}  {:7.1}  {verdict}", mutant.name, took.as_secs_f64());
     }
-    ensure!(
-        failed == 0,
-        "{failed} of {} mutants were not caught",
-        chosen.len()
-    );
+    ensure!(failed == 0, "{failed} of {} mutants were not caught", chosen.len());
     println!("mutants: all {} were caught", chosen.len());
     Ok(())
 }
@@ -199,10 +188,7 @@ impl Bench {
     fn untouched(&self, test: &str) -> Result<Option<String>> {
         let run = self.cargo(test, &[])?;
         if !run.passed {
-            return Ok(Some(format!(
-                "the test fails without it too\n{}",
-                run.tail()
-            )));
+            return Ok(Some(format!("the test fails without it too\n{}", run.tail())));
         }
         if tests_run(&run.output) == 0 {
             return Ok(Some(format!("no test ran: {test}")));
@@ -226,26 +212,16 @@ impl Bench {
     fn judge(&self, mutant: &Mutant) -> Result<Verdict> {
         let built = self.cargo(&mutant.test, &["--no-run"])?;
         if !built.passed {
-            return Ok(Verdict::Broken(format!(
-                "it does not compile\n{}",
-                built.tail()
-            )));
+            return Ok(Verdict::Broken(format!("it does not compile\n{}", built.tail())));
         }
         let run = self.cargo(&mutant.test, &[])?;
-        Ok(if run.passed {
-            Verdict::Survived
-        } else {
-            Verdict::Caught
-        })
+        Ok(if run.passed { Verdict::Survived } else { Verdict::Caught })
     }
 
     /// Runs a `cargo test` line in the copy; more arguments go before its `--`.
     fn cargo(&self, test: &str, more: &[&str]) -> Result<Run> {
         let mut words: Vec<&str> = test.split_whitespace().skip(1).collect();
-        let end = words
-            .iter()
-            .position(|word| *word == "--")
-            .unwrap_or(words.len());
+        let end = words.iter().position(|word| *word == "--").unwrap_or(words.len());
         words.splice(end..end, more.iter().copied());
 
         let log = self.target.join("mutants/output.txt");
@@ -264,11 +240,7 @@ impl Bench {
 
         // Building may take long; only the run of the tests is bounded.
         let started = Instant::now();
-        let bound = Duration::from_secs(if more.is_empty() {
-            TEST_SECONDS_MAX
-        } else {
-            3600
-        });
+        let bound = Duration::from_secs(if more.is_empty() { TEST_SECONDS_MAX } else { 3600 });
         let passed = loop {
             if let Some(status) = child.try_wait()? {
                 break status.success();
@@ -424,20 +396,14 @@ mod tests {
         write("Cargo.toml", "[workspace]");
         write("a.rs", "one");
         copy_tree(from.path(), to.path()).unwrap();
-        let before = fs::metadata(to.path().join("Cargo.toml"))
-            .unwrap()
-            .modified()
-            .unwrap();
+        let before = fs::metadata(to.path().join("Cargo.toml")).unwrap().modified().unwrap();
 
         write("b.rs", "two");
         fs::remove_file(from.path().join("a.rs")).unwrap();
         copy_tree(from.path(), to.path()).unwrap();
         assert!(!to.path().join("a.rs").exists());
         assert_eq!(fs::read_to_string(to.path().join("b.rs")).unwrap(), "two");
-        let after = fs::metadata(to.path().join("Cargo.toml"))
-            .unwrap()
-            .modified()
-            .unwrap();
+        let after = fs::metadata(to.path().join("Cargo.toml")).unwrap().modified().unwrap();
         assert_eq!(before, after);
     }
 }

@@ -7,15 +7,9 @@ use anyhow::{Result, bail};
 
 /// Whether `expression` can be met with `allowed` only. Fails on an expression it cannot read.
 pub(crate) fn satisfied(expression: &str, allowed: &[String]) -> Result<bool> {
-    let spaced = expression
-        .replace('(', " ( ")
-        .replace(')', " ) ")
-        .replace('/', " OR ");
+    let spaced = expression.replace('(', " ( ").replace(')', " ) ").replace('/', " OR ");
     let words: Vec<&str> = spaced.split_whitespace().collect();
-    let mut reader = Reader {
-        words: &words,
-        allowed,
-    };
+    let mut reader = Reader { words: &words, allowed };
     let answer = reader.or()?;
     if let Some(word) = reader.words.first() {
         bail!("licence expression {expression:?} cannot be read from {word:?} on");

@@ -30,10 +30,7 @@ pub(crate) fn walk(root: &Path) -> Result<Tree> {
                     folders.push(path);
                 }
             } else if kind.is_file() {
-                let relative = path
-                    .strip_prefix(root)?
-                    .to_string_lossy()
-                    .replace('\\', "/");
+                let relative = path.strip_prefix(root)?.to_string_lossy().replace('\\', "/");
                 files.insert(relative, path);
             }
         }

@@ -19,10 +19,7 @@ fn measure(what: &str, mut one: impl FnMut()) {
     for _ in 0..ROUNDS {
         one();
     }
-    println!(
-        "{:>6} ns  {what}",
-        start.elapsed().as_nanos() / u128::from(ROUNDS)
-    );
+    println!("{:>6} ns  {what}", start.elapsed().as_nanos() / u128::from(ROUNDS));
 }
 
 fn main() -> Result<(), IdError> {
@@ -77,12 +74,7 @@ fn main() -> Result<(), IdError> {
         });
         measure(&format!("encode new_message {encoding:?}"), || {
             out.clear();
-            encode::frame_into(
-                &mut out,
-                encoding,
-                None,
-                &NewMessage(stored.without_client_id()),
-            );
+            encode::frame_into(&mut out, encoding, None, &NewMessage(stored.without_client_id()));
         });
     }
     let inbox = InboxUpdated {

@@ -20,10 +20,7 @@ pub struct Invalid {
 impl Invalid {
     /// The refusal of one field.
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            message: message.into(),
-        }
+        Self { field: field.into(), message: message.into() }
     }
 }
 
@@ -135,11 +132,7 @@ fn explain<'a, T: Deserialize<'a>>(text: &'a str, first: &serde_json::Error) -> 
         Ok(_) => (String::new(), first.to_string()),
         Err(error) => (error.path().to_string(), error.inner().to_string()),
     };
-    let path = if path == "." || path == "?" {
-        String::new()
-    } else {
-        path
-    };
+    let path = if path == "." || path == "?" { String::new() } else { path };
     // " at line 1 column 17" helps nobody: the field is named.
     let message = match message.rfind(" at line ") {
         Some(at) => message[..at].to_owned(),

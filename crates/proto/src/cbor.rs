@@ -28,10 +28,7 @@ pub enum CborError {
 /// # Errors
 /// [`CborError`]; never panics, whatever the input.
 pub fn to_json(cbor: &[u8]) -> Result<String, CborError> {
-    let mut reader = Reader {
-        rest: cbor,
-        out: Vec::with_capacity(cbor.len() * 2),
-    };
+    let mut reader = Reader { rest: cbor, out: Vec::with_capacity(cbor.len() * 2) };
     reader.item(0)?;
     if !reader.rest.is_empty() {
         return Err(CborError::Malformed);
@@ -84,11 +81,7 @@ impl<'a> Reader<'a> {
             31 => return Ok(None),
             _ => return Err(CborError::Malformed),
         };
-        Ok(Some(
-            self.take(width)?
-                .iter()
-                .fold(0, |n, b| (n << 8) | u64::from(*b)),
-        ))
+        Ok(Some(self.take(width)?.iter().fold(0, |n, b| (n << 8) | u64::from(*b))))
     }
 
     /// Whether the break of an indefinite item is next; it is consumed.
@@ -109,8 +102,7 @@ impl<'a> Reader<'a> {
             }
             NEGATIVE => {
                 let n = self.argument(info)?.ok_or(CborError::Malformed)?;
-                self.out
-                    .extend_from_slice((-1 - i128::from(n)).to_string().as_bytes());
+                self.out.extend_from_slice((-1 - i128::from(n)).to_string().as_bytes());
             }
             BYTES => return Err(CborError::NotJson),
             TEXT => self.text(info)?,

@@ -156,9 +156,6 @@ impl Conversation<'_> {
     /// The same conversation with text of its own, to be kept.
     #[must_use]
     pub fn into_owned(self) -> Conversation<'static> {
-        Conversation {
-            name: self.name.map(|name| Cow::Owned(name.into_owned())),
-            ..self
-        }
+        Conversation { name: self.name.map(|name| Cow::Owned(name.into_owned())), ..self }
     }
 }

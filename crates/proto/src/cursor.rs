@@ -88,16 +88,8 @@ impl Cursor for SyncCursor {
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let (history, user_rev) = (History(fields.u64()?), fields.u64()?);
-        let after = if fields.0.is_empty() {
-            None
-        } else {
-            Some(fields.conversation()?)
-        };
-        Some(Self {
-            history,
-            user_rev,
-            after,
-        })
+        let after = if fields.0.is_empty() { None } else { Some(fields.conversation()?) };
+        Some(Self { history, user_rev, after })
     }
 }
 
@@ -141,8 +133,6 @@ impl Cursor for MembersCursor {
     }
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        Some(Self {
-            after: UserId::new(fields.u64()?).ok()?,
-        })
+        Some(Self { after: UserId::new(fields.u64()?).ok()? })
     }
 }

@@ -29,9 +29,7 @@ impl Encoding {
     /// The encoding of a sub-protocol; `None` when it is not one of ours.
     #[must_use]
     pub fn from_subprotocol(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|encoding| encoding.subprotocol() == name)
+        Self::ALL.into_iter().find(|encoding| encoding.subprotocol() == name)
     }
 
     /// The JSON text of a frame as it came: JSON is borrowed, CBOR turned into it.

@@ -30,12 +30,7 @@ pub struct ErrorObject {
 impl ErrorObject {
     /// A refusal without hint or details.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            retry_after_ms: None,
-            details: Map::new(),
-        }
+        Self { code, message: message.into(), retry_after_ms: None, details: Map::new() }
     }
 
     /// `invalid`, naming the field.

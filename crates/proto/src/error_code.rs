@@ -133,10 +133,7 @@ impl ErrorCode {
     /// Whether the very same request may succeed later without any change to it.
     #[must_use]
     pub const fn retryable(self) -> bool {
-        matches!(
-            self,
-            Self::RateLimited | Self::Busy | Self::ShardUnavailable
-        )
+        matches!(self, Self::RateLimited | Self::Busy | Self::ShardUnavailable)
     }
 }
 

@@ -25,10 +25,7 @@ pub fn fuzz_decode(data: &[u8]) {
                     Some(&id),
                     &ErrorObject::new(crate::ErrorCode::Invalid, ""),
                 );
-                debug_assert!(
-                    encoding.text(&echo).is_ok(),
-                    "an echoed id must stay readable"
-                );
+                debug_assert!(encoding.text(&echo).is_ok(), "an echoed id must stay readable");
             }
             _ => {}
         }

@@ -111,10 +111,7 @@ impl Message<'_> {
     /// The same message for the connections of others: without `client_id`. Text is borrowed.
     #[must_use]
     pub fn without_client_id(&self) -> Message<'_> {
-        Message {
-            client_id: None,
-            ..self.borrowed()
-        }
+        Message { client_id: None, ..self.borrowed() }
     }
 
     /// The same message, borrowing every text of this one.

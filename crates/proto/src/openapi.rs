@@ -38,11 +38,8 @@ pub fn document() -> String {
             }
         }
     }
-    let paths = items
-        .into_iter()
-        .fold(PathsBuilder::new(), |paths, (path, item)| {
-            paths.path(path, item)
-        });
+    let paths =
+        items.into_iter().fold(PathsBuilder::new(), |paths, (path, item)| paths.path(path, item));
     let info = InfoBuilder::new()
         .title("Ostracon")
         .version("v1")
@@ -51,10 +48,7 @@ pub fn document() -> String {
              docs/protocol.md.",
         ))
         .license(Some(
-            LicenseBuilder::new()
-                .name("Apache-2.0")
-                .identifier(Some("Apache-2.0"))
-                .build(),
+            LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build(),
         ))
         .build();
     let document = OpenApiBuilder::new()
@@ -71,11 +65,7 @@ pub fn document() -> String {
 pub(crate) fn schemas() -> BTreeMap<String, RefOr<Schema>> {
     let shapes = OPERATIONS
         .iter()
-        .flat_map(|o| {
-            o.body
-                .into_iter()
-                .chain(o.answers.iter().filter_map(|a| a.body))
-        })
+        .flat_map(|o| o.body.into_iter().chain(o.answers.iter().filter_map(|a| a.body)))
         .chain([ERROR_BODY]);
     collect(shapes)
 }
@@ -97,16 +87,12 @@ fn components() -> Components {
     ];
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
-        .description(Some(
-            "The token of register or login, or a JWT of your own system.",
-        ))
+        .description(Some("The token of register or login, or a JWT of your own system."))
         .build();
     schemas()
         .into_iter()
         .chain(named.map(|(name, schema)| (name.to_owned(), schema)))
-        .fold(ComponentsBuilder::new(), |all, (name, schema)| {
-            all.schema(name, schema)
-        })
+        .fold(ComponentsBuilder::new(), |all, (name, schema)| all.schema(name, schema))
         .security_scheme(TOKEN, SecurityScheme::Http(bearer))
         .build()
 }
@@ -137,9 +123,7 @@ fn describe(operation: &Operation) -> OperationBuilder {
     }
     if let Some(body) = operation.body {
         let content = ContentBuilder::new().schema(Some(reference(body))).build();
-        let body = RequestBodyBuilder::new()
-            .content(JSON, content)
-            .required(Some(Required::True));
+        let body = RequestBodyBuilder::new().content(JSON, content).required(Some(Required::True));
         out = out.request_body(Some(body.build()));
     }
     if operation.auth {
@@ -169,20 +153,15 @@ fn operation_id(operation: &Operation) -> String {
 }
 
 fn path_names(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/')
-        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+    path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
 }
 
 fn path_parameter(name: &str) -> ParameterBuilder {
     let (schema, meaning) = match name {
-        "user_id" => (
-            schema_ref::<schema::UserRef>(),
-            "A user: number, or `ext:` and an external id.",
-        ),
-        "conversation_id" => (
-            schema_ref::<schema::ConversationId>(),
-            "A conversation: a UUID.",
-        ),
+        "user_id" => {
+            (schema_ref::<schema::UserRef>(), "A user: number, or `ext:` and an external id.")
+        }
+        "conversation_id" => (schema_ref::<schema::ConversationId>(), "A conversation: a UUID."),
         "seq" => (whole_number(), "Place of the message in its conversation."),
         "emoji" => (text(), "The emoji, percent-encoded; at most 64 bytes."),
         _ => (text(), "Its id."),
@@ -217,23 +196,14 @@ fn query_parameter(param: &Param) -> ParameterBuilder {
     ParameterBuilder::new()
         .name(param.name)
         .parameter_in(ParameterIn::Query)
-        .required(if param.required {
-            Required::True
-        } else {
-            Required::False
-        })
+        .required(if param.required { Required::True } else { Required::False })
         .description(Some(param.meaning))
         .schema(Some(schema))
 }
 
 fn responses(operation: &Operation) -> ResponsesBuilder {
     let mut out = ResponsesBuilder::new();
-    for Answer {
-        status,
-        meaning,
-        body,
-    } in operation.answers
-    {
+    for Answer { status, meaning, body } in operation.answers {
         let mut response = ResponseBuilder::new().description(*meaning);
         if let Some(body) = body {
             let content = ContentBuilder::new().schema(Some(reference(*body))).build();
@@ -246,23 +216,13 @@ fn responses(operation: &Operation) -> ResponsesBuilder {
     }
     let mut by_status: BTreeMap<u16, BTreeSet<&str>> = BTreeMap::new();
     for code in errors_of(operation) {
-        by_status
-            .entry(code.status())
-            .or_default()
-            .insert(code.as_str());
+        by_status.entry(code.status()).or_default().insert(code.as_str());
     }
     for (status, codes) in by_status {
-        let codes = codes
-            .into_iter()
-            .map(|code| format!("`{code}`"))
-            .collect::<Vec<_>>();
-        let content = ContentBuilder::new()
-            .schema(Some(reference(ERROR_BODY)))
-            .build();
-        let response = ResponseBuilder::new()
-            .description(codes.join(", "))
-            .content(JSON, content)
-            .build();
+        let codes = codes.into_iter().map(|code| format!("`{code}`")).collect::<Vec<_>>();
+        let content = ContentBuilder::new().schema(Some(reference(ERROR_BODY))).build();
+        let response =
+            ResponseBuilder::new().description(codes.join(", ")).content(JSON, content).build();
         out = out.response(status.to_string(), response);
     }
     out
@@ -270,11 +230,7 @@ fn responses(operation: &Operation) -> ResponsesBuilder {
 
 /// Every refusal that a call can give.
 pub(crate) fn errors_of(operation: &Operation) -> impl Iterator<Item = ErrorCode> {
-    let common = if operation.auth {
-        ERRORS_WITH_TOKEN
-    } else {
-        ERRORS_WITHOUT_TOKEN
-    };
+    let common = if operation.auth { ERRORS_WITH_TOKEN } else { ERRORS_WITHOUT_TOKEN };
     operation.errors.iter().chain(common).copied()
 }
 
@@ -288,15 +244,10 @@ fn schema_ref<T: ToSchema>() -> RefOr<Schema> {
 
 fn whole_number() -> RefOr<Schema> {
     RefOr::T(Schema::Object(
-        ObjectBuilder::new()
-            .schema_type(Type::Integer)
-            .minimum(Some(0))
-            .build(),
+        ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).build(),
     ))
 }
 
 fn text() -> RefOr<Schema> {
-    RefOr::T(Schema::Object(
-        ObjectBuilder::new().schema_type(Type::String).build(),
-    ))
+    RefOr::T(Schema::Object(ObjectBuilder::new().schema_type(Type::String).build()))
 }

@@ -37,9 +37,7 @@ impl<'a> Query<'a> {
     /// # Errors
     /// [`Invalid`], with `must` as its sentence.
     pub fn parse<T: FromStr>(self, name: &str, must: &str) -> Result<Option<T>, Invalid> {
-        self.get(name)
-            .map(|value| value.parse().map_err(|_| Invalid::new(name, must)))
-            .transpose()
+        self.get(name).map(|value| value.parse().map_err(|_| Invalid::new(name, must))).transpose()
     }
 
     /// A whole number, 0 and up. Beyond 2^64-1 it is that: "far too large" stays readable.

@@ -27,9 +27,7 @@ impl UserRef {
     fn external(text: &str) -> Option<Self> {
         let id = text.strip_prefix(PREFIX)?;
         let chars = id.chars().take(EXTERNAL_ID_CHARS_MAX + 1).count();
-        (1..=EXTERNAL_ID_CHARS_MAX)
-            .contains(&chars)
-            .then(|| Self::External(id.to_owned()))
+        (1..=EXTERNAL_ID_CHARS_MAX).contains(&chars).then(|| Self::External(id.to_owned()))
     }
 }
 

@@ -18,9 +18,8 @@ pub(super) fn check(text: &str, layers: &Table) -> Vec<String> {
     for (name, layer) in layers.layers() {
         match listed.remove(name) {
             Some(said) if said == layer => {}
-            Some(said) => problems.push(format!(
-                "ARCHITECTURE.md: crate {name} has layer {layer}, not {said}"
-            )),
+            Some(said) => problems
+                .push(format!("ARCHITECTURE.md: crate {name} has layer {layer}, not {said}")),
             None => problems.push(format!("ARCHITECTURE.md: crate {name} is missing")),
         }
     }

@@ -82,9 +82,7 @@ fn exists(file: &str, target: &str, files: &Tree) -> bool {
         let tail = format!("/{path}");
         path.is_empty()
             || files.contains_key(path)
-            || files
-                .keys()
-                .any(|one| one.starts_with(&below) || one.ends_with(&tail))
+            || files.keys().any(|one| one.starts_with(&below) || one.ends_with(&tail))
     })
 }
 
@@ -111,60 +109,30 @@ mod tests {
     use crate::tree::Tree;
 
     fn found(file: &str, text: &str, expect: &[&str]) {
-        let files: Tree = [
-            "README.md",
-            "docs/data.md",
-            "docs/decisions/0001-one.md",
-            "src/a.rs",
-        ]
-        .into_iter()
-        .map(|name| (name.to_owned(), PathBuf::new()))
-        .collect();
-        let got: Vec<String> = check(file, text, &files)
+        let files: Tree = ["README.md", "docs/data.md", "docs/decisions/0001-one.md", "src/a.rs"]
             .into_iter()
-            .map(|one| one.what)
+            .map(|name| (name.to_owned(), PathBuf::new()))
             .collect();
-        let expect: Vec<String> = expect
-            .iter()
-            .map(|one| format!("{one} does not exist"))
-            .collect();
+        let got: Vec<String> = check(file, text, &files).into_iter().map(|one| one.what).collect();
+        let expect: Vec<String> =
+            expect.iter().map(|one| format!("{one} does not exist")).collect();
         assert_eq!(got, expect, "{file}: {text}");
     }
 
     #[test]
     fn links() {
-        found(
-            "README.md",
-            "[a](docs/data.md#journal) [b](#here) [c](src/)",
-            &[],
-        );
-        found(
-            "README.md",
-            "[a](https://example.org/x.md) [b](mailto:a@example.org)",
-            &[],
-        );
+        found("README.md", "[a](docs/data.md#journal) [b](#here) [c](src/)", &[]);
+        found("README.md", "[a](https://example.org/x.md) [b](mailto:a@example.org)", &[]);
         found("README.md", "[a](docs/gone.md)", &["docs/gone.md"]);
         found("docs/data.md", "[a](../README.md) [b](decisions)", &[]);
         found("docs/data.md", "[a](../src/b.rs)", &["../src/b.rs"]);
-        found(
-            "README.md",
-            "```\n[a](gone.txt)\n```\n[b](gone.txt)",
-            &["gone.txt"],
-        );
+        found("README.md", "```\n[a](gone.txt)\n```\n[b](gone.txt)", &["gone.txt"]);
     }
 
     #[test]
     fn paths() {
-        found(
-            "README.md",
-            "`docs/data.md` `docs/decisions` `docs/x y` `docs/….rs` docs/z",
-            &[],
-        );
-        found(
-            "README.md",
-            "in `docs/gone.toml` and `dev/gone`",
-            &["dev/gone", "docs/gone.toml"],
-        );
+        found("README.md", "`docs/data.md` `docs/decisions` `docs/x y` `docs/….rs` docs/z", &[]);
+        found("README.md", "in `docs/gone.toml` and `dev/gone`", &["dev/gone", "docs/gone.toml"]);
     }
 
     #[test]
@@ -172,10 +140,6 @@ mod tests {
         found("src/a.rs", "//! Rows: see `docs/data.md`, data.md.", &[]);
         found("src/a.rs", "    // as plan.md says", &["plan.md"]);
         found("src/a.rs", "let name = \"plan.md\";", &[]);
-        found(
-            "docs/data.md",
-            "decisions/NNNN-title.md and `.md` files, 0001-one.md",
-            &[],
-        );
+        found("docs/data.md", "decisions/NNNN-title.md and `.md` files, 0001-one.md", &[]);
     }
 }

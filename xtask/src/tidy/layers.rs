@@ -38,9 +38,7 @@ impl Table {
 
     /// Crate names with their layer, by name.
     pub(super) fn layers(&self) -> impl Iterator<Item = (&str, u8)> {
-        self.0
-            .iter()
-            .map(|(name, layer)| (name.as_str(), layer.layer))
+        self.0.iter().map(|(name, layer)| (name.as_str(), layer.layer))
     }
 
     pub(super) fn check(&self, metadata: &Metadata) -> Vec<String> {
@@ -49,10 +47,7 @@ impl Table {
             problems.extend(self.check_package(package));
         }
         for name in self.0.keys() {
-            if !metadata
-                .members()
-                .any(|package| package.plain_name() == name)
-            {
+            if !metadata.members().any(|package| package.plain_name() == name) {
                 problems.push(format!("xtask/layers.toml: there is no crate {name}"));
             }
         }
@@ -75,20 +70,12 @@ impl Table {
                 Some(other) if other.backend && !own.names_backends => {
                     Some(format!("{name} must not name the backend {target}"))
                 }
-                Some(_)
-                    if own
-                        .ours
-                        .as_ref()
-                        .is_some_and(|ours| !contains(ours, target)) =>
-                {
+                Some(_) if own.ours.as_ref().is_some_and(|ours| !contains(ours, target)) => {
                     Some(format!("{name} must not see {target}"))
                 }
                 Some(_) => None,
                 None if contains(&own.never, &dependency.name)
-                    || own
-                        .only
-                        .as_ref()
-                        .is_some_and(|only| !contains(only, &dependency.name)) =>
+                    || own.only.as_ref().is_some_and(|only| !contains(only, &dependency.name)) =>
                 {
                     Some(format!("{name} must not depend on {}", dependency.name))
                 }
@@ -181,31 +168,11 @@ mod tests {
             "ostracon-embedded",
             &["layers: binary must not name the backend embedded"],
         );
-        check(
-            "ostracon-client",
-            None,
-            "ostracon-domain",
-            &["layers: client must not see domain"],
-        );
+        check("ostracon-client", None, "ostracon-domain", &["layers: client must not see domain"]);
         check("ostracon-domain", None, "serde", &[]);
-        check(
-            "ostracon-domain",
-            None,
-            "tokio",
-            &["layers: domain must not depend on tokio"],
-        );
-        check(
-            "ostracon-engine",
-            None,
-            "axum",
-            &["layers: engine must not depend on axum"],
-        );
+        check("ostracon-domain", None, "tokio", &["layers: domain must not depend on tokio"]);
+        check("ostracon-engine", None, "axum", &["layers: engine must not depend on axum"]);
         check("ostracon-engine", None, "tokio", &[]);
-        check(
-            "ostracon-new",
-            None,
-            "serde",
-            &["xtask/layers.toml: crate new has no layer"],
-        );
+        check("ostracon-new", None, "serde", &["xtask/layers.toml: crate new has no layer"]);
     }
 }

@@ -40,9 +40,7 @@ pub(super) fn check_member(name: &str, text: &str) -> Vec<String> {
     };
     let mut problems = Vec::new();
     if !inherits(manifest.get("lints")) {
-        problems.push(format!(
-            "{name}: its manifest lacks `[lints] workspace = true`"
-        ));
+        problems.push(format!("{name}: its manifest lacks `[lints] workspace = true`"));
     }
     for kind in KINDS {
         let Some(Value::Table(table)) = manifest.get(kind) else {
@@ -50,9 +48,7 @@ pub(super) fn check_member(name: &str, text: &str) -> Vec<String> {
         };
         for (dependency, value) in table {
             if kind != "dev-dependencies" && has_testing(value) {
-                problems.push(format!(
-                    "{name}: {dependency} brings test code into the product"
-                ));
+                problems.push(format!("{name}: {dependency} brings test code into the product"));
             }
             if !inherits(Some(value)) && !is_itself(value) {
                 problems.push(format!("{name}: {dependency} must be `workspace = true`"));
@@ -116,10 +112,7 @@ mod tests {
         let bad = "[dev-dependencies]\na = \"1\"\n";
         assert_eq!(
             check_member("x", bad),
-            [
-                "x: its manifest lacks `[lints] workspace = true`",
-                "x: a must be `workspace = true`",
-            ]
+            ["x: its manifest lacks `[lints] workspace = true`", "x: a must be `workspace = true`",]
         );
         assert_eq!(check_member("x", "[").len(), 1);
     }

@@ -47,9 +47,7 @@ fn is_word(byte: u8) -> bool {
 }
 
 fn position(bytes: &[u8], needle: &[u8]) -> Option<usize> {
-    bytes
-        .windows(needle.len())
-        .position(|window| window == needle)
+    bytes.windows(needle.len()).position(|window| window == needle)
 }
 
 /// Block comments nest.
@@ -105,10 +103,7 @@ fn raw_string(bytes: &[u8]) -> Option<usize> {
         [b'b' | b'c', b'r', ..] => 2,
         _ => return None,
     };
-    let hashes = bytes[start..]
-        .iter()
-        .take_while(|byte| **byte == b'#')
-        .count();
+    let hashes = bytes[start..].iter().take_while(|byte| **byte == b'#').count();
     let open = start + hashes;
     if bytes.get(open) != Some(&b'"') {
         return None;
@@ -136,10 +131,7 @@ mod tests {
         check("a /* b /* c */ d */ e", "a e");
         check(r#"f("x // y", 'z', b'\'', "\"q")"#, "f( , , b , )");
         check(r##"f(r#"a "b" c"#, br"d", bar"e")"##, "f( , , bar )");
-        check(
-            "fn f<'a>(x: &'a str) -> Cow<'a, str>",
-            "fn f<'a>(x: &'a str) -> Cow<'a, str>",
-        );
+        check("fn f<'a>(x: &'a str) -> Cow<'a, str>", "fn f<'a>(x: &'a str) -> Cow<'a, str>");
         check("('ä', '𝄞', 'static)", "( , , 'static)");
         check("a \"open", "a");
         check("a /* open", "a");

@@ -57,11 +57,7 @@ struct Problem {
 
 impl std::fmt::Display for Problem {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            out,
-            "{}:{}: {} [{}]",
-            self.file, self.line, self.what, self.rule
-        )
+        write!(out, "{}:{}: {} [{}]", self.file, self.line, self.what, self.rule)
     }
 }
 
@@ -81,10 +77,7 @@ pub(crate) fn run() -> Result<()> {
         let text = fs::read_to_string(&package.manifest_path)?;
         problems.extend(manifest::check_member(package.plain_name(), &text));
     }
-    problems.extend(architecture::check(
-        &root_text(root, "ARCHITECTURE.md")?,
-        &layers,
-    ));
+    problems.extend(architecture::check(&root_text(root, "ARCHITECTURE.md")?, &layers));
     problems.extend(Mutants::load(root)?.stale(root));
 
     let mut found = Vec::new();
@@ -113,11 +106,7 @@ pub(crate) fn run() -> Result<()> {
         println!("warning: {sentence}");
     }
     if !problems.is_empty() {
-        bail!(
-            "tidy found {} problems\n{}",
-            problems.len(),
-            problems.join("\n")
-        );
+        bail!("tidy found {} problems\n{}", problems.len(), problems.join("\n"));
     }
     println!("tidy: {} files, {lines} lines of Rust", files.len());
     Ok(())
@@ -128,9 +117,7 @@ fn root_text(root: &Path, name: &str) -> Result<String> {
 }
 
 fn is_source(relative: &str, extension: &str) -> bool {
-    Path::new(relative)
-        .extension()
-        .is_some_and(|found| found == extension)
+    Path::new(relative).extension().is_some_and(|found| found == extension)
 }
 
 /// Drops what `tidy.toml` excuses, and complains about excuses that excuse nothing.
@@ -147,14 +134,10 @@ fn without_exceptions(found: Vec<Problem>, allow: &[Exception]) -> Vec<String> {
     for (exception, used) in allow.iter().zip(used) {
         let Exception { rule, file, reason } = exception;
         if !used {
-            sentences.push(format!(
-                "{RULES}: the exception of {file} from {rule} is not needed"
-            ));
+            sentences.push(format!("{RULES}: the exception of {file} from {rule} is not needed"));
         }
         if reason.trim().is_empty() {
-            sentences.push(format!(
-                "{RULES}: the exception of {file} from {rule} has no reason"
-            ));
+            sentences.push(format!("{RULES}: the exception of {file} from {rule} has no reason"));
         }
     }
     sentences
@@ -173,9 +156,8 @@ fn long_files(files: &Tree) -> Result<Vec<String>> {
         if is_source(relative, "rs") {
             let lines = fs::read_to_string(path)?.lines().count();
             if lines > LINES_WARNED {
-                sentences.push(format!(
-                    "{relative} has {lines} lines: has its second noun arrived?"
-                ));
+                sentences
+                    .push(format!("{relative} has {lines} lines: has its second noun arrived?"));
             }
         }
     }
@@ -187,20 +169,11 @@ mod tests {
     use super::{Exception, Problem, without_exceptions};
 
     fn problem(rule: &'static str, file: &str) -> Problem {
-        Problem {
-            rule,
-            file: file.to_owned(),
-            line: 3,
-            what: "sleeps".to_owned(),
-        }
+        Problem { rule, file: file.to_owned(), line: 3, what: "sleeps".to_owned() }
     }
 
     fn exception(file: &str, reason: &str) -> Exception {
-        Exception {
-            rule: "sleep".to_owned(),
-            file: file.to_owned(),
-            reason: reason.to_owned(),
-        }
+        Exception { rule: "sleep".to_owned(), file: file.to_owned(), reason: reason.to_owned() }
     }
 
     #[test]
@@ -212,24 +185,15 @@ mod tests {
 
     #[test]
     fn an_exception_may_cover_a_folder() {
-        let found = vec![
-            problem("sleep", "tests/it/a.rs"),
-            problem("sleep", "tests/itx.rs"),
-        ];
+        let found = vec![problem("sleep", "tests/it/a.rs"), problem("sleep", "tests/itx.rs")];
         let left = without_exceptions(found, &[exception("tests/it/", "polls")]);
         assert_eq!(left, ["tests/itx.rs:3: sleeps [sleep]"]);
     }
 
     #[test]
     fn an_idle_or_unexplained_exception_fails() {
-        assert_eq!(
-            without_exceptions(Vec::new(), &[exception("a.rs", "x")]).len(),
-            1
-        );
+        assert_eq!(without_exceptions(Vec::new(), &[exception("a.rs", "x")]).len(), 1);
         let found = vec![problem("sleep", "a.rs")];
-        assert_eq!(
-            without_exceptions(found, &[exception("a.rs", " ")]).len(),
-            1
-        );
+        assert_eq!(without_exceptions(found, &[exception("a.rs", " ")]).len(), 1);
     }
 }

@@ -36,11 +36,7 @@ pub(super) fn check_rust(file: &str, text: &str) -> Vec<Problem> {
     }
     let masked = mask(text);
     let lines: Vec<&str> = masked.lines().collect();
-    let tests_from = if is_test_file(file) {
-        0
-    } else {
-        first_test_line(&lines)
-    };
+    let tests_from = if is_test_file(file) { 0 } else { first_test_line(&lines) };
     for (index, (line, raw)) in lines.iter().zip(text.lines()).enumerate() {
         let mut report = |rule, what: &str| {
             problems.push(problem(rule, file, index + 1, what.to_owned()));
@@ -54,28 +50,17 @@ pub(super) fn check_rust(file: &str, text: &str) -> Vec<Problem> {
             }
         }
         if index >= tests_from && (calls(line, "sleep") || calls(line, "sleep_until")) {
-            report(
-                "sleep",
-                "a test waits for an event or moves the clock, it never sleeps",
-            );
+            report("sleep", "a test waits for an event or moves the clock, it never sleeps");
         }
         if looks_at_feature(line, raw) && file != FEATURES_LIVE_IN {
-            report(
-                "cfg-feature",
-                &format!("features are looked at only in {FEATURES_LIVE_IN}"),
-            );
+            report("cfg-feature", &format!("features are looked at only in {FEATURES_LIVE_IN}"));
         }
     }
     problems
 }
 
 fn problem(rule: &'static str, file: &str, line: usize, what: String) -> Problem {
-    Problem {
-        rule,
-        file: file.to_owned(),
-        line,
-        what,
-    }
+    Problem { rule, file: file.to_owned(), line, what }
 }
 
 /// Whether code depends on a feature other than `testing`.
@@ -137,21 +122,9 @@ mod tests {
         rust("src/a.rs", "fn f() { todo!() }", &[("unfinished", 2)]);
         rust("src/a.rs", "// todo!() was here\n", &[]);
         rust("src/a.rs", "const A: &str = \"unimplemented!\";", &[]);
-        rust(
-            "src/a.rs",
-            "#[test]\n#[ignore = \"slow\"]\nfn f() {}",
-            &[("ignore", 3)],
-        );
-        rust(
-            "src/a.rs",
-            "#[cfg(feature = \"x\")]\nmod a;",
-            &[("cfg-feature", 2)],
-        );
-        rust(
-            "crates/server/src/backends.rs",
-            "#[cfg(feature = \"x\")]\nmod a;",
-            &[],
-        );
+        rust("src/a.rs", "#[test]\n#[ignore = \"slow\"]\nfn f() {}", &[("ignore", 3)]);
+        rust("src/a.rs", "#[cfg(feature = \"x\")]\nmod a;", &[("cfg-feature", 2)]);
+        rust("crates/server/src/backends.rs", "#[cfg(feature = \"x\")]\nmod a;", &[]);
     }
 
     #[test]
@@ -162,16 +135,8 @@ mod tests {
         rust("crates/a/tests/it/b.rs", sleeps, &[("sleep", 2)]);
         let inside = format!("{sleeps}\n#[cfg(test)]\nmod tests {{\n{sleeps}\n}}");
         rust("src/a.rs", &inside, &[("sleep", 5)]);
-        rust(
-            "src/a.rs",
-            &format!("#[cfg(test)]\nmod tests;\n{sleeps}"),
-            &[],
-        );
-        rust(
-            "src/tests.rs",
-            "fn sleep() {}\nfn oversleep() { asleep(); }",
-            &[],
-        );
+        rust("src/a.rs", &format!("#[cfg(test)]\nmod tests;\n{sleeps}"), &[]);
+        rust("src/tests.rs", "fn sleep() {}\nfn oversleep() { asleep(); }", &[]);
     }
 
     #[test]

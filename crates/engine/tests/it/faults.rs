@@ -1,7 +1,7 @@
 //! A shard that can be told to be slow or to fail, and that checks what every commit must keep: numbers without gaps.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -28,8 +28,9 @@ pub(crate) struct TestShard {
     pub(crate) members_fail: AtomicBool,
     /// Commands of all batches, and how many batches there were.
     pub(crate) committed: Mutex<Vec<usize>>,
-    held: watch::Sender<BTreeSet<&'static str>>,
-    waiting: watch::Sender<BTreeMap<&'static str, usize>>,
+    /// The kind of read whose next answer is to wait.
+    next_held: Mutex<Option<&'static str>>,
+    held: watch::Sender<bool>,
     numbers: Mutex<Numbers>,
 }
 
@@ -46,8 +47,8 @@ impl TestShard {
             busy: AtomicUsize::new(0),
             members_fail: AtomicBool::new(false),
             committed: Mutex::default(),
+            next_held: Mutex::default(),
             held: watch::Sender::default(),
-            waiting: watch::Sender::default(),
             numbers: Mutex::default(),
         })
     }
@@ -56,30 +57,25 @@ impl TestShard {
         self.memory.id().0 as usize
     }
 
-    /// Makes answers to a kind of read wait after they were computed.
-    pub(crate) fn hold_answers(&self, read: &'static str) {
-        self.held.send_modify(|held| {
-            held.insert(read);
-        });
+    /// Makes the next answer to a kind of read wait after it was computed.
+    pub(crate) fn hold_answer(&self, read: &'static str) {
+        *self.next_held.lock() = Some(read);
     }
 
-    pub(crate) fn release_answers(&self) {
-        self.held.send_modify(BTreeSet::clear);
+    pub(crate) fn release_answer(&self) {
+        self.held.send_replace(false);
     }
 
-    /// Returns when an answer to this read waits.
-    pub(crate) async fn until_held(&self, read: &'static str) {
-        let mut waiting = self.waiting.subscribe();
-        waiting.wait_for(|waiting| waiting.get(read).is_some_and(|n| *n > 0)).await.unwrap();
+    /// Returns when that answer waits.
+    pub(crate) async fn until_held(&self) {
+        self.held.subscribe().wait_for(|held| *held).await.unwrap();
     }
 
     async fn answer(&self, read: &'static str) {
-        if !self.held.borrow().contains(read) {
-            return;
+        if self.next_held.lock().take_if(|wanted| *wanted == read).is_some() {
+            self.held.send_replace(true);
+            self.held.subscribe().wait_for(|held| !held).await.unwrap();
         }
-        self.waiting.send_modify(|waiting| *waiting.entry(read).or_default() += 1);
-        self.held.subscribe().wait_for(|held| !held.contains(read)).await.unwrap();
-        self.waiting.send_modify(|waiting| *waiting.entry(read).or_default() -= 1);
     }
 
     /// Every durable change takes the next number of exactly one kind.

@@ -192,7 +192,7 @@ fn direct_of(member: UserId) -> ConversationId {
 
 #[tokio::test(start_paused = true)]
 async fn members_that_cannot_be_read_are_read_later() {
-    for crash in [false, true] {
+    for ending in ["later", "crash", "stop"] {
         let mut world = World::new().await;
         let id = world.group(ALICE, "g", &[BOB]).await;
         world.settle().await;
@@ -207,22 +207,54 @@ async fn members_that_cannot_be_read_are_read_later() {
         pass(2_000).await;
         assert!(!sending.is_finished());
         assert!(world.undispatched().await > 0);
-        if crash {
+        if ending == "later" {
+            shard.members_fail.store(false, Ordering::Relaxed);
+            sending.await.unwrap().unwrap();
+            world.settle().await;
+            assert_eq!(bob.words(), ["new s1 r4 hi"]);
+        } else {
+            if ending == "stop" {
+                world.engine().stop().await;
+            }
             sending.abort();
             drop(sending.await);
             world.crash().await;
             shard.members_fail.store(false, Ordering::Relaxed);
             world.start().await;
             world.settle().await;
-        } else {
-            shard.members_fail.store(false, Ordering::Relaxed);
-            sending.await.unwrap().unwrap();
-            world.settle().await;
-            assert_eq!(bob.words(), ["new s1 r4 hi"]);
         }
-        assert_eq!(stored(&world, BOB).await, [(id, 4)]);
+        assert_eq!(stored(&world, BOB).await, [(id, 4)], "{ending}");
         assert_eq!(world.undispatched().await, 0);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cursor_does_not_pass_what_waits_behind_a_reader() {
+    let mut world = World::planned(crate::world::Plan { users: 12, ..Default::default() }).await;
+    let away =
+        |id: &UserId| !Arc::ptr_eq(world.shard_of(direct_with(*id)), world.shard_of_user(BOB));
+    let peer = (3..=12).map(user).find(away).unwrap();
+    let id = direct_with(peer);
+    world.say(peer, id, "one").await;
+    let hold = world.shard_of_user(BOB).memory.hold();
+    let engine = Arc::clone(world.engine());
+    let reading = tokio::spawn(async move { engine.sync(BOB, None, 10).await });
+    hold.until_waiting(1).await;
+    // Bob's first change is on its way for the reader; the second waits, and flushes pass it by.
+    world.say(peer, id, "two").await;
+    pass(10_000).await;
+    assert!(!world.shard_of(id).undispatched(None, 10).await.unwrap().is_empty());
+    reading.abort();
+    drop(reading.await);
+    world.crash().await;
+    drop(hold);
+    world.start().await;
+    world.settle().await;
+    assert_eq!(stored(&world, BOB).await, [(id, 5)]);
+}
+
+fn direct_with(peer: UserId) -> ConversationId {
+    ConversationId::direct(peer, BOB)
 }
 
 #[tokio::test(start_paused = true)]

@@ -191,32 +191,34 @@ async fn who_left_hears_nothing_more_also_on_a_new_connection() {
 
 #[tokio::test(start_paused = true)]
 async fn connecting_while_leaving_or_joining() {
-    for joins in [false, true] {
+    let cases = [false, true].into_iter();
+    for (joins, read) in cases.flat_map(|joins| [(joins, "inbox_large"), (joins, "overviews")]) {
         let (world, id) = with_group(103).await;
         if joins {
             world.run(ALICE, id, remove(CAROL)).await.unwrap();
             world.settle().await;
         }
-        // The list is read, its answer is late: meanwhile Carol leaves or joins, and that is dispatched.
-        let shard = Arc::clone(world.shard_of_user(CAROL));
-        shard.hold_answers("inbox_large");
+        // The list or the group is read, its answer is late: meanwhile Carol leaves or joins, and that is dispatched.
+        let list = read == "inbox_large";
+        let shard = Arc::clone(if list { world.shard_of_user(CAROL) } else { world.shard_of(id) });
+        shard.hold_answer(read);
         let engine = Arc::clone(world.engine());
         let connecting =
             tokio::spawn(async move { engine.connect(CAROL, 1, Encoding::Json).await.unwrap() });
-        shard.until_held("inbox_large").await;
+        shard.until_held().await;
         if joins {
             world.engine().add_members(ALICE, id, vec![CAROL]).await.unwrap();
         } else {
             world.run(ALICE, id, remove(CAROL)).await.unwrap();
         }
         world.say(ALICE, id, "one").await;
-        shard.release_answers();
+        shard.release_answer();
         let connection: Arc<Connection> = connecting.await.unwrap();
         world.say(ALICE, id, "two").await;
         world.settle().await;
         let heard = Line { connection }.words();
         let messages = heard.iter().filter(|words| words.starts_with("new")).count();
-        assert_eq!(messages, if joins { 2 } else { 0 }, "{heard:?}");
+        assert_eq!(messages, if joins { 2 } else { 0 }, "{read}: {heard:?}");
     }
 }
 
@@ -229,18 +231,18 @@ async fn connecting_while_a_group_becomes_large_or_small() {
         }
         world.settle().await;
         let shard = Arc::clone(world.shard_of_user(DAVE));
-        shard.hold_answers("inbox_large");
+        shard.hold_answer("inbox_large");
         let engine = Arc::clone(world.engine());
         let connecting =
             tokio::spawn(async move { engine.connect(DAVE, 1, Encoding::Json).await.unwrap() });
-        shard.until_held("inbox_large").await;
+        shard.until_held().await;
         if grows {
             world.engine().add_members(ALICE, id, vec![user(101)]).await.unwrap();
         } else {
             world.run(ALICE, id, remove(user(101))).await.unwrap();
         }
         world.say(ALICE, id, "one").await;
-        shard.release_answers();
+        shard.release_answer();
         let line = Line { connection: connecting.await.unwrap() };
         world.say(ALICE, id, "two").await;
         world.settle().await;

@@ -29,7 +29,7 @@ async fn a_message_between_snapshot_and_attach_is_seen_exactly_once() {
             world.say(ALICE, id, "old").await;
             world.settle().await;
             let shard = Arc::clone(world.shard_of_user(BOB));
-            shard.hold_answers("inbox_large");
+            shard.hold_answer("inbox_large");
             let (mut connecting, mut line, mut synced, mut sending) = (None, None, None, None);
             for point in 0..=POINTS {
                 if point == resume_at {
@@ -54,7 +54,7 @@ async fn a_message_between_snapshot_and_attach_is_seen_exactly_once() {
                         }));
                         yield_all().await;
                     }
-                    2 => shard.release_answers(),
+                    2 => shard.release_answer(),
                     3 => {
                         // The list may be waiting for a lane, and that for the dispatcher.
                         yield_all().await;
@@ -103,11 +103,11 @@ async fn a_message_between_snapshot_and_attach_is_seen_exactly_once() {
 async fn who_stops_connecting_is_forgotten() {
     let world = World::new().await;
     let shard = Arc::clone(world.shard_of_user(BOB));
-    shard.hold_answers("inbox_large");
+    shard.hold_answer("inbox_large");
     let engine = Arc::clone(world.engine());
     let connecting =
         tokio::spawn(async move { engine.connect(BOB, 1, Encoding::Json).await.unwrap() });
-    shard.until_held("inbox_large").await;
+    shard.until_held().await;
     assert_eq!(world.engine().connection_count(), 1);
     connecting.abort();
     assert!(connecting.await.is_err());

@@ -24,7 +24,7 @@ const ROUNDS_PER_VERIFY: u64 = 5;
 const ACKS_MAX: u64 = 250;
 
 fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
+    std::env::var(name).map_or(default, |text| text.parse().unwrap())
 }
 
 #[test]

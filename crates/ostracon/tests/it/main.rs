@@ -1,4 +1,5 @@
 //! The built binary, driven from outside: processes, pipes, kill -9. One test binary for all of it.
+#![expect(clippy::unwrap_used, reason = "helpers of tests stop at a surprise")]
 
 mod backup;
 mod chat;

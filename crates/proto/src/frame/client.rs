@@ -125,15 +125,8 @@ impl<'a> Body<'a> for OutgoingMessage<'a> {
             return Err(Invalid::new("type", "is made by the server only"));
         }
         let attached = wire.attachments.map_or("[]", RawValue::get);
-        if attached
-            .bytes()
-            .filter(|b| !b.is_ascii_whitespace())
-            .ne(*b"[]")
-        {
-            return Err(Invalid::new(
-                "attachments",
-                "are not supported by this server",
-            ));
+        if attached.bytes().filter(|b| !b.is_ascii_whitespace()).ne(*b"[]") {
+            return Err(Invalid::new("attachments", "are not supported by this server"));
         }
         Ok(Self {
             content: wire.content,
@@ -174,16 +167,10 @@ impl<'a> Body<'a> for SendMessage<'a> {
                 return Err(Invalid::new("conversation_id", "is needed, or `to`"));
             }
             (Some(_), Some(_)) => {
-                return Err(Invalid::new(
-                    "to",
-                    "must be left out beside `conversation_id`",
-                ));
+                return Err(Invalid::new("to", "must be left out beside `conversation_id`"));
             }
         };
-        Ok(Self {
-            target,
-            message: OutgoingMessage::check(wire)?,
-        })
+        Ok(Self { target, message: OutgoingMessage::check(wire)? })
     }
 }
 
@@ -202,12 +189,7 @@ impl Serialize for SendMessage<'_> {
             SendTarget::Conversation(id) => (Some(*id), None),
             SendTarget::User(user) => (None, Some(user)),
         };
-        Wire {
-            conversation_id,
-            to,
-            message: &self.message,
-        }
-        .serialize(out)
+        Wire { conversation_id, to, message: &self.message }.serialize(out)
     }
 }
 
@@ -336,12 +318,7 @@ impl Serialize for Mark {
             MarkTarget::Seq(seq) => (Some(seq), None),
             MarkTarget::Message(id) => (None, Some(id)),
         };
-        MarkWire {
-            conversation_id: self.conversation_id,
-            seq,
-            message_id,
-        }
-        .serialize(out)
+        MarkWire { conversation_id: self.conversation_id, seq, message_id }.serialize(out)
     }
 }
 
@@ -378,10 +355,7 @@ impl<'a> Command<'a> {
             "mark_delivered" => Self::MarkDelivered(Mark::read_value(data)?),
             "heartbeat" => Heartbeat::read_value(data).map(|_| Self::Heartbeat)?,
             _ => {
-                return Err(ErrorObject::new(
-                    ErrorCode::BadRequest,
-                    "Unknown frame type.",
-                ));
+                return Err(ErrorObject::new(ErrorCode::BadRequest, "Unknown frame type."));
             }
         })
     }
@@ -429,28 +403,20 @@ impl<'a> Envelope<'a> {
             return Err(FrameError::Unparsable);
         }
         let (id, message) = if body::is_object(text) {
-            let id = serde_json::from_str::<IdOnly<'_>>(text)
-                .ok()
-                .and_then(|only| only.id);
+            let id = serde_json::from_str::<IdOnly<'_>>(text).ok().and_then(|only| only.id);
             let id = id.and_then(|id| FrameRef::from_json(id.get()));
             (id, "A frame needs `type` as text.")
         } else {
             (None, "A frame is a JSON object.")
         };
-        Err(refused(
-            id,
-            ErrorObject::new(ErrorCode::BadRequest, message),
-        ))
+        Err(refused(id, ErrorObject::new(ErrorCode::BadRequest, message)))
     }
 
     pub(super) fn reference(&self) -> Result<Option<FrameRef>, FrameError> {
         let Some(id) = self.id else { return Ok(None) };
         let id = FrameRef::from_json(id.get()).ok_or_else(|| {
             let message = "`id` is a number or a text of at most 64 characters.";
-            refused(
-                None,
-                ErrorObject::new(ErrorCode::BadRequest, message).with("field", "id"),
-            )
+            refused(None, ErrorObject::new(ErrorCode::BadRequest, message).with("field", "id"))
         })?;
         Ok(Some(id))
     }
@@ -461,10 +427,7 @@ impl<'a> Envelope<'a> {
 }
 
 fn refused(id: Option<FrameRef>, error: ErrorObject) -> FrameError {
-    FrameError::Refused {
-        id,
-        error: Box::new(error),
-    }
+    FrameError::Refused { id, error: Box::new(error) }
 }
 
 impl<'a> ClientFrame<'a> {

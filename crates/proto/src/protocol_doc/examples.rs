@@ -82,27 +82,13 @@ pub(super) fn client() -> Result<Vec<String>, IdError> {
             seq: 7,
             scope: DeleteScope::Everyone,
         }),
-        Command::React(React {
-            conversation_id,
-            seq: 7,
-            emoji: "👍".into(),
-            remove: false,
-        }),
-        Command::MarkRead(Mark {
-            conversation_id,
-            up_to: MarkTarget::Seq(7),
-        }),
-        Command::MarkDelivered(Mark {
-            conversation_id,
-            up_to: MarkTarget::Message(cast.message),
-        }),
+        Command::React(React { conversation_id, seq: 7, emoji: "👍".into(), remove: false }),
+        Command::MarkRead(Mark { conversation_id, up_to: MarkTarget::Seq(7) }),
+        Command::MarkDelivered(Mark { conversation_id, up_to: MarkTarget::Message(cast.message) }),
         Command::Heartbeat,
     ];
     let frame = |(n, command)| {
-        let frame = ClientFrame {
-            id: Some(FrameRef::number(n)),
-            command,
-        };
+        let frame = ClientFrame { id: Some(FrameRef::number(n)), command };
         String::from_utf8(frame.encode(Encoding::Json)).unwrap_or_default()
     };
     Ok((1..).zip(commands).map(frame).collect())
@@ -114,21 +100,14 @@ pub(super) fn server() -> Result<Vec<String>, IdError> {
         text(encode::event(Encoding::Json, data))
     }
     fn answer<T: ServerData>(id: i64, data: &T) -> String {
-        text(encode::answer(
-            Encoding::Json,
-            Some(&FrameRef::number(id)),
-            data,
-        ))
+        text(encode::answer(Encoding::Json, Some(&FrameRef::number(id)), data))
     }
     fn text(frame: bytes::Bytes) -> String {
         String::from_utf8(frame.into()).unwrap_or_default()
     }
     let cast = cast()?;
     let conversation_id = cast.direct;
-    let sent = Message {
-        mark_rev: Some(3),
-        ..message(&cast)
-    };
+    let sent = Message { mark_rev: Some(3), ..message(&cast) };
     let edited = Message {
         rev: 10,
         content_rev: 10,
@@ -145,22 +124,14 @@ pub(super) fn server() -> Result<Vec<String>, IdError> {
         content: Some("Fine.".into()),
         timestamp: NOW + 90_000,
         client_id: None,
-        reply_to: Some(Reply {
-            seq: 7,
-            sender_id: cast.alice,
-            excerpt: "See you at ten.".into(),
-        }),
+        reply_to: Some(Reply { seq: 7, sender_id: cast.alice, excerpt: "See you at ten.".into() }),
         mark_rev: Some(4),
         ..message(&cast)
     };
     let reacted = Message {
         rev: 12,
         client_id: None,
-        reactions: vec![Reaction {
-            emoji: "👍".into(),
-            count: 1,
-            user_ids: vec![cast.bob],
-        }],
+        reactions: vec![Reaction { emoji: "👍".into(), count: 1, user_ids: vec![cast.bob] }],
         ..edited.clone()
     };
     Ok(vec![
@@ -186,13 +157,7 @@ pub(super) fn server() -> Result<Vec<String>, IdError> {
                 message: sent,
             },
         ),
-        answer(
-            2,
-            &Done {
-                message: Some(edited),
-                ..Done::default()
-            },
-        ),
+        answer(2, &Done { message: Some(edited), ..Done::default() }),
         event(&NewMessage(reply)),
         event(&MessageUpdated(reacted)),
         event(&MessageDeleted {
@@ -247,29 +212,17 @@ pub(super) fn server() -> Result<Vec<String>, IdError> {
             mark_rev: 5,
             user_rev: 32,
             unread: 1,
-            inbox: Some(Inbox {
-                pinned: true,
-                ..Inbox::default()
-            }),
+            inbox: Some(Inbox { pinned: true, ..Inbox::default() }),
         }),
         event(&SyncRequired {}),
-        answer(
-            7,
-            &HeartbeatAnswer {
-                server_time: NOW + 180_000,
-                user_rev: 32,
-            },
-        ),
+        answer(7, &HeartbeatAnswer { server_time: NOW + 180_000, user_rev: 32 }),
         answer(1, &refusal()),
     ])
 }
 
 pub(super) fn refusal() -> ErrorObject {
-    ErrorObject::new(
-        ErrorCode::Busy,
-        "Too much is waiting for this conversation's store.",
-    )
-    .retry_after(250)
+    ErrorObject::new(ErrorCode::Busy, "Too much is waiting for this conversation's store.")
+        .retry_after(250)
 }
 
 /// A refusal over REST that names a field.

@@ -40,10 +40,7 @@ pub(super) fn object(schema: &RefOr<Schema>) -> Option<String> {
         let _ = write!(out, "{text}\n\n");
     }
     if let Some(words) = &object.enum_values {
-        let words = words
-            .iter()
-            .filter_map(|word| word.as_str())
-            .map(|word| format!("`{word}`"));
+        let words = words.iter().filter_map(|word| word.as_str()).map(|word| format!("`{word}`"));
         let _ = write!(out, "One of {}.\n\n", words.collect::<Vec<_>>().join(", "));
     }
     if !object.properties.is_empty() {
@@ -60,11 +57,7 @@ pub(super) fn one_line(shape: Shape) -> String {
         return String::new();
     };
     let fields = object.properties.keys().map(|name| {
-        let mark = if object.required.contains(name) {
-            ""
-        } else {
-            "?"
-        };
+        let mark = if object.required.contains(name) { "" } else { "?" };
         format!("{name}{mark}")
     });
     format!(" `{{{}}}`", fields.collect::<Vec<_>>().join(", "))
@@ -93,12 +86,7 @@ fn description(schema: &RefOr<Schema>) -> String {
         RefOr::T(Schema::Array(array)) => &array.description,
         // "This reference, or null": the reference has the words.
         RefOr::T(Schema::OneOf(one)) if one.description.is_none() => {
-            return one
-                .items
-                .iter()
-                .map(description)
-                .find(|t| !t.is_empty())
-                .unwrap_or_default();
+            return one.items.iter().map(description).find(|t| !t.is_empty()).unwrap_or_default();
         }
         RefOr::T(Schema::OneOf(one)) => &one.description,
         RefOr::T(Schema::AllOf(all)) => &all.description,
@@ -111,11 +99,7 @@ fn description(schema: &RefOr<Schema>) -> String {
 fn kind(schema: &RefOr<Schema>) -> (String, bool) {
     match schema {
         RefOr::Ref(reference) => {
-            let name = reference
-                .ref_location
-                .rsplit('/')
-                .next()
-                .unwrap_or_default();
+            let name = reference.ref_location.rsplit('/').next().unwrap_or_default();
             (format!("[{name}](#{})", name.to_ascii_lowercase()), false)
         }
         RefOr::T(Schema::Object(object)) => {
@@ -143,13 +127,8 @@ fn kind(schema: &RefOr<Schema>) -> (String, bool) {
 /// An optional reference is "null, or the reference".
 fn one_of(items: &[RefOr<Schema>]) -> (String, bool) {
     let kinds = items.iter().map(kind).collect::<Vec<_>>();
-    let nullable = kinds
-        .iter()
-        .any(|(name, nullable)| *nullable || name == "null");
-    let names = kinds
-        .into_iter()
-        .map(|(name, _)| name)
-        .filter(|name| name != "null");
+    let nullable = kinds.iter().any(|(name, nullable)| *nullable || name == "null");
+    let names = kinds.into_iter().map(|(name, _)| name).filter(|name| name != "null");
     (names.collect::<Vec<_>>().join(" or "), nullable)
 }
 

@@ -27,14 +27,8 @@ const TEMPLATE: &str = include_str!("template.md");
 pub fn document() -> String {
     let parts = [
         ("{{rest}}", rest()),
-        (
-            "{{client_frames}}",
-            frames(CLIENT_FRAMES, examples::client().unwrap_or_default()),
-        ),
-        (
-            "{{server_frames}}",
-            frames(SERVER_FRAMES, examples::server().unwrap_or_default()),
-        ),
+        ("{{client_frames}}", frames(CLIENT_FRAMES, examples::client().unwrap_or_default())),
+        ("{{server_frames}}", frames(SERVER_FRAMES, examples::server().unwrap_or_default())),
         ("{{error_example}}", error_example()),
         ("{{errors}}", errors()),
         ("{{close_codes}}", close_codes()),
@@ -43,9 +37,7 @@ pub fn document() -> String {
     ];
     parts
         .into_iter()
-        .fold(TEMPLATE.to_owned(), |text, (name, part)| {
-            text.replace(name, part.trim_end())
-        })
+        .fold(TEMPLATE.to_owned(), |text, (name, part)| text.replace(name, part.trim_end()))
 }
 
 /// What the document says of one type of frame.
@@ -60,23 +52,13 @@ struct FrameDoc {
 }
 
 const fn frame(kind: &'static str, meaning: &'static str, shape: Shape) -> FrameDoc {
-    FrameDoc {
-        kind,
-        meaning,
-        more: &[],
-        shape,
-        object: None,
-    }
+    FrameDoc { kind, meaning, more: &[], shape, object: None }
 }
 
 const CLIENT_FRAMES: &[FrameDoc] = &[
     FrameDoc {
         more: &[
-            [
-                "conversation_id",
-                "ConversationId, *optional*",
-                "The conversation; or `to`.",
-            ],
+            ["conversation_id", "ConversationId, *optional*", "The conversation; or `to`."],
             [
                 "to",
                 "UserRef, *optional*",
@@ -156,11 +138,7 @@ const SERVER_FRAMES: &[FrameDoc] = &[
             Shape::of::<Message<'_>>(),
         )
     },
-    frame(
-        "message_deleted",
-        "A message was deleted for everyone.",
-        Shape::of::<MessageDeleted>(),
-    ),
+    frame("message_deleted", "A message was deleted for everyone.", Shape::of::<MessageDeleted>()),
     frame(
         "receipt",
         "A member's marks moved. In large groups only one's own, from one's other devices.",
@@ -192,11 +170,7 @@ const SERVER_FRAMES: &[FrameDoc] = &[
         "Events were dropped for this connection: do as after a reconnect.",
         Shape::of::<SyncRequired>(),
     ),
-    frame(
-        "heartbeat",
-        "Answer to the client's `heartbeat`.",
-        Shape::of::<HeartbeatAnswer>(),
-    ),
+    frame("heartbeat", "Answer to the client's `heartbeat`.", Shape::of::<HeartbeatAnswer>()),
     frame(
         "error",
         "A command was refused, or a frame could not be understood. The connection stays.",
@@ -226,10 +200,7 @@ fn rest() -> String {
     for operation in OPERATIONS {
         if operation.tag != tag {
             tag = operation.tag;
-            let _ = write!(
-                out,
-                "\n### {tag}\n\n| call | does | answer |\n|---|---|---|\n"
-            );
+            let _ = write!(out, "\n### {tag}\n\n| call | does | answer |\n|---|---|---|\n");
         }
         out.push_str(&rest_row(operation));
     }
@@ -264,12 +235,7 @@ fn errors() -> String {
     let mut out = "| code | status | retry | means |\n|---|---|---|---|\n".to_owned();
     for code in ErrorCode::ALL {
         let retry = if code.retryable() { "yes" } else { "no" };
-        let _ = writeln!(
-            out,
-            "| `{code}` | {} | {retry} | {} |",
-            code.status(),
-            code.meaning()
-        );
+        let _ = writeln!(out, "| `{code}` | {} | {retry} | {} |", code.status(), code.meaning());
     }
     out
 }
@@ -285,65 +251,22 @@ fn close_codes() -> String {
 
 fn limits() -> String {
     let rows = [
-        (
-            "text of a message",
-            format!("{} UTF-16 units", limits::TEXT_UNITS_MAX),
-            "`invalid`",
-        ),
-        (
-            "`client_id`",
-            format!("{} bytes", limits::CLIENT_ID_BYTES_MAX),
-            "`invalid`",
-        ),
-        (
-            "name of a group",
-            format!("{} characters", limits::GROUP_NAME_CHARS_MAX),
-            "`invalid`",
-        ),
-        (
-            "mentions in a message",
-            limits::MENTIONS_MAX.to_string(),
-            "`invalid`",
-        ),
-        (
-            "an emoji",
-            format!("{} bytes", limits::EMOJI_BYTES_MAX),
-            "`invalid`",
-        ),
-        (
-            "different emoji on a message",
-            limits::EMOJI_PER_MESSAGE_MAX.to_string(),
-            "`conflict`",
-        ),
-        (
-            "users named in a request",
-            limits::USERS_PER_REQUEST_MAX.to_string(),
-            "`invalid`",
-        ),
+        ("text of a message", format!("{} UTF-16 units", limits::TEXT_UNITS_MAX), "`invalid`"),
+        ("`client_id`", format!("{} bytes", limits::CLIENT_ID_BYTES_MAX), "`invalid`"),
+        ("name of a group", format!("{} characters", limits::GROUP_NAME_CHARS_MAX), "`invalid`"),
+        ("mentions in a message", limits::MENTIONS_MAX.to_string(), "`invalid`"),
+        ("an emoji", format!("{} bytes", limits::EMOJI_BYTES_MAX), "`invalid`"),
+        ("different emoji on a message", limits::EMOJI_PER_MESSAGE_MAX.to_string(), "`conflict`"),
+        ("users named in a request", limits::USERS_PER_REQUEST_MAX.to_string(), "`invalid`"),
         (
             "members of a group",
-            format!(
-                "{}, or what the operator sets",
-                limits::Limits::default().group_members_max
-            ),
+            format!("{}, or what the operator sets", limits::Limits::default().group_members_max),
             "`conflict`",
         ),
         ("`limit` of most lists", "200".to_owned(), "cut to it"),
-        (
-            "`limit` of `changes` and `/sync`",
-            "1000".to_owned(),
-            "cut to it",
-        ),
-        (
-            "`id` of a frame",
-            "64 characters".to_owned(),
-            "`bad_request`",
-        ),
-        (
-            "a WebSocket frame",
-            "`max_frame_bytes` of `hello`".to_owned(),
-            "close 4413",
-        ),
+        ("`limit` of `changes` and `/sync`", "1000".to_owned(), "cut to it"),
+        ("`id` of a frame", "64 characters".to_owned(), "`bad_request`"),
+        ("a WebSocket frame", "`max_frame_bytes` of `hello`".to_owned(), "close 4413"),
         (
             "commands waiting for their answer",
             "`max_in_flight` of `hello`".to_owned(),

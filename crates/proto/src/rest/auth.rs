@@ -39,18 +39,14 @@ pub struct Login<'a> {
 /// Passwords never reach a log.
 impl fmt::Debug for Register<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Register")
-            .field("username", &self.username)
-            .finish_non_exhaustive()
+        f.debug_struct("Register").field("username", &self.username).finish_non_exhaustive()
     }
 }
 
 /// Passwords never reach a log.
 impl fmt::Debug for Login<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Login")
-            .field("username", &self.username)
-            .finish_non_exhaustive()
+        f.debug_struct("Login").field("username", &self.username).finish_non_exhaustive()
     }
 }
 
@@ -69,9 +65,7 @@ pub struct SignedIn {
 impl fmt::Debug for SignedIn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("SignedIn");
-        out.field("user", &self.user)
-            .field("session_id", &self.session_id)
-            .finish_non_exhaustive()
+        out.field("user", &self.user).field("session_id", &self.session_id).finish_non_exhaustive()
     }
 }
 

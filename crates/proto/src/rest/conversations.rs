@@ -86,9 +86,9 @@ impl<'a> Body<'a> for CreateConversation<'a> {
     fn check(wire: CreateConversationWire<'a>) -> Result<Self, Invalid> {
         let needed = |field: &str| Invalid::new(field, "is needed for this type");
         Ok(match wire.kind {
-            ConversationKind::Direct => Self::Direct {
-                user: wire.user_id.ok_or_else(|| needed("user_id"))?,
-            },
+            ConversationKind::Direct => {
+                Self::Direct { user: wire.user_id.ok_or_else(|| needed("user_id"))? }
+            }
             ConversationKind::Group => Self::Group {
                 name: wire.name.ok_or_else(|| needed("name"))?,
                 members: wire.member_ids.ok_or_else(|| needed("member_ids"))?,
@@ -108,11 +108,7 @@ impl Serialize for CreateConversation<'_> {
                 member_ids: None,
                 client_id: None,
             },
-            Self::Group {
-                name,
-                members,
-                client_id,
-            } => CreateConversationWire {
+            Self::Group { name, members, client_id } => CreateConversationWire {
                 kind: ConversationKind::Group,
                 user_id: None,
                 name: Some(name),
@@ -254,24 +250,15 @@ pub struct ConversationsQuery {
 
 impl ConversationsQuery {
     /// Bounds of `limit`.
-    pub const LIMIT: Limit = Limit {
-        default: 50,
-        max: 200,
-    };
+    pub const LIMIT: Limit = Limit { default: 50, max: 200 };
 
     /// Reads the query.
     ///
     /// # Errors
     /// [`Invalid`], naming the parameter.
     pub fn read(raw: Query<'_>) -> Result<Self, Invalid> {
-        let cursor = raw
-            .get("cursor")
-            .map(|text| ChatListCursor::decode(&text))
-            .transpose()?;
-        Ok(Self {
-            limit: raw.limit(Self::LIMIT)?,
-            cursor,
-        })
+        let cursor = raw.get("cursor").map(|text| ChatListCursor::decode(&text)).transpose()?;
+        Ok(Self { limit: raw.limit(Self::LIMIT)?, cursor })
     }
 }
 
@@ -286,23 +273,14 @@ pub struct MembersQuery {
 
 impl MembersQuery {
     /// Bounds of `limit`.
-    pub const LIMIT: Limit = Limit {
-        default: 200,
-        max: 200,
-    };
+    pub const LIMIT: Limit = Limit { default: 200, max: 200 };
 
     /// Reads the query.
     ///
     /// # Errors
     /// [`Invalid`], naming the parameter.
     pub fn read(raw: Query<'_>) -> Result<Self, Invalid> {
-        let cursor = raw
-            .get("cursor")
-            .map(|text| MembersCursor::decode(&text))
-            .transpose()?;
-        Ok(Self {
-            limit: raw.limit(Self::LIMIT)?,
-            cursor,
-        })
+        let cursor = raw.get("cursor").map(|text| MembersCursor::decode(&text)).transpose()?;
+        Ok(Self { limit: raw.limit(Self::LIMIT)?, cursor })
     }
 }

@@ -92,10 +92,7 @@ pub struct DialogQuery {
 
 impl DialogQuery {
     /// Bounds of `limit`.
-    pub const LIMIT: Limit = Limit {
-        default: 50,
-        max: 200,
-    };
+    pub const LIMIT: Limit = Limit { default: 50, max: 200 };
 
     /// Reads the query.
     ///

@@ -109,13 +109,7 @@ impl Serialize for MarkUpTo {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Empty {}
 
-body::plain_body!(
-    MessagePage<'a>,
-    Message<'a>,
-    EditContent<'a>,
-    Deleted,
-    Empty
-);
+body::plain_body!(MessagePage<'a>, Message<'a>, EditContent<'a>, Deleted, Empty);
 
 /// Which page of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -144,10 +138,7 @@ pub struct MessagesQuery {
 
 impl MessagesQuery {
     /// Bounds of `limit`.
-    pub const LIMIT: Limit = Limit {
-        default: 50,
-        max: 200,
-    };
+    pub const LIMIT: Limit = Limit { default: 50, max: 200 };
 
     /// Reads the query.
     ///
@@ -166,11 +157,7 @@ impl MessagesQuery {
             }
             anchor = at(Position::parse(name, &text)?);
         }
-        Ok(Self {
-            limit: raw.limit(Self::LIMIT)?,
-            anchor,
-            min_rev: raw.number("min_rev")?,
-        })
+        Ok(Self { limit: raw.limit(Self::LIMIT)?, anchor, min_rev: raw.number("min_rev")? })
     }
 }
 
@@ -188,9 +175,7 @@ impl DeleteQuery {
     /// [`Invalid`] for every `for` but `everyone`.
     pub fn read(raw: Query<'_>) -> Result<Self, Invalid> {
         match raw.get("for").as_deref() {
-            None | Some("everyone") => Ok(Self {
-                scope: DeleteScope::Everyone,
-            }),
+            None | Some("everyone") => Ok(Self { scope: DeleteScope::Everyone }),
             Some(_) => Err(Invalid::new("for", "must be everyone")),
         }
     }

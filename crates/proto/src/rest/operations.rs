@@ -94,11 +94,7 @@ impl Shape {
     /// The schema of a type.
     #[must_use]
     pub const fn of<T: ToSchema>() -> Self {
-        Self {
-            name: T::name,
-            schema: T::schema,
-            parts: T::schemas,
-        }
+        Self { name: T::name, schema: T::schema, parts: T::schemas }
     }
 
     /// Its name among the components.
@@ -144,15 +140,8 @@ const WRITE: &[ErrorCode] = &[
     Busy,
     ShardUnavailable,
 ];
-const WRITE_NO_BODY: &[ErrorCode] = &[
-    Forbidden,
-    NotMember,
-    NotFound,
-    Conflict,
-    Invalid,
-    Busy,
-    ShardUnavailable,
-];
+const WRITE_NO_BODY: &[ErrorCode] =
+    &[Forbidden, NotMember, NotFound, Conflict, Invalid, Busy, ShardUnavailable];
 
 const fn limit(limit: Limit) -> Param {
     Param {
@@ -164,35 +153,18 @@ const fn limit(limit: Limit) -> Param {
 }
 
 const fn param(name: &'static str, kind: ParamKind, meaning: &'static str) -> Param {
-    Param {
-        name,
-        kind,
-        required: false,
-        meaning,
-    }
+    Param { name, kind, required: false, meaning }
 }
 
 const fn ok<T: ToSchema>(meaning: &'static str) -> Answer {
-    Answer {
-        status: 200,
-        meaning,
-        body: Some(Shape::of::<T>()),
-    }
+    Answer { status: 200, meaning, body: Some(Shape::of::<T>()) }
 }
 
 const fn created<T: ToSchema>(meaning: &'static str) -> Answer {
-    Answer {
-        status: 201,
-        meaning,
-        body: Some(Shape::of::<T>()),
-    }
+    Answer { status: 201, meaning, body: Some(Shape::of::<T>()) }
 }
 
-const NO_CONTENT: Answer = Answer {
-    status: 204,
-    meaning: "Done.",
-    body: None,
-};
+const NO_CONTENT: Answer = Answer { status: 204, meaning: "Done.", body: None };
 
 const CURSOR: Param = param(
     "cursor",
@@ -238,12 +210,7 @@ pub const OPERATIONS: &[Operation] = &[
         body: Some(Shape::of::<Register<'_>>()),
         answers: &[created::<SignedIn>("Signed up and signed in.")],
         errors: &[BadRequest, Forbidden, Conflict, Invalid, Busy],
-        ..call(
-            "POST",
-            "/api/v1/auth/register",
-            AUTH,
-            "Create an account and sign in.",
-        )
+        ..call("POST", "/api/v1/auth/register", AUTH, "Create an account and sign in.")
     },
     Operation {
         notes: "A wrong name and a wrong password get the same answer after the same time.",
@@ -251,52 +218,27 @@ pub const OPERATIONS: &[Operation] = &[
         body: Some(Shape::of::<Login<'_>>()),
         answers: &[ok::<SignedIn>("Signed in.")],
         errors: &[BadRequest, Unauthorized, Invalid, Busy],
-        ..call(
-            "POST",
-            "/api/v1/auth/login",
-            AUTH,
-            "Sign in with name and password.",
-        )
+        ..call("POST", "/api/v1/auth/login", AUTH, "Sign in with name and password.")
     },
     Operation {
         notes: "Its connections close with 4401.",
         answers: &[NO_CONTENT],
-        ..call(
-            "POST",
-            "/api/v1/auth/logout",
-            AUTH,
-            "Sign this session out.",
-        )
+        ..call("POST", "/api/v1/auth/logout", AUTH, "Sign this session out.")
     },
     Operation {
         answers: &[ok::<Sessions>("All sessions of this user.")],
-        ..call(
-            "GET",
-            "/api/v1/auth/sessions",
-            AUTH,
-            "List one's own sessions.",
-        )
+        ..call("GET", "/api/v1/auth/sessions", AUTH, "List one's own sessions.")
     },
     Operation {
         notes: "Its connections close with 4401.",
         answers: &[NO_CONTENT],
         errors: &[NotFound],
-        ..call(
-            "DELETE",
-            "/api/v1/auth/sessions/{session_id}",
-            AUTH,
-            "Revoke a session.",
-        )
+        ..call("DELETE", "/api/v1/auth/sessions/{session_id}", AUTH, "Revoke a session.")
     },
     Operation {
         notes: "For browsers, which cannot send headers with a WebSocket: `/api/v1/ws?ticket=…`.",
         answers: &[ok::<Ticket>("A ticket for one use within 30 seconds.")],
-        ..call(
-            "POST",
-            "/api/v1/auth/ticket",
-            AUTH,
-            "Get a ticket for the WebSocket.",
-        )
+        ..call("POST", "/api/v1/auth/ticket", AUTH, "Get a ticket for the WebSocket.")
     },
     Operation {
         answers: &[ok::<Profile>("One's own profile.")],
@@ -325,24 +267,14 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         answers: &[ok::<Profile>("The profile.")],
         errors: &[NotFound],
-        ..call(
-            "GET",
-            "/api/v1/users/{user_id}",
-            USERS,
-            "Read a user's profile.",
-        )
+        ..call("GET", "/api/v1/users/{user_id}", USERS, "Read a user's profile.")
     },
     Operation {
         notes: "Ids that nobody has are left out.",
         body: Some(Shape::of::<LookupUsers>()),
         answers: &[ok::<Profiles>("Those that exist.")],
         errors: &[BadRequest, Invalid],
-        ..call(
-            "POST",
-            "/api/v1/users/lookup",
-            USERS,
-            "Read many profiles at once.",
-        )
+        ..call("POST", "/api/v1/users/lookup", USERS, "Read many profiles at once.")
     },
     Operation {
         notes: "A view of the direct conversation with that user. The same `client_id` with the \
@@ -353,31 +285,17 @@ pub const OPERATIONS: &[Operation] = &[
             ok::<DialogMessage<'_>>("Sent before under this `client_id`: the first result."),
         ],
         errors: WRITE,
-        ..call(
-            "POST",
-            "/api/v1/dialog/{user_id}/send",
-            DIALOGS,
-            "Send text to a user.",
-        )
+        ..call("POST", "/api/v1/dialog/{user_id}/send", DIALOGS, "Send text to a user.")
     },
     Operation {
         notes: "Deleted messages stay, with empty text and `deleted`, so that offsets are arithmetic.",
         query: &[
             limit(DialogQuery::LIMIT),
-            param(
-                "offset",
-                ParamKind::Number,
-                "How many of the newest to leave out.",
-            ),
+            param("offset", ParamKind::Number, "How many of the newest to leave out."),
         ],
         answers: &[ok::<DialogList<'_>>("The messages, newest first.")],
         errors: READ,
-        ..call(
-            "GET",
-            "/api/v1/dialog/{user_id}/list",
-            DIALOGS,
-            "List what was said with a user.",
-        )
+        ..call("GET", "/api/v1/dialog/{user_id}/list", DIALOGS, "List what was said with a user.")
     },
     Operation {
         query: &[limit(ConversationsQuery::LIMIT), CURSOR],
@@ -464,21 +382,9 @@ pub const OPERATIONS: &[Operation] = &[
         notes: "At most one of `before`, `after` and `around`; without any, the newest page.",
         query: &[
             limit(MessagesQuery::LIMIT),
-            param(
-                "before",
-                ParamKind::Position,
-                "The page that ends right before this position.",
-            ),
-            param(
-                "after",
-                ParamKind::Position,
-                "The page that begins right after this position.",
-            ),
-            param(
-                "around",
-                ParamKind::Position,
-                "The page with this position in its middle.",
-            ),
+            param("before", ParamKind::Position, "The page that ends right before this position."),
+            param("after", ParamKind::Position, "The page that begins right after this position."),
+            param("around", ParamKind::Position, "The page with this position in its middle."),
             param(
                 "min_rev",
                 ParamKind::Number,
@@ -558,14 +464,7 @@ pub const OPERATIONS: &[Operation] = &[
         notes: "Forward only, clamped to the newest message. Read implies delivered.",
         body: Some(Shape::of::<messages::MarkUpToWire>()),
         answers: &[ok::<Empty>("Marked.")],
-        errors: &[
-            BadRequest,
-            NotMember,
-            NotFound,
-            Invalid,
-            Busy,
-            ShardUnavailable,
-        ],
+        errors: &[BadRequest, NotMember, NotFound, Invalid, Busy, ShardUnavailable],
         ..call(
             "POST",
             "/api/v1/conversations/{conversation_id}/read",
@@ -577,14 +476,7 @@ pub const OPERATIONS: &[Operation] = &[
         notes: "Forward only, clamped to the newest message.",
         body: Some(Shape::of::<messages::MarkUpToWire>()),
         answers: &[ok::<Empty>("Marked.")],
-        errors: &[
-            BadRequest,
-            NotMember,
-            NotFound,
-            Invalid,
-            Busy,
-            ShardUnavailable,
-        ],
+        errors: &[BadRequest, NotMember, NotFound, Invalid, Busy, ShardUnavailable],
         ..call(
             "POST",
             "/api/v1/conversations/{conversation_id}/delivered",
@@ -643,16 +535,8 @@ pub const OPERATIONS: &[Operation] = &[
         notes: "The newest state of every row that changed after `since_rev`, in rev order, \
                 complete up to the answer's `rev`. Ask again while `more` is true.",
         query: &[
-            param(
-                "since_rev",
-                ParamKind::Number,
-                "Changes above this; 0 = from the start.",
-            ),
-            param(
-                "since_mark",
-                ParamKind::Number,
-                "Marks above this; 0 = all.",
-            ),
+            param("since_rev", ParamKind::Number, "Changes above this; 0 = from the start."),
+            param("since_mark", ParamKind::Number, "Marks above this; 0 = all."),
             param(
                 "history",
                 ParamKind::History,
@@ -680,35 +564,18 @@ pub const OPERATIONS: &[Operation] = &[
         ],
         answers: &[ok::<Sync<'_>>("What changed in one's own list.")],
         errors: &[Invalid, ShardUnavailable],
-        ..call(
-            "GET",
-            "/api/v1/sync",
-            SYNC,
-            "Read which conversations changed.",
-        )
+        ..call("GET", "/api/v1/sync", SYNC, "Read which conversations changed.")
     },
     Operation {
         notes: "`?ticket=` instead of the header for browsers. Frames: see docs/protocol.md.",
-        query: &[param(
-            "ticket",
-            ParamKind::Text,
-            "A ticket instead of the header.",
-        )],
-        answers: &[Answer {
-            status: 101,
-            meaning: "The WebSocket is open.",
-            body: None,
-        }],
+        query: &[param("ticket", ParamKind::Text, "A ticket instead of the header.")],
+        answers: &[Answer { status: 101, meaning: "The WebSocket is open.", body: None }],
         errors: &[BadRequest],
         ..call("GET", "/api/v1/ws", SYNC, "Open the WebSocket.")
     },
     Operation {
         auth: false,
-        answers: &[Answer {
-            status: 200,
-            meaning: "The process lives.",
-            body: None,
-        }],
+        answers: &[Answer { status: 200, meaning: "The process lives.", body: None }],
         ..call("GET", "/healthz", OPERATOR, "Is it alive?")
     },
     Operation {
@@ -729,26 +596,13 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         auth: false,
-        answers: &[Answer {
-            status: 200,
-            meaning: "Prometheus text.",
-            body: None,
-        }],
+        answers: &[Answer { status: 200, meaning: "Prometheus text.", body: None }],
         ..call("GET", "/metrics", OPERATOR, "Metrics.")
     },
     Operation {
         auth: false,
-        answers: &[Answer {
-            status: 200,
-            meaning: "This document.",
-            body: None,
-        }],
-        ..call(
-            "GET",
-            "/openapi.json",
-            OPERATOR,
-            "The description of this API.",
-        )
+        answers: &[Answer { status: 200, meaning: "This document.", body: None }],
+        ..call("GET", "/openapi.json", OPERATOR, "The description of this API.")
     },
 ];
 

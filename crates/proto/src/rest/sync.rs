@@ -75,10 +75,7 @@ pub struct ChangesQuery {
 
 impl ChangesQuery {
     /// Bounds of `limit`.
-    pub const LIMIT: Limit = Limit {
-        default: 500,
-        max: 1_000,
-    };
+    pub const LIMIT: Limit = Limit { default: 500, max: 1_000 };
 
     /// Reads the query.
     ///
@@ -88,10 +85,7 @@ impl ChangesQuery {
         let since_rev = raw.number("since_rev")?.unwrap_or_default();
         let history = raw.parse("history", "must be the text that came with the rev")?;
         if since_rev > 0 && history.is_none() {
-            return Err(Invalid::new(
-                "history",
-                "may be left out only with since_rev=0",
-            ));
+            return Err(Invalid::new("history", "may be left out only with since_rev=0"));
         }
         Ok(Self {
             since_rev,
@@ -113,23 +107,14 @@ pub struct SyncQuery {
 
 impl SyncQuery {
     /// Bounds of `limit`.
-    pub const LIMIT: Limit = Limit {
-        default: 200,
-        max: 1_000,
-    };
+    pub const LIMIT: Limit = Limit { default: 200, max: 1_000 };
 
     /// Reads the query.
     ///
     /// # Errors
     /// [`Invalid`], naming the parameter.
     pub fn read(raw: Query<'_>) -> Result<Self, Invalid> {
-        let cursor = raw
-            .get("cursor")
-            .map(|text| SyncCursor::decode(&text))
-            .transpose()?;
-        Ok(Self {
-            cursor,
-            limit: raw.limit(Self::LIMIT)?,
-        })
+        let cursor = raw.get("cursor").map(|text| SyncCursor::decode(&text)).transpose()?;
+        Ok(Self { cursor, limit: raw.limit(Self::LIMIT)? })
     }
 }

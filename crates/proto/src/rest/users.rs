@@ -66,10 +66,7 @@ pub struct UsersQuery {
 
 impl UsersQuery {
     /// Bounds of `limit`.
-    pub const LIMIT: Limit = Limit {
-        default: 20,
-        max: 200,
-    };
+    pub const LIMIT: Limit = Limit { default: 20, max: 200 };
 
     /// Reads the query.
     ///

@@ -84,17 +84,10 @@ fn every_answer_has_these_bytes() {
         delivered_seq: Some(4),
         mark_rev: Some(5),
     };
-    let with_message = Entry {
-        last_message: Some(message("hi")),
-        ..entry()
-    };
+    let with_message = Entry { last_message: Some(message("hi")), ..entry() };
     assert_eq!(with_message.clone().into_owned(), with_message);
     let said = [
-        both_ways!(&SignedIn {
-            user: profile(),
-            token: "t".into(),
-            session_id: "s".into(),
-        }),
+        both_ways!(&SignedIn { user: profile(), token: "t".into(), session_id: "s".into() }),
         both_ways!(&Sessions {
             sessions: vec![Session {
                 session_id: "s".into(),
@@ -108,11 +101,7 @@ fn every_answer_has_these_bytes() {
         both_ways!(&Profiles {
             users: vec![
                 profile(),
-                Profile {
-                    username: None,
-                    external_id: Some("c 1".into()),
-                    ..profile()
-                },
+                Profile { username: None, external_id: Some("c 1".into()), ..profile() },
             ],
         }),
         both_ways!(&DialogList {
@@ -128,15 +117,9 @@ fn every_answer_has_these_bytes() {
             }],
             total: 1,
         }),
-        both_ways!(&Conversations {
-            conversations: vec![entry()],
-            next_cursor: None,
-        }),
+        both_ways!(&Conversations { conversations: vec![entry()], next_cursor: None }),
         both_ways!(&with_message.clone()),
-        both_ways!(&Unread {
-            total: 3,
-            conversations: [(direct(), 1), (group(), 2)].into(),
-        }),
+        both_ways!(&Unread { total: 3, conversations: [(direct(), 1), (group(), 2)].into() }),
         both_ways!(&MessagePage {
             messages: vec![full_message()],
             has_more_before: true,
@@ -147,25 +130,10 @@ fn every_answer_has_these_bytes() {
             history: HISTORY,
             stale: false,
         }),
-        both_ways!(&Deleted {
-            rev: 1,
-            history: HISTORY,
-            deleted_at: 2,
-            deleted_by: user(1),
-        }),
-        both_ways!(&Members {
-            members: vec![member.clone()],
-            next_cursor: Some("c".into()),
-        }),
-        both_ways!(&MembersAdded {
-            members: vec![member.clone()],
-            rev: 2,
-            history: HISTORY,
-        }),
-        both_ways!(&Changed {
-            rev: 2,
-            history: HISTORY,
-        }),
+        both_ways!(&Deleted { rev: 1, history: HISTORY, deleted_at: 2, deleted_by: user(1) }),
+        both_ways!(&Members { members: vec![member.clone()], next_cursor: Some("c".into()) }),
+        both_ways!(&MembersAdded { members: vec![member.clone()], rev: 2, history: HISTORY }),
+        both_ways!(&Changed { rev: 2, history: HISTORY }),
         both_ways!(&Empty {}),
         both_ways!(&Changes {
             conversation: None,
@@ -234,44 +202,20 @@ fn every_request_has_these_bytes_and_is_read_back() {
     let said = [
         back_borrowed!(
             Register,
-            Register {
-                username: "a".into(),
-                password: "p".into(),
-                display_name: None
-            }
+            Register { username: "a".into(), password: "p".into(), display_name: None }
         ),
         back_borrowed!(
             Login,
-            Login {
-                username: "a".into(),
-                password: "p".into(),
-                device_name: Some("d".into())
-            }
+            Login { username: "a".into(), password: "p".into(), device_name: Some("d".into()) }
         ),
-        back(EditProfile {
-            display_name: Patch::Set("A".into()),
-        }),
-        back(EditProfile {
-            display_name: Patch::Clear,
-        }),
-        back(LookupUsers {
-            ids: vec![user(1)],
-            external_ids: vec!["x".into()],
-        }),
+        back(EditProfile { display_name: Patch::Set("A".into()) }),
+        back(EditProfile { display_name: Patch::Clear }),
+        back(LookupUsers { ids: vec![user(1)], external_ids: vec!["x".into()] }),
         back_borrowed!(
             DialogSend,
-            DialogSend {
-                to: Some(UserRef::Id(user(2))),
-                text: "hi".into(),
-                client_id: None
-            }
+            DialogSend { to: Some(UserRef::Id(user(2))), text: "hi".into(), client_id: None }
         ),
-        back_borrowed!(
-            CreateConversation,
-            CreateConversation::Direct {
-                user: user(2).into()
-            }
-        ),
+        back_borrowed!(CreateConversation, CreateConversation::Direct { user: user(2).into() }),
         back_borrowed!(
             CreateConversation,
             CreateConversation::Group {
@@ -282,34 +226,15 @@ fn every_request_has_these_bytes_and_is_read_back() {
         ),
         back_borrowed!(
             EditConversation,
-            EditConversation {
-                name: Some("g".into()),
-                settings: Some(EditSettings::default())
-            }
+            EditConversation { name: Some("g".into()), settings: Some(EditSettings::default()) }
         ),
         back_borrowed!(OutgoingMessage, OutgoingMessage::text("hi")),
-        back_borrowed!(
-            EditContent,
-            EditContent {
-                content: "x".into(),
-                if_content_rev: Some(1)
-            }
-        ),
+        back_borrowed!(EditContent, EditContent { content: "x".into(), if_content_rev: Some(1) }),
         back(MarkUpTo(MarkTarget::Seq(1))),
-        back(AddMembers {
-            user_ids: vec![user(2).into()],
-        }),
+        back(AddMembers { user_ids: vec![user(2).into()] }),
         back(EditMember { role: Role::Owner }),
-        back(EditInbox {
-            pinned: Some(true),
-            muted_until: Patch::Clear,
-            ..EditInbox::default()
-        }),
-        back(EditInbox {
-            muted_until: Patch::Set(5),
-            hidden_to: Some(3),
-            ..EditInbox::default()
-        }),
+        back(EditInbox { pinned: Some(true), muted_until: Patch::Clear, ..EditInbox::default() }),
+        back(EditInbox { muted_until: Patch::Set(5), hidden_to: Some(3), ..EditInbox::default() }),
         back(EditInbox::default()),
     ]
     .join("\n");
@@ -418,24 +343,11 @@ fn a_wrong_body_is_refused_by_name() {
 
 #[test]
 fn secrets_are_not_in_debug_output() {
-    let register = Register {
-        username: "a".into(),
-        password: "hunter2!".into(),
-        display_name: None,
-    };
-    let login = Login {
-        username: "a".into(),
-        password: "hunter2!".into(),
-        device_name: None,
-    };
-    let signed_in = SignedIn {
-        user: profile(),
-        token: "hunter2!".into(),
-        session_id: "s".into(),
-    };
-    let ticket = Ticket {
-        ticket: "hunter2!".into(),
-    };
+    let register =
+        Register { username: "a".into(), password: "hunter2!".into(), display_name: None };
+    let login = Login { username: "a".into(), password: "hunter2!".into(), device_name: None };
+    let signed_in = SignedIn { user: profile(), token: "hunter2!".into(), session_id: "s".into() };
+    let ticket = Ticket { ticket: "hunter2!".into() };
     let said = format!("{register:?}{login:?}{signed_in:?}{ticket:?}");
     assert!(!said.contains("hunter2"), "{said}");
 }
@@ -444,10 +356,7 @@ fn secrets_are_not_in_debug_output() {
 fn user_references_are_numbers_or_external_ids() {
     let read = |text: &str| text.parse::<UserRef>();
     assert_eq!(read("1").unwrap(), user(1).into());
-    assert_eq!(
-        read("9007199254740991").unwrap(),
-        user((1 << 53) - 1).into()
-    );
+    assert_eq!(read("9007199254740991").unwrap(), user((1 << 53) - 1).into());
     assert_eq!(read("ext:1").unwrap(), UserRef::External("1".into()));
     assert_eq!(read("ext:ext:").unwrap(), UserRef::External("ext:".into()));
     let longest = format!("ext:{}", "é".repeat(255));

@@ -134,11 +134,7 @@ fn json_comes_back_through_cbor() {
         let mut cbor = Vec::new();
         from_json(json.as_bytes(), &mut cbor).unwrap();
         let back: serde_json::Value = serde_json::from_str(&to_json(&cbor).unwrap()).unwrap();
-        assert_eq!(
-            back,
-            serde_json::from_str::<serde_json::Value>(json).unwrap(),
-            "{json}"
-        );
+        assert_eq!(back, serde_json::from_str::<serde_json::Value>(json).unwrap(), "{json}");
     }
     let text = "x".repeat(70_000);
     let mut cbor = Vec::new();

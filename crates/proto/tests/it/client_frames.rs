@@ -41,22 +41,11 @@ fn every_command_is_read_and_written_the_same() {
         kind: MessageKind::Image,
         client_id: Some("c-1".into()),
         reply_to: Some(3),
-        mentions: vec![Mention {
-            user_id: user(2),
-            start: 3,
-            end: 7,
-        }],
+        mentions: vec![Mention { user_id: user(2), start: 3, end: 7 }],
     };
-    let send = |target| SendMessage {
-        target,
-        message: full.clone(),
-    };
-    let edit = EditMessage {
-        conversation_id,
-        seq: 1,
-        content: "new".into(),
-        if_content_rev: Some(9),
-    };
+    let send = |target| SendMessage { target, message: full.clone() };
+    let edit =
+        EditMessage { conversation_id, seq: 1, content: "new".into(), if_content_rev: Some(9) };
     let commands = [
         Command::SendMessage(send(SendTarget::Conversation(conversation_id))),
         Command::SendMessage(send(SendTarget::User(UserRef::Id(user(2))))),
@@ -67,28 +56,14 @@ fn every_command_is_read_and_written_the_same() {
             seq: 1,
             scope: DeleteScope::Everyone,
         }),
-        Command::React(React {
-            conversation_id,
-            seq: 1,
-            emoji: "👍".into(),
-            remove: true,
-        }),
-        Command::MarkRead(Mark {
-            conversation_id,
-            up_to: MarkTarget::Seq(7),
-        }),
-        Command::MarkDelivered(Mark {
-            conversation_id,
-            up_to: MarkTarget::Message(message_id()),
-        }),
+        Command::React(React { conversation_id, seq: 1, emoji: "👍".into(), remove: true }),
+        Command::MarkRead(Mark { conversation_id, up_to: MarkTarget::Seq(7) }),
+        Command::MarkDelivered(Mark { conversation_id, up_to: MarkTarget::Message(message_id()) }),
         Command::Heartbeat,
     ];
     let mut written = String::new();
     for command in commands {
-        let frame = ClientFrame {
-            id: Some(FrameRef::number(1)),
-            command,
-        };
+        let frame = ClientFrame { id: Some(FrameRef::number(1)), command };
         for encoding in Encoding::ALL {
             let bytes = frame.encode(encoding);
             let text = encoding.text(&bytes).unwrap();
@@ -121,10 +96,7 @@ fn left_out_fields_have_their_defaults_and_null_is_left_out() {
         r#","client_id":null,"reply_to":null,"mentions":null,"attachments":null"#,
         r#","type":"text","mentions":[],"attachments":[ ],"conversation_id":null,"later":{"x":[1]}"#,
     ] {
-        let text = data(
-            "send_message",
-            &format!(r#"{{"to":2,"content":"hi"{more}}}"#),
-        );
+        let text = data("send_message", &format!(r#"{{"to":2,"content":"hi"{more}}}"#));
         assert_eq!(read(&text), Command::SendMessage(plain.clone()), "{text}");
     }
     assert_eq!(read(r#"{"type":"heartbeat"}"#), Command::Heartbeat);
@@ -136,22 +108,12 @@ fn left_out_fields_have_their_defaults_and_null_is_left_out() {
 
 #[test]
 fn text_without_escapes_is_borrowed() {
-    let text = data(
-        "send_message",
-        r#"{"to":2,"content":"plain ünï","client_id":"c"}"#,
-    );
-    let Command::SendMessage(send) = read(&text) else {
-        panic!("not a send")
-    };
+    let text = data("send_message", r#"{"to":2,"content":"plain ünï","client_id":"c"}"#);
+    let Command::SendMessage(send) = read(&text) else { panic!("not a send") };
     assert!(matches!(send.message.content, Cow::Borrowed("plain ünï")));
     assert!(matches!(send.message.client_id, Some(Cow::Borrowed("c"))));
-    let text = data(
-        "send_message",
-        r#"{"to":2,"content":"a\n\u00e9\ud83d\ude00"}"#,
-    );
-    let Command::SendMessage(send) = read(&text) else {
-        panic!("not a send")
-    };
+    let text = data("send_message", r#"{"to":2,"content":"a\n\u00e9\ud83d\ude00"}"#);
+    let Command::SendMessage(send) = read(&text) else { panic!("not a send") };
     assert_eq!(send.message.content, "a\né😀");
 }
 
@@ -193,10 +155,7 @@ fn the_reference_comes_back_as_it_was_sent() {
     ] {
         let text = format!(r#"{{"type":"heartbeat","id":{id}}}"#);
         let said = refusal(&text);
-        assert!(
-            said.starts_with(r#"bad_request {"field":"id"} None"#),
-            "{id:.80}: {said}"
-        );
+        assert!(said.starts_with(r#"bad_request {"field":"id"} None"#), "{id:.80}: {said}");
     }
 }
 

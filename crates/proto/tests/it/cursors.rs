@@ -4,39 +4,20 @@ use crate::support::{Chance, HISTORY, direct, group, user};
 use ostracon_proto::{cursor::*, fuzz::fuzz_cursor};
 
 fn all() -> Vec<String> {
-    let sync = SyncCursor {
-        history: HISTORY,
-        user_rev: 7,
-        after: None,
-    };
+    let sync = SyncCursor { history: HISTORY, user_rev: 7, after: None };
     vec![
         sync.encode(),
-        SyncCursor {
-            after: Some(group()),
-            ..sync
-        }
-        .encode(),
-        ChatListCursor {
-            last_activity_at: -1,
-            conversation: direct(),
-        }
-        .encode(),
+        SyncCursor { after: Some(group()), ..sync }.encode(),
+        ChatListCursor { last_activity_at: -1, conversation: direct() }.encode(),
         MembersCursor { after: user(7) }.encode(),
     ]
 }
 
 #[test]
 fn cursors_come_back() {
-    let sync = SyncCursor {
-        history: HISTORY,
-        user_rev: u64::MAX,
-        after: Some(group()),
-    };
+    let sync = SyncCursor { history: HISTORY, user_rev: u64::MAX, after: Some(group()) };
     assert_eq!(SyncCursor::decode(&sync.encode()), Ok(sync));
-    let list = ChatListCursor {
-        last_activity_at: i64::MIN,
-        conversation: direct(),
-    };
+    let list = ChatListCursor { last_activity_at: i64::MIN, conversation: direct() };
     assert_eq!(ChatListCursor::decode(&list.encode()), Ok(list));
     let members = MembersCursor { after: user(1) };
     assert_eq!(MembersCursor::decode(&members.encode()), Ok(members));
@@ -58,16 +39,7 @@ fn another_lists_cursor_is_invalid() {
         ];
         assert_eq!(read.iter().filter(|ok| **ok).count(), 1, "{text}");
     }
-    for text in [
-        "",
-        "A",
-        "AQ",
-        "AQE",
-        "AQE=",
-        "!!",
-        "AgE",
-        &"A".repeat(1_000_000),
-    ] {
+    for text in ["", "A", "AQ", "AQE", "AQE=", "!!", "AgE", &"A".repeat(1_000_000)] {
         assert_eq!(SyncCursor::decode(text).unwrap_err().field, "cursor");
     }
 }

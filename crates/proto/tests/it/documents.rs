@@ -38,11 +38,7 @@ fn openapi_names_every_call_once_and_every_schema_it_uses() {
         let id = call["operationId"].as_str().expect(operation.path);
         assert!(ids.insert(id.to_owned()), "{id} twice");
         assert_eq!(call["security"].is_array(), operation.auth, "{id}");
-        assert_eq!(
-            call["requestBody"].is_object(),
-            operation.body.is_some(),
-            "{id}"
-        );
+        assert_eq!(call["requestBody"].is_object(), operation.body.is_some(), "{id}");
         assert!(!operation.answers.is_empty(), "{id}");
     }
     let mut found = BTreeSet::new();
@@ -50,10 +46,7 @@ fn openapi_names_every_call_once_and_every_schema_it_uses() {
     assert!(found.len() > 20);
     for reference in found {
         let pointer = reference.trim_start_matches('#');
-        assert!(
-            document.pointer(pointer).is_some(),
-            "{reference} leads nowhere"
-        );
+        assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
     }
     let ids = ids.into_iter().collect::<Vec<_>>().join("\n");
     insta::assert_snapshot!(ids, @r#"
@@ -106,18 +99,10 @@ fn a_schema_looks_like_its_json() {
     let fields = |name: &str| {
         let schema = &schemas[name];
         let required = schema["required"].as_array().cloned().unwrap_or_default();
-        let names = schema["properties"]
-            .as_object()
-            .unwrap()
-            .keys()
-            .map(|field| {
-                let mark = if required.contains(&Value::from(field.as_str())) {
-                    ""
-                } else {
-                    "?"
-                };
-                format!("{field}{mark}")
-            });
+        let names = schema["properties"].as_object().unwrap().keys().map(|field| {
+            let mark = if required.contains(&Value::from(field.as_str())) { "" } else { "?" };
+            format!("{field}{mark}")
+        });
         format!("{name}: {}", names.collect::<Vec<_>>().join(" "))
     };
     let said = [
@@ -164,10 +149,7 @@ fn the_protocol_document_has_every_code_frame_and_call() {
         assert!(document.contains(&format!("| `{code}` |")), "{code}");
     }
     for code in CloseCode::ALL {
-        assert!(
-            document.contains(&format!("| {} |", code.number())),
-            "{code:?}"
-        );
+        assert!(document.contains(&format!("| {} |", code.number())), "{code:?}");
     }
     for operation in OPERATIONS {
         let call = format!("| `{} {}", operation.method, operation.path);
@@ -195,10 +177,7 @@ fn the_protocol_document_has_every_code_frame_and_call() {
         "error",
     ] {
         assert!(document.contains(&format!("### `{frame}`")), "{frame}");
-        assert!(
-            document.contains(&format!("{{\"type\":\"{frame}\"")),
-            "{frame} has no example"
-        );
+        assert!(document.contains(&format!("{{\"type\":\"{frame}\"")), "{frame} has no example");
     }
 }
 

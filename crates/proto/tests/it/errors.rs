@@ -13,11 +13,7 @@ fn codes_have_one_name_and_the_documented_status() {
             assert_eq!(serde_json::to_string(&code).unwrap(), format!("\"{code}\""));
             let again: ErrorCode = serde_json::from_str(&format!("\"{code}\"")).unwrap();
             assert_eq!(again, code);
-            format!(
-                "{code} {}{}",
-                code.status(),
-                if code.retryable() { " retry" } else { "" }
-            )
+            format!("{code} {}{}", code.status(), if code.retryable() { " retry" } else { "" })
         })
         .join("\n");
     insta::assert_snapshot!(table, @r#"
@@ -36,14 +32,7 @@ fn codes_have_one_name_and_the_documented_status() {
     shard_unavailable 503 retry
     internal 500
     "#);
-    assert_eq!(
-        ErrorCode::ALL
-            .iter()
-            .map(|c| c.as_str())
-            .collect::<BTreeSet<_>>()
-            .len(),
-        14
-    );
+    assert_eq!(ErrorCode::ALL.iter().map(|c| c.as_str()).collect::<BTreeSet<_>>().len(), 14);
 }
 
 #[test]
@@ -61,16 +50,7 @@ fn refusals_of_the_rules_keep_their_code_and_field() {
         (error.code.as_str(), error.details.get("field").cloned())
     });
     let codes = said.each_ref().map(|(code, _)| *code);
-    assert_eq!(
-        codes,
-        [
-            "not_found",
-            "not_member",
-            "forbidden",
-            "conflict",
-            "invalid"
-        ]
-    );
+    assert_eq!(codes, ["not_found", "not_member", "forbidden", "conflict", "invalid"]);
     let fields = said.map(|(_, field)| field);
     assert_eq!(fields, [None, None, None, None, Some("content".into())]);
 }
@@ -89,13 +69,7 @@ fn close_codes_are_found_by_number() {
 #[test]
 fn a_drain_says_when_to_come_back() {
     assert_eq!(drain_delay(&drain_reason(1_500)), Some(1_500));
-    for other in [
-        "",
-        "bye",
-        "retry_after_ms=",
-        "retry_after_ms=-1",
-        "retry_after_ms=1s",
-    ] {
+    for other in ["", "bye", "retry_after_ms=", "retry_after_ms=-1", "retry_after_ms=1s"] {
         assert_eq!(drain_delay(other), None, "{other}");
     }
 }

@@ -36,22 +36,10 @@ fn nesting_does_not_reach_the_stack() {
         (arrays.clone(), "bad_request -"),
         (objects.clone(), "bad_request -"),
         (format!(r#"{{"type":{arrays}}}"#), "bad_request -"),
-        (
-            format!(r#"{{"type":"heartbeat","id":{arrays}}}"#),
-            "bad_request id",
-        ),
-        (
-            format!(r#"{{"type":"heartbeat","data":{arrays}}}"#),
-            "invalid data",
-        ),
-        (
-            format!(r#"{{"type":"heartbeat","data":{objects}}}"#),
-            "heartbeat",
-        ),
-        (
-            format!(r#"{{"type":"heartbeat","x":{arrays}}}"#),
-            "heartbeat",
-        ),
+        (format!(r#"{{"type":"heartbeat","id":{arrays}}}"#), "bad_request id"),
+        (format!(r#"{{"type":"heartbeat","data":{arrays}}}"#), "invalid data"),
+        (format!(r#"{{"type":"heartbeat","data":{objects}}}"#), "heartbeat"),
+        (format!(r#"{{"type":"heartbeat","x":{arrays}}}"#), "heartbeat"),
         (
             format!(r#"{{"type":"send_message","data":{{"to":{arrays},"content":"x"}}}}"#),
             "invalid to",
@@ -100,18 +88,9 @@ fn nesting_does_not_reach_the_stack() {
 fn huge_numbers_nul_and_surrogates() {
     let digits = "9".repeat(100_000);
     for (text, expect) in [
-        (
-            format!(r#"{{"type":"heartbeat","x":{digits}}}"#),
-            "heartbeat",
-        ),
-        (
-            format!(r#"{{"type":"heartbeat","x":1e{digits}}}"#),
-            "heartbeat",
-        ),
-        (
-            format!(r#"{{"type":"heartbeat","id":{digits}}}"#),
-            "bad_request id",
-        ),
+        (format!(r#"{{"type":"heartbeat","x":{digits}}}"#), "heartbeat"),
+        (format!(r#"{{"type":"heartbeat","x":1e{digits}}}"#), "heartbeat"),
+        (format!(r#"{{"type":"heartbeat","id":{digits}}}"#), "bad_request id"),
         (
             format!(r#"{{"type":"send_message","data":{{"to":{digits},"content":"x"}}}}"#),
             "invalid to",
@@ -123,14 +102,8 @@ fn huge_numbers_nul_and_surrogates() {
         (r#"{"type":"heartbeat\u0000"}"#.into(), "bad_request -"),
         ("{\"type\":\"heartbeat\0\"}".into(), "closed"),
         // NUL in text is readable; the rules refuse it.
-        (
-            r#"{"type":"send_message","data":{"to":2,"content":"\u0000"}}"#.into(),
-            "send_message",
-        ),
-        (
-            r#"{"type":"send_message","data":{"to":2,"content":"\ud83d"}}"#.into(),
-            "invalid content",
-        ),
+        (r#"{"type":"send_message","data":{"to":2,"content":"\u0000"}}"#.into(), "send_message"),
+        (r#"{"type":"send_message","data":{"to":2,"content":"\ud83d"}}"#.into(), "invalid content"),
         (
             r#"{"type":"send_message","data":{"to":2,"content":"x","client_id":"\udfff"}}"#.into(),
             "invalid client_id",
@@ -148,19 +121,10 @@ fn huge_numbers_nul_and_surrogates() {
 fn large_input_is_read_or_refused_as_a_whole() {
     let text = "x".repeat(3_000_000);
     let body = format!(r#"{{"content":"{text}"}}"#);
-    assert_eq!(
-        OutgoingMessage::read(body.as_bytes())
-            .unwrap()
-            .content
-            .len(),
-        3_000_000
-    );
+    assert_eq!(OutgoingMessage::read(body.as_bytes()).unwrap().content.len(), 3_000_000);
     let ids = vec!["7"; 200_000].join(",");
     let members = format!(r#"{{"user_ids":[{ids}]}}"#);
-    assert_eq!(
-        AddMembers::read(members.as_bytes()).unwrap().user_ids.len(),
-        200_000
-    );
+    assert_eq!(AddMembers::read(members.as_bytes()).unwrap().user_ids.len(), 200_000);
     let group = format!(r#"{{"type":"group","name":"g","member_ids":[{ids},0]}}"#);
     let refused = CreateConversation::read(group.as_bytes()).unwrap_err();
     assert_eq!(refused.details["field"], "member_ids[200000]");
@@ -170,9 +134,7 @@ fn large_input_is_read_or_refused_as_a_whole() {
 fn binary_garbage_never_panics() {
     let mut chance = crate::support::Chance(7);
     for length in 0..2_000 {
-        let garbage = (0..length % 97)
-            .map(|_| chance.below(256) as u8)
-            .collect::<Vec<_>>();
+        let garbage = (0..length % 97).map(|_| chance.below(256) as u8).collect::<Vec<_>>();
         fuzz_decode(&garbage);
         fuzz_cursor(&garbage);
     }

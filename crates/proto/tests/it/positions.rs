@@ -42,10 +42,6 @@ fn the_rest_is_invalid_by_name() {
         "18446744073709551616",
         "99999999999999999999999999",
     ] {
-        assert_eq!(
-            Position::parse("around", text).unwrap_err().field,
-            "around",
-            "{text}"
-        );
+        assert_eq!(Position::parse("around", text).unwrap_err().field, "around", "{text}");
     }
 }

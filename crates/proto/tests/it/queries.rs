@@ -23,15 +23,8 @@ fn limits_are_clamped_and_never_guessed() {
     ] {
         assert_eq!(limit(raw), Ok(expect), "{raw}");
     }
-    for raw in [
-        "limit=0",
-        "limit=-1",
-        "limit=1.5",
-        "limit=x",
-        "limit=%20",
-        "limit=%00",
-        "limit=+5",
-    ] {
+    for raw in ["limit=0", "limit=-1", "limit=1.5", "limit=x", "limit=%20", "limit=%00", "limit=+5"]
+    {
         assert_eq!(refused(limit(raw)), "limit", "{raw}");
     }
     let changes = |raw| ChangesQuery::read(Query::new(raw)).unwrap().limit;
@@ -46,14 +39,8 @@ fn limits_are_clamped_and_never_guessed() {
 fn a_page_has_at_most_one_anchor() {
     let read = |raw| MessagesQuery::read(Query::new(raw));
     assert_eq!(read("").unwrap().anchor, Anchor::Newest);
-    assert_eq!(
-        read("before=5").unwrap().anchor,
-        Anchor::Before(Position::Seq(5))
-    );
-    assert_eq!(
-        read("after=0").unwrap().anchor,
-        Anchor::After(Position::Seq(0))
-    );
+    assert_eq!(read("before=5").unwrap().anchor, Anchor::Before(Position::Seq(5)));
+    assert_eq!(read("after=0").unwrap().anchor, Anchor::After(Position::Seq(0)));
     assert_eq!(
         read("around=1795257516").unwrap().anchor,
         Anchor::Around(Position::Time(1_795_257_516_000))
@@ -71,10 +58,7 @@ fn changes_need_the_history_of_their_rev() {
     assert_eq!(read("").unwrap().history, None);
     assert_eq!(read("since_rev=0").unwrap().since_rev, 0);
     let full = read(&format!("since_rev=7&since_mark=8&history={HISTORY}")).unwrap();
-    assert_eq!(
-        (full.since_rev, full.since_mark, full.history),
-        (7, 8, Some(HISTORY))
-    );
+    assert_eq!((full.since_rev, full.since_mark, full.history), (7, 8, Some(HISTORY)));
     assert_eq!(refused(read("since_rev=1")), "history");
     assert_eq!(refused(read("since_rev=1&history=")), "history");
     assert_eq!(refused(read("since_rev=1&history=-3")), "history");
@@ -84,35 +68,19 @@ fn changes_need_the_history_of_their_rev() {
 
 #[test]
 fn the_rest_of_the_queries() {
-    assert_eq!(
-        UsersQuery::read(Query::new("query=a%20b+c")).unwrap().query,
-        "a b c"
-    );
+    assert_eq!(UsersQuery::read(Query::new("query=a%20b+c")).unwrap().query, "a b c");
     assert_eq!(refused(UsersQuery::read(Query::new("limit=5"))), "query");
     assert!(DeleteQuery::read(Query::new("")).is_ok());
     assert!(DeleteQuery::read(Query::new("for=everyone")).is_ok());
     assert_eq!(refused(DeleteQuery::read(Query::new("for=me"))), "for");
     assert_eq!(
-        DialogQuery::read(Query::new("offset=18446744073709551616"))
-            .unwrap()
-            .offset,
+        DialogQuery::read(Query::new("offset=18446744073709551616")).unwrap().offset,
         u64::MAX
     );
-    assert_eq!(
-        refused(DialogQuery::read(Query::new("offset=-1"))),
-        "offset"
-    );
-    let cursor = MembersCursor {
-        after: crate::support::user(7),
-    };
+    assert_eq!(refused(DialogQuery::read(Query::new("offset=-1"))), "offset");
+    let cursor = MembersCursor { after: crate::support::user(7) };
     let raw = format!("cursor={}", cursor.encode());
-    assert_eq!(
-        MembersQuery::read(Query::new(&raw)).unwrap().cursor,
-        Some(cursor)
-    );
+    assert_eq!(MembersQuery::read(Query::new(&raw)).unwrap().cursor, Some(cursor));
     assert_eq!(refused(SyncQuery::read(Query::new(&raw))), "cursor");
-    assert_eq!(
-        refused(ConversationsQuery::read(Query::new("cursor=x"))),
-        "cursor"
-    );
+    assert_eq!(refused(ConversationsQuery::read(Query::new("cursor=x"))), "cursor");
 }

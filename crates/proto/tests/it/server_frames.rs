@@ -16,19 +16,12 @@ fn written<T: ServerData>(data: &T) -> String {
     let answer = encode::answer(Encoding::Json, Some(&id), data);
     let cbor = encode::answer(Encoding::Cbor, Some(&id), data);
     let text = String::from_utf8(answer.to_vec()).unwrap();
-    assert_eq!(
-        Encoding::Cbor.text(&cbor).unwrap(),
-        text,
-        "both encodings say the same"
-    );
+    assert_eq!(Encoding::Cbor.text(&cbor).unwrap(), text, "both encodings say the same");
     let received = ServerFrame::decode(&text).unwrap();
     assert_eq!(received.id, Some(id));
     assert!(!matches!(received.frame, ServerFrame::Unknown(_)), "{text}");
     let event = encode::event(Encoding::Json, data);
-    assert_eq!(
-        std::str::from_utf8(&event).unwrap(),
-        text.replace(",\"id\":\"r\"", "")
-    );
+    assert_eq!(std::str::from_utf8(&event).unwrap(), text.replace(",\"id\":\"r\"", ""));
     text
 }
 
@@ -56,10 +49,7 @@ fn every_frame_has_these_bytes() {
             message: message("hi"),
         }),
         written(&Done::default()),
-        written(&Done {
-            message: Some(message("hi")),
-            ..Done::default()
-        }),
+        written(&Done { message: Some(message("hi")), ..Done::default() }),
         written(&Done {
             rev: Some(4),
             history: Some(HISTORY),
@@ -97,9 +87,7 @@ fn every_frame_has_these_bytes() {
             history: HISTORY,
             large: true,
             created_at: 4,
-            settings: GroupSettings {
-                history_for: HistoryFor::All,
-            },
+            settings: GroupSettings { history_for: HistoryFor::All },
         })),
         written(&MemberUpdated {
             conversation_id: group(),
@@ -126,10 +114,7 @@ fn every_frame_has_these_bytes() {
             inbox: Some(Inbox::default()),
         }),
         written(&SyncRequired {}),
-        written(&HeartbeatAnswer {
-            server_time: 1,
-            user_rev: 2,
-        }),
+        written(&HeartbeatAnswer { server_time: 1, user_rev: 2 }),
         written(&ErrorObject::invalid("content", "is too long")),
         written(&ErrorObject::new(ErrorCode::Busy, "Full.").retry_after(250)),
     ]
@@ -162,9 +147,7 @@ fn a_message_survives_the_way_to_the_client_and_ownership() {
         let text = encoding.text(&bytes).unwrap();
         let received = ServerFrame::decode(&text).unwrap();
         assert_eq!(received.id, None);
-        let ServerFrame::NewMessage(NewMessage(message)) = received.frame else {
-            panic!("{text}")
-        };
+        let ServerFrame::NewMessage(NewMessage(message)) = received.frame else { panic!("{text}") };
         assert_eq!(message, sent);
         assert_eq!(message.borrowed(), sent);
         assert_eq!(message.into_owned(), sent);
@@ -178,10 +161,7 @@ fn only_the_sender_gets_the_client_id() {
     let own = encode::event(Encoding::Json, &NewMessage(sent.borrowed()));
     let own = std::str::from_utf8(&own).unwrap();
     assert!(own.contains(r#""client_id":"a\"b","#));
-    assert_eq!(
-        own.replace(r#""client_id":"a\"b","#, ""),
-        std::str::from_utf8(&others).unwrap()
-    );
+    assert_eq!(own.replace(r#""client_id":"a\"b","#, ""), std::str::from_utf8(&others).unwrap());
 }
 
 #[test]

@@ -28,8 +28,8 @@ fn the_example_is_the_default() {
 
 #[test]
 fn a_printed_configuration_reads_back() {
-    let mut config = Config::default();
-    config.shards = vec![Shard { id: 7, ..Shard::default() }];
+    let mut config =
+        Config { shards: vec![Shard { id: 7, ..Shard::default() }], ..Config::default() };
     config.jwt.audience = "a \"quoted\" one".to_owned();
     let read: Config = toml::from_str(&config.to_toml()).unwrap();
     assert_eq!(read, config);
@@ -73,8 +73,7 @@ fn what_is_unknown_or_wrong_is_named() {
 
 #[test]
 fn every_problem_is_told_at_once() {
-    let mut config = Config::default();
-    config.listen = "nowhere".to_owned();
+    let mut config = Config { listen: "nowhere".to_owned(), ..Config::default() };
     config.limits.frame_bytes_max = 1;
     config.connections.silence_s = 1;
     config.jwt.algorithm = JwtAlgorithm::HS256;

@@ -89,6 +89,33 @@ fn set_version(file: &Path, version: u32) {
     fs::write(file, bytes).unwrap();
 }
 
+/// Names of a database and of the files that belong to it.
+fn files_of(database: &Path) -> Vec<PathBuf> {
+    let name = database.display();
+    let all = ["", "-wal", "-shm"].map(|end| PathBuf::from(format!("{name}{end}")));
+    all.into_iter().filter(|path| path.exists()).collect()
+}
+
+fn renamed(file: &Path, from: &Path, to: &Path) -> PathBuf {
+    PathBuf::from(
+        file.display().to_string().replace(&*from.to_string_lossy(), &to.to_string_lossy()),
+    )
+}
+
+fn remove(database: &Path) {
+    files_of(database).iter().for_each(|file| fs::remove_file(file).unwrap());
+}
+
+fn rename(from: &Path, to: &Path) {
+    files_of(from).iter().for_each(|file| fs::rename(file, renamed(file, from, to)).unwrap());
+}
+
+fn copy_file(from: &Path, to: &Path) {
+    for file in files_of(from) {
+        fs::copy(&file, renamed(&file, from, to)).unwrap();
+    }
+}
+
 /// C20: foreign, newer and damaged directories, each in a copy of its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn foreign_newer_and_damaged_directories_are_refused_untouched() {
@@ -107,32 +134,55 @@ async fn foreign_newer_and_damaged_directories_are_refused_untouched() {
         ("no format", |dir, _| fs::remove_file(dir.join("FORMAT")).unwrap()),
         ("a newer directory", |dir, _| set_version(&dir.join("directory.db"), 9_999)),
         ("a directory that is no database", |dir, _| {
-            fs::write(dir.join("directory.db"), "not a database, but long enough ".repeat(500)).unwrap();
+            fs::write(dir.join("directory.db"), "not a database, but long enough ".repeat(500))
+                .unwrap();
         }),
         ("half a directory", |dir, _| {
             let path = dir.join("directory.db");
             let bytes = fs::read(&path).unwrap();
             fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
         }),
-        ("no directory beside shards", |dir, _| fs::remove_file(dir.join("directory.db")).unwrap()),
-        ("an empty directory beside shards", |dir, _| fs::write(dir.join("directory.db"), "").unwrap()),
+        ("no directory beside shards", |dir, _| remove(&dir.join("directory.db"))),
+        ("an empty directory beside shards", |dir, _| {
+            fs::write(dir.join("directory.db"), "").unwrap()
+        }),
         ("the directory of another cluster", |dir, other| {
             fs::copy(other.join("directory.db"), dir.join("directory.db")).unwrap();
         }),
         ("a newer shard", |dir, _| set_version(&dir.join("shards/1.db"), 9_999)),
         ("a shard that is no database", |dir, _| {
-            fs::write(dir.join("shards/1.db"), "not a database, but long enough ".repeat(500)).unwrap();
+            fs::write(dir.join("shards/1.db"), "not a database, but long enough ".repeat(500))
+                .unwrap();
         }),
-        ("no shard", |dir, _| fs::remove_file(dir.join("shards/1.db")).unwrap()),
-        ("an empty shard", |dir, _| fs::write(dir.join("shards/1.db"), "").unwrap()),
+        ("no shard", |dir, _| remove(&dir.join("shards/1.db"))),
+        ("no shards at all", |dir, _| {
+            fs::remove_dir_all(dir.join("shards")).unwrap();
+            fs::create_dir(dir.join("shards")).unwrap();
+        }),
+        ("an empty shard", |dir, _| {
+            remove(&dir.join("shards/1.db"));
+            fs::write(dir.join("shards/1.db"), "").unwrap();
+        }),
         ("two shards exchanged", |dir, _| {
-            let (one, two) = (dir.join("shards/0.db"), dir.join("shards/1.db"));
-            let (a, b) = (fs::read(&one).unwrap(), fs::read(&two).unwrap());
-            fs::write(one, b).unwrap();
-            fs::write(two, a).unwrap();
+            rename(&dir.join("shards/0.db"), &dir.join("shards/x.db"));
+            rename(&dir.join("shards/1.db"), &dir.join("shards/0.db"));
+            rename(&dir.join("shards/x.db"), &dir.join("shards/1.db"));
+        }),
+        ("a shard twice", |dir, _| {
+            remove(&dir.join("shards/1.db"));
+            copy_file(&dir.join("shards/0.db"), &dir.join("shards/1.db"));
         }),
         ("a shard of another cluster", |dir, other| {
-            fs::copy(other.join("shards/1.db"), dir.join("shards/1.db")).unwrap();
+            remove(&dir.join("shards/1.db"));
+            copy_file(&other.join("shards/1.db"), &dir.join("shards/1.db"));
+        }),
+        ("the shards of another cluster", |dir, other| {
+            fs::remove_dir_all(dir.join("shards")).unwrap();
+            copy(&other.join("shards"), &dir.join("shards"));
+        }),
+        ("the journal of another cluster", |dir, other| {
+            fs::remove_dir_all(dir.join("journal")).unwrap();
+            copy(&other.join("journal"), &dir.join("journal"));
         }),
     ];
     let mut wrong = Vec::new();

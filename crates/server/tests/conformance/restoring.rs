@@ -94,7 +94,11 @@ async fn after_a_restore_no_old_position_is_trusted() {
         alice.post(&path, send(n)).await.is(201);
     }
     assert!(alice.entry(&id).await["conversation"]["rev"].as_u64().unwrap() > before.rev);
-    assert_eq!(bob.get(&since(before.rev, &before.history)).await.is(200)["reset"], true, "past it");
+    assert_eq!(
+        bob.get(&since(before.rev, &before.history)).await.is(200)["reset"],
+        true,
+        "past it"
+    );
 
     held.level(&bob).await;
     held.conversations.remove(&late);
@@ -135,7 +139,10 @@ async fn positions_that_never_were_are_not_trusted() {
     bob.get(&changes(format!("since_rev={rev}"))).await.refused(422, "invalid");
     bob.get(&changes("since_rev=1&history=nonsense".to_owned())).await.refused(422, "invalid");
     let level = bob.get(&changes(format!("since_rev={rev}&history={history}"))).await.is(200);
-    assert_eq!((&level["reset"], &level["more"], &level["rev"]), (&json!(false), &json!(false), &json!(rev)));
+    assert_eq!(
+        (&level["reset"], &level["more"], &level["rev"]),
+        (&json!(false), &json!(false), &json!(rev))
+    );
     // The cursor of another user, and one that was tampered with.
     let own = held.cursor.unwrap();
     let of_alice = Replica::fresh(&alice).await.cursor.unwrap();
@@ -150,5 +157,8 @@ async fn positions_that_never_were_are_not_trusted() {
         }
     }
     let answer = bob.get("/sync?cursor=").await.is(200);
-    assert_eq!((&answer["reset"], answer["conversations"].as_array().unwrap().len()), (&json!(false), 1));
+    assert_eq!(
+        (&answer["reset"], answer["conversations"].as_array().unwrap().len()),
+        (&json!(false), 1)
+    );
 }

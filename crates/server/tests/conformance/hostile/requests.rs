@@ -47,18 +47,23 @@ async fn odd_queries_are_refused_in_words() {
         let path = path.split('?').next().unwrap();
         for param in row.operation().query {
             for value in values {
-                let other = if row.call == "GET /api/v1/users" && param.name != "query" { "query=a&" } else { "" };
+                let other = if row.call == "GET /api/v1/users" && param.name != "query" {
+                    "query=a&"
+                } else {
+                    ""
+                };
                 let path = format!("{path}?{other}{}={value}", param.name);
                 let reply = cast.owner.call(row.method(), &path, None).await;
+                if param.name == "min_rev" && reply.status == 503 {
+                    // Nothing is so new.
+                    reply.refused(503, "shard_unavailable");
+                    continue;
+                }
                 fair(&reply, value);
                 let kind = format!("{:?}", param.kind);
-                let wrong: &[&str] = match kind.as_str() {
-                    "Number" => &["-1", "1.5", "abc", "99999999999999999999"],
-                    // One that is too large is cut.
-                    kind if kind.starts_with("Limit") => &["-1", "1.5", "abc"],
-                    _ => &[],
-                };
-                if wrong.contains(&value) {
+                // One that is too large is cut, or reads nothing.
+                let number = kind == "Number" || kind.starts_with("Limit");
+                if number && ["-1", "1.5", "abc"].contains(&value) {
                     let error = reply.refused(422, "invalid");
                     assert_eq!(error["details"]["field"], param.name, "{path}");
                 }
