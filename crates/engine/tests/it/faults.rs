@@ -62,7 +62,9 @@ impl TestShard {
         *self.next_held.lock() = Some(read);
     }
 
+    /// Lets that answer go; one that was not asked for yet will not wait.
     pub(crate) fn release_answer(&self) {
+        *self.next_held.lock() = None;
         self.held.send_replace(false);
     }
 
