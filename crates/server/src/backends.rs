@@ -1,16 +1,13 @@
 //! The only file that names a backend: opens the directory and the shards that the configuration says.
 
-use std::{
-    fs::File,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fs::File, path::Path, sync::Arc};
 
 use ostracon_domain::{Millis, PlacementMap, ShardId};
 use ostracon_engine::{Clock, NodeIds, lease};
 use ostracon_store::{Directory, Shards, directory::ShardRow};
 use ostracon_store_embedded::{
-    DataDir, EmbeddedOptions, EmbeddedStore, SqliteDirectory, preflight, shard_path,
+    DataDir, EmbeddedOptions, EmbeddedStore, OpenError, Preflight, SqliteDirectory, make_shard,
+    preflight,
 };
 use parking_lot::Mutex;
 
@@ -43,18 +40,12 @@ pub(crate) async fn open(config: &Config, clock: &dyn Clock) -> Result<Opened, S
     let data_dir = Arc::new(data_dir.map_err(|error| StartError::DataDir(error.to_string()))?);
 
     let path = data_dir.directory_path();
-    if !path.exists()
-        && let Some(shard) = any_shard(data_dir.path())
-    {
-        return Err(lost_directory(&shard));
-    }
     let looked_at = Arc::clone(&data_dir);
-    let journal = blocking(move || preflight(&looked_at)).await?;
-    let journal = journal.map_err(|error| StartError::Store(error.to_string()))?;
+    let found = blocking(move || preflight(&looked_at)).await?.map_err(refused)?;
     let sqlite = blocking(move || SqliteDirectory::open(&path)).await?;
     let sqlite = Arc::new(sqlite?);
     let directory: Arc<dyn Directory> = Arc::clone(&sqlite) as _;
-    let shards = known_shards(config, &*directory, data_dir.path()).await?;
+    let shards = known_shards(config, &*directory, &data_dir, &found).await?;
     let ids = lease(&directory, clock).await?;
 
     let mut options = EmbeddedOptions::new(
@@ -63,10 +54,10 @@ pub(crate) async fn open(config: &Config, clock: &dyn Clock) -> Result<Opened, S
         shards.clone(),
         Arc::clone(&ids) as _,
     );
-    options.journal = journal;
+    options.journal = found.journal;
     options.overlay_bytes_max = ostracon_store_embedded::OVERLAY_BYTES_MAX;
     let store = blocking(move || EmbeddedStore::open(options)).await?;
-    let store = store.map_err(|error| StartError::Store(error.to_string()))?;
+    let store = store.map_err(refused)?;
     format(&store, &shards, &directory.map().await?).await?;
     Ok(Opened {
         shards: store.shards(),
@@ -80,7 +71,8 @@ pub(crate) async fn open(config: &Config, clock: &dyn Clock) -> Result<Opened, S
 async fn known_shards(
     config: &Config,
     directory: &dyn Directory,
-    data_dir: &Path,
+    data_dir: &Arc<DataDir>,
+    found: &Preflight,
 ) -> Result<Vec<ShardId>, StartError> {
     let mut known = directory.shards().await?;
     if known.is_empty() {
@@ -90,11 +82,19 @@ async fn known_shards(
         };
         let row = |number| ShardRow { id: ShardId(number), url: EMBEDDED.to_owned() };
         known = numbers.into_iter().map(row).collect();
-        // Shards without the directory that gave them their cluster are not ours to fill.
-        if let Some(row) = known.iter().find(|row| shard_path(data_dir, row.id).exists()) {
-            return Err(lost_directory(&shard_path(data_dir, row.id)));
-        }
+        // First the tables, then the word of them: a shard that is known has tables, or it was lost.
+        let (dir, cluster) = (Arc::clone(data_dir), directory.cluster_id().await?);
+        let ids: Vec<_> = known.iter().map(|row| row.id).collect();
+        let make = move || ids.into_iter().try_for_each(|id| make_shard(&dir, cluster, id));
+        blocking(make).await?.map_err(refused)?;
         directory.found(&known).await?;
+    } else if let Some(row) =
+        known.iter().find(|row| row.url == EMBEDDED && !found.shards.contains(&row.id))
+    {
+        return Err(StartError::Store(format!(
+            "{} is missing or empty: put the file back, or restore a backup",
+            data_dir.shard_path(row.id).display()
+        )));
     }
     if let Some(row) = known.iter().find(|row| row.url != EMBEDDED) {
         return Err(StartError::Store(format!(
@@ -105,20 +105,8 @@ async fn known_shards(
     Ok(known.into_iter().map(|row| row.id).collect())
 }
 
-/// The tables of some shard, if there are any.
-fn any_shard(data_dir: &Path) -> Option<PathBuf> {
-    let entries = std::fs::read_dir(data_dir.join("shards")).ok()?;
-    entries
-        .flatten()
-        .map(|entry| entry.path())
-        .find(|path| path.extension().is_some_and(|end| end == "db"))
-}
-
-fn lost_directory(shard: &Path) -> StartError {
-    StartError::Store(format!(
-        "{} exists, but the directory beside it is empty: put the right directory.db back, or restore a backup",
-        shard.display()
-    ))
+fn refused(error: OpenError) -> StartError {
+    StartError::Store(error.to_string())
 }
 
 /// Opens the units of shards that are new.

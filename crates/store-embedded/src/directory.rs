@@ -51,8 +51,9 @@ impl SqliteDirectory {
 
         let mut writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(in_file)?;
         migration::migrate(&mut writer, APPLICATION_ID, &what, STEPS).map_err(refused)?;
-        prepare(&writer).map_err(in_file)?;
+        // Before there is a write-ahead log: `peek_cluster` reads the file alone.
         cluster::identify(&writer).map_err(|e| e.named(&what))?;
+        prepare(&writer).map_err(in_file)?;
         let reader = || connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(in_file);
         let threads = Threads::start(reader()?, reader()?, writer)
             .map_err(|e| DirectoryError::Unavailable(format!("{what}: no thread: {e}")))?;
@@ -63,6 +64,14 @@ impl SqliteDirectory {
 /// Refuses a foreign or newer file by its first bytes, without opening it.
 pub(crate) fn peek(path: &Path) -> Result<(), MigrationError> {
     migration::peek(path, APPLICATION_ID, &path.display().to_string(), STEPS)
+}
+
+/// Whose directory the file is, read without opening it for good; none when there is nothing in it.
+///
+/// A new file has its cluster id before it has a write-ahead log, so the file alone says it.
+pub(crate) fn peek_cluster(path: &Path) -> Option<u128> {
+    let id: [u8; 16] = migration::peek_row(path, "SELECT id FROM cluster", |row| row.get(0))?;
+    Some(u128::from_be_bytes(id))
 }
 
 /// Makes the file, readable by its owner only: it holds password hashes and secrets.

@@ -3,9 +3,9 @@
 //! A step is a script of SQL that never changes once it was released; a new one goes to the end of its list.
 //! The version is the number of steps taken (`user_version`); there is no way down.
 
-use std::{fs::File, io::Read, path::Path};
+use std::{fs::File, io::Read, os::unix::ffi::OsStrExt as _, path::Path};
 
-use rusqlite::{Connection, ErrorCode, TransactionBehavior, config::DbConfig};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row, TransactionBehavior, config::DbConfig};
 
 /// Where a SQLite file names its version and its owner, big-endian, in its first 100 bytes.
 const HEADER_BYTES: u64 = 100;
@@ -87,6 +87,38 @@ pub(crate) fn peek(
     }
     let found = i64::from(number_at(&header, USER_VERSION_AT).unwrap_or(0));
     refuse_newer(found, what, steps)
+}
+
+/// Reads one row of a file as it lies there: without its log, and without making files beside it.
+///
+/// None when there is no such row, or when it cannot be read so; opening the file will say why.
+pub(crate) fn peek_row<T>(
+    path: &Path,
+    sql: &str,
+    row: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+) -> Option<T> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_URI
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(as_it_lies(path), flags).ok()?;
+    // A checkpoint that was cut short may have promised more pages than there are.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, true).ok()?;
+    conn.query_row(sql, [], row).ok()
+}
+
+/// The name under which SQLite takes a file for one that nobody changes.
+fn as_it_lies(path: &Path) -> String {
+    let mut name = String::from("file:");
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
+                name.push(char::from(*byte));
+            }
+            byte => name.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    name.push_str("?immutable=1");
+    name
 }
 
 /// Takes the steps that this file has not taken yet, each in a transaction of its own with its number.

@@ -465,42 +465,17 @@ fn open_journal(options: &mut EmbeddedOptions) -> Result<(Journal, Recovered), O
 
 fn open_shard(options: &EmbeddedOptions, id: ShardId) -> Result<Opened, OpenError> {
     let path = options.data_dir.shard_path(id);
+    tables::make_shard(&options.data_dir, options.cluster_id, id)?;
     let conn = tables::open_writer(&path, id)?;
-    let meta = match Meta::load(&conn)? {
-        Some(meta) if meta.cluster != options.cluster_id => {
-            return Err(OpenError::Refused(format!(
-                "{} belongs to another cluster: put back the directory that it was made with, or take the shard away",
-                path.display()
-            )));
-        }
-        Some(meta) if meta.shard != id => {
-            return Err(OpenError::Refused(format!(
-                "{} is shard {}: give the file its own name back",
-                path.display(),
-                meta.shard
-            )));
-        }
-        Some(meta) => meta,
-        None => {
-            let meta = Meta {
-                cluster: options.cluster_id,
-                shard: id,
-                applied: 0,
-                dispatched: 0,
-                incarnation: 0,
-            };
-            meta.store(&conn)?;
-            meta
-        }
-    };
+    let meta = Meta::load(&conn)?.ok_or(TableError::Damaged("whose it is"))?;
     Ok(Opened { id, path, conn, meta })
 }
 
 /// Tables and journal must meet: nothing missing between them, and both of one line.
 fn check_position(shard: &Opened, recovered: &Recovered) -> Result<(), OpenError> {
     let Opened { id, meta, .. } = shard;
-    // Nothing of a shard that has never taken anything can be missing.
-    let is_new = meta.applied == 0;
+    // Nothing of a shard that has never served anything can be missing.
+    let is_new = meta.applied == 0 && TableReader::begin(&shard.conn)?.unit_states()?.is_empty();
     if meta.applied > recovered.end {
         return Err(OpenError::Refused(format!(
             "shard {id} knows the journal up to position {}, but it ends at {}: put back the journal folder that belongs to these tables",

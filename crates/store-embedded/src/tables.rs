@@ -20,8 +20,10 @@ pub(crate) use schema::{APPLICATION_ID, STEPS};
 pub(crate) use write::TableWriter;
 
 use crate::{
+    data_dir::DataDir,
     error::TableError,
     migration::{self, MigrationError},
+    store::OpenError,
 };
 
 type Result<T> = std::result::Result<T, TableError>;
@@ -41,6 +43,68 @@ pub(crate) fn peek(path: &Path, shard: ShardId) -> std::result::Result<(), Migra
     migration::peek(path, APPLICATION_ID, &what(path, shard), STEPS)
 }
 
+/// Whether anything was ever written into the file.
+pub(crate) fn was_made(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|about| about.len() > 0)
+}
+
+/// Whose tables a file holds, read without opening it for good.
+///
+/// None when it was not made to its end, or when only opening it can tell.
+pub(crate) fn peek_identity(path: &Path) -> Option<(u128, ShardId)> {
+    let (cluster, shard): ([u8; 16], u32) =
+        migration::peek_row(path, "SELECT cluster, shard FROM meta", |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    Some((u128::from_be_bytes(cluster), ShardId(shard)))
+}
+
+/// Refuses the tables of another cluster or shard.
+pub(crate) fn judge_identity(
+    path: &Path,
+    found: (u128, ShardId),
+    expected: (u128, ShardId),
+) -> std::result::Result<(), OpenError> {
+    if found.0 != expected.0 {
+        return Err(OpenError::Refused(format!(
+            "{} belongs to another cluster: put back the directory that it was made with, or take the shard away",
+            path.display()
+        )));
+    }
+    if found.1 != expected.1 {
+        return Err(OpenError::Refused(format!(
+            "{} is shard {}: give the file its own name back",
+            path.display(),
+            found.1
+        )));
+    }
+    Ok(())
+}
+
+/// Makes the tables of a shard and writes into them whose they are, durably. Does nothing to those that exist. Blocking.
+///
+/// To be done before anybody is told of the shard: from then on a missing file means a lost one.
+///
+/// # Errors
+/// When the file is foreign or newer, belongs to others, or cannot be written.
+pub fn make_shard(
+    data_dir: &DataDir,
+    cluster: u128,
+    shard: ShardId,
+) -> std::result::Result<(), OpenError> {
+    let path = data_dir.shard_path(shard);
+    let mut conn = open_migrated(&path, shard)?;
+    let known = Meta::load(&conn)?;
+    if let Some(meta) = known {
+        return judge_identity(&path, (meta.cluster, meta.shard), (cluster, shard));
+    }
+    // There is no write-ahead log yet, so that `peek_identity` finds this in the file itself.
+    let tx = conn.transaction().map_err(TableError::from)?;
+    Meta { cluster, shard, applied: 0, dispatched: 0, incarnation: 0 }.store(&tx)?;
+    tx.commit().map_err(TableError::from)?;
+    Ok(())
+}
+
 fn what(path: &Path, shard: ShardId) -> String {
     format!("shard {shard} ({})", path.display())
 }
@@ -53,18 +117,7 @@ pub(crate) fn open_writer(
     path: &Path,
     shard: ShardId,
 ) -> std::result::Result<Connection, MigrationError> {
-    peek(path, shard)?;
-    let what = what(path, shard);
-    let sqlite = |source| MigrationError::Sqlite { what: what.clone(), source };
-    let mut conn = Connection::open_with_flags(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_CREATE
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )
-    .map_err(sqlite)?;
-    conn.busy_timeout(std::time::Duration::from_millis(BUSY_MS)).map_err(sqlite)?;
-    migration::migrate(&mut conn, APPLICATION_ID, &what, STEPS)?;
+    let conn = open_migrated(path, shard)?;
     let set_up = || -> rusqlite::Result<()> {
         conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
         conn.pragma_update(None, "synchronous", "NORMAL")?;
@@ -77,7 +130,24 @@ pub(crate) fn open_writer(
         conn.set_prepared_statement_cache_capacity(STATEMENTS);
         Ok(())
     };
-    set_up().map_err(sqlite)?;
+    set_up().map_err(|source| MigrationError::Sqlite { what: what(path, shard), source })?;
+    Ok(conn)
+}
+
+/// Opens the file, brings it up to date, and leaves its kind of log as it is.
+fn open_migrated(path: &Path, shard: ShardId) -> std::result::Result<Connection, MigrationError> {
+    peek(path, shard)?;
+    let what = what(path, shard);
+    let sqlite = |source| MigrationError::Sqlite { what: what.clone(), source };
+    let mut conn = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )
+    .map_err(sqlite)?;
+    conn.busy_timeout(std::time::Duration::from_millis(BUSY_MS)).map_err(sqlite)?;
+    migration::migrate(&mut conn, APPLICATION_ID, &what, STEPS)?;
     Ok(conn)
 }
 
