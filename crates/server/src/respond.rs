@@ -4,9 +4,21 @@ use axum::{body::Body, response::Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
+/// About a message with 200 bytes of text, as JSON.
+const ROW_BYTES: usize = 512;
+
 /// A JSON body. What cannot be written as JSON is a fault of ours; it becomes an empty 500.
 pub(crate) fn json<T: Serialize>(status: StatusCode, body: &T) -> Response {
-    let mut bytes = Vec::with_capacity(512);
+    sized(status, body, 512)
+}
+
+/// A page of so many rows: its room is taken at once, growing a large answer would copy it several times.
+pub(crate) fn page_of<T: Serialize>(body: &T, rows: usize) -> Response {
+    sized(StatusCode::OK, body, 512 + rows * ROW_BYTES)
+}
+
+fn sized<T: Serialize>(status: StatusCode, body: &T, expect: usize) -> Response {
+    let mut bytes = Vec::with_capacity(expect);
     if let Err(error) = serde_json::to_writer(&mut bytes, body) {
         tracing::error!(%error, "an answer could not be written");
         return empty(StatusCode::INTERNAL_SERVER_ERROR);

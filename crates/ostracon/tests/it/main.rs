@@ -5,6 +5,7 @@ mod backup;
 mod chat;
 mod config;
 mod crash;
+mod full_disk;
 mod refusal;
 mod serve;
 mod support;

@@ -16,7 +16,7 @@ use crate::{
     app::App,
     error::ApiResult,
     extract::{Caller, ListPayload, Params, Payload, QueryText},
-    respond::{json, no_content, ok},
+    respond::{json, no_content, ok, page_of},
     routes::{named::resolve_all, unexpected},
 };
 
@@ -31,10 +31,11 @@ pub(crate) async fn list(
     let next = found
         .next
         .map(|(last_activity_at, conversation)| ChatListCursor { last_activity_at, conversation });
-    Ok(ok(&rest::Conversations {
+    let body = rest::Conversations {
         conversations: found.entries.iter().map(view::entry).collect(),
         next_cursor: next.map(|cursor| cursor.encode()),
-    }))
+    };
+    Ok(page_of(&body, body.conversations.len()))
 }
 
 pub(crate) async fn unread(State(app): State<Arc<App>>, Caller(caller): Caller) -> ApiResult {

@@ -19,7 +19,7 @@ use crate::{
     auth::Identity,
     error::{ApiError, ApiResult},
     extract::{Caller, Params, Payload, QueryText},
-    respond::{created, ok},
+    respond::{created, ok, page_of},
     routes::{history_of, unexpected},
 };
 
@@ -43,7 +43,7 @@ pub(crate) async fn page(
     }
     let (before, after) = beyond(&found, &access, &query.anchor);
     let shown = found.messages.iter();
-    Ok(ok(&rest::MessagePage {
+    let body = rest::MessagePage {
         messages: shown.map(|view| view::message_within(view, caller.user, &access)).collect(),
         has_more_before: before,
         has_more_after: after,
@@ -52,7 +52,8 @@ pub(crate) async fn page(
         rev: found.conversation.rev,
         history: found.conversation.history,
         stale: false,
-    }))
+    };
+    Ok(page_of(&body, body.messages.len()))
 }
 
 const fn place(position: Position) -> PagePosition {

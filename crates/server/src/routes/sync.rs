@@ -15,7 +15,7 @@ use crate::{
     app::App,
     error::ApiResult,
     extract::{Caller, Params, QueryText},
-    respond::ok,
+    respond::{ok, page_of},
 };
 
 pub(crate) async fn changes(
@@ -79,12 +79,13 @@ pub(crate) async fn sync(
     let since = query.cursor.map(|cursor| (cursor.history, cursor.user_rev));
     let found = app.engine.sync(caller.user, since, query.limit).await?;
     let cursor = SyncCursor { history: found.history, user_rev: found.user_rev, after: None };
-    Ok(ok(&rest::Sync {
+    let body = rest::Sync {
         conversations: found.entries.iter().map(view::entry).collect(),
         removed: found.removed,
         cursor: cursor.encode(),
         user_rev: found.user_rev,
         more: found.more,
         reset: found.reset,
-    }))
+    };
+    Ok(page_of(&body, body.conversations.len()))
 }
