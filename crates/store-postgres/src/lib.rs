@@ -1,0 +1,27 @@
+//! The driver for PostgreSQL: one shard is one schema of one database.
+//!
+//! It is: [`PostgresShard`], which keeps the contract of [`ostracon_store::Shard`]; several handles, also of several
+//! processes, may write to one shard. It is not: a directory, and it knows of no other shard.
+//!
+//! A batch is one transaction in two flights of pipelined statements: begin, fence, lock and load; then write,
+//! take the position, commit. See [`mod@commit`].
+
+mod commit;
+mod error;
+mod fence;
+mod import;
+mod migration;
+mod options;
+mod outbox;
+mod pool;
+mod read;
+mod session;
+mod shard;
+mod sql;
+mod stats;
+mod units;
+mod value;
+
+pub use error::OpenError;
+pub use options::{PostgresOptions, SchemaName, UrlError};
+pub use shard::PostgresShard;

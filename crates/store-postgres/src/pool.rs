@@ -1,0 +1,153 @@
+//! Connections to the shard's database. Each is checked before anybody uses it: the right cluster, the right shard,
+//! a known version, a server that takes writes. A lost one is made anew when it is asked for.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI32, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use deadpool_postgres::{
+    ClientWrapper, Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod,
+    Runtime, tokio_postgres::NoTls,
+};
+use ostracon_store::Incarnation;
+use tokio_postgres::Row;
+
+use crate::{
+    error::{OpenError, PgError},
+    fence::Fence,
+    migration::{check_owner, check_version},
+    options::PostgresOptions,
+    session::Session,
+    value::get,
+};
+
+type Result<T> = std::result::Result<T, PgError>;
+
+/// What a new connection tells of its server. A session that would not wait for the disk is told to.
+const HELLO: &str = "SELECT pg_is_in_recovery(), (SELECT system_identifier FROM pg_control_system()), \
+     CASE WHEN NOT pg_is_in_recovery() THEN pg_walfile_name(pg_current_wal_lsn()) END, cluster, shard, \
+     (SELECT max(version) FROM migration), current_schema()::regnamespace::oid, \
+     set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' \
+     ELSE current_setting('synchronous_commit') END, false) FROM meta";
+
+/// The database of one shard.
+pub(crate) struct Database {
+    pool: Pool,
+    server: Arc<Server>,
+    answer_timeout: Duration,
+}
+
+/// What all connections know of the server.
+#[derive(Debug, Default)]
+pub(crate) struct Server {
+    incarnation: AtomicU64,
+    lock_key: AtomicI32,
+    pub(crate) fence: Fence,
+}
+
+impl Server {
+    pub(crate) fn incarnation(&self) -> Incarnation {
+        self.incarnation.load(Ordering::SeqCst)
+    }
+
+    /// The key of the shard's advisory locks in this database.
+    pub(crate) fn lock_key(&self) -> i32 {
+        self.lock_key.load(Ordering::SeqCst)
+    }
+
+    fn learn(&self, row: &Row, options: &PostgresOptions) -> std::result::Result<(), OpenError> {
+        check_version(options.schema(), get(row, 5)?)?;
+        check_owner(options, get(row, 3)?, get(row, 4)?)?;
+        let segment: Option<&str> = get(row, 2)?;
+        let segment = segment.filter(|_| !matches!(get(row, 0), Ok(true)));
+        let timeline = segment
+            .and_then(|name| u32::from_str_radix(name.get(..8)?, 16).ok())
+            .ok_or_else(|| OpenError::Unavailable("the server is a replica".to_owned()))?;
+        let system: i64 = get(row, 1)?;
+        let oid: u32 = get(row, 6)?;
+        self.lock_key.store(oid as i32, Ordering::SeqCst);
+        let incarnation = incarnation_of(system as u64, timeline);
+        if self.incarnation.swap(incarnation, Ordering::SeqCst) != incarnation {
+            self.fence.restart(incarnation);
+        }
+        Ok(())
+    }
+}
+
+/// The timeline above, so that it rises when a replica takes over; 32 bits of the system's own number below,
+/// so that another system is another one.
+fn incarnation_of(system: u64, timeline: u32) -> Incarnation {
+    let folded = (system ^ (system >> 32)) & 0xffff_ffff;
+    (u64::from(timeline) << 32) | folded
+}
+
+impl Database {
+    /// A pool that has no connection yet.
+    pub(crate) fn new(options: &PostgresOptions) -> std::result::Result<Self, OpenError> {
+        let server = Arc::new(Server::default());
+        let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = Manager::from_config(options.config(&options.serving()), NoTls, config);
+        let checks = (Arc::clone(&server), Arc::new(options.clone()));
+        let pool = Pool::builder(manager)
+            .max_size(options.connections)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(options.answer_timeout))
+            .create_timeout(Some(options.connect_timeout))
+            .post_create(Hook::async_fn(move |client: &mut ClientWrapper, _| {
+                let (server, options) = checks.clone();
+                Box::pin(async move {
+                    let row = client.query_one(HELLO, &[]).await.map_err(HookError::Backend)?;
+                    server
+                        .learn(&row, &options)
+                        .map_err(|error| HookError::message(error.to_string()))
+                })
+            }))
+            .build()
+            .map_err(|error| OpenError::Unavailable(error.to_string()))?;
+        Ok(Self { pool, server, answer_timeout: options.answer_timeout })
+    }
+
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// A connection of one's own.
+    pub(crate) async fn session(&self) -> Result<Session> {
+        let object = self.pool.get().await.map_err(|error| match error {
+            PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
+                PgError::Postgres(error)
+            }
+            PoolError::PostCreateHook(HookError::Message(why)) => {
+                PgError::NoConnection(why.into_owned())
+            }
+            PoolError::Timeout(_) => PgError::NoConnection("none was free in time".to_owned()),
+            other => PgError::NoConnection(other.to_string()),
+        })?;
+        Ok(Session::new(object))
+    }
+
+    /// Gives work up when the server hangs; its connection goes with it.
+    pub(crate) async fn timed<T>(&self, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        match tokio::time::timeout(self.answer_timeout, work).await {
+            Ok(answer) => answer,
+            Err(_) => Err(PgError::Silent(self.answer_timeout)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::incarnation_of;
+
+    #[test]
+    fn a_new_timeline_is_a_later_incarnation() {
+        let system = 7_710_651_383_215_002_098;
+        assert!(incarnation_of(system, 2) > incarnation_of(system, 1));
+        assert_ne!(incarnation_of(system, 1), incarnation_of(system + 1, 1));
+        assert_ne!(incarnation_of(system, 1), incarnation_of(system ^ (1 << 40), 1));
+    }
+}

@@ -1,0 +1,12 @@
+//! The PostgreSQL store against real servers that these tests start themselves: the contract of the seam, several
+//! writers, placement in SQL, versions and owners, a server that dies, hangs and fails over.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod contract;
+mod fixture;
+mod opening;
+mod order;
+mod placement;
+mod server;
+mod server_lost;
+mod writers;
