@@ -28,7 +28,9 @@ pub(crate) struct Admin(Http);
 
 impl Admin {
     pub(crate) async fn connect(data_dir: &Path) -> Result<Self> {
-        Ok(Self(Http::unix(&data_dir.join("admin.sock")).await?))
+        let socket = data_dir.join("admin.sock");
+        let reached = Http::unix(&socket).await;
+        Ok(Self(reached.with_context(|| format!("no server runs on {}", data_dir.display()))?))
     }
 
     /// Makes signed-in users with new names.

@@ -102,14 +102,17 @@ impl Committer {
                 continue;
             }
             sizes.record(jobs.len() as f64);
-            let (orders, askers): (Vec<Order>, Vec<Asker>) = jobs.drain(..).map(split).unzip();
+            let (orders, mut askers): (Vec<Order>, Vec<Asker>) = jobs.drain(..).map(split).unzip();
             let batch = Batch { now, limits: core.limits, orders };
             let begun = std::time::Instant::now();
             match self.shard.commit(batch).await {
                 Ok(commit) => {
                     commits.record(begun.elapsed());
+                    // A store may stop half-way; what is durable by then goes its way.
+                    let unknown = askers.split_off(commit.answers.len().min(askers.len()));
                     let items = askers.into_iter().zip(commit.answers).collect();
                     room.send(Committed { position: commit.position, items });
+                    fail(unknown.into_iter().map(|asker| asker.reply), &EngineError::Unavailable);
                 }
                 Err(error) => fail(askers.into_iter().map(|asker| asker.reply), &error.into()),
             }

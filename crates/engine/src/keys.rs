@@ -1,5 +1,7 @@
 //! Keyed hashes: what makes a retry "the same again", and a retried group the same group.
 
+use std::collections::BTreeSet;
+
 use ostracon_domain::{ConversationId, Mention, MessageKind, Seq, UserId};
 use ostracon_store::{Directory, DirectoryError};
 
@@ -48,7 +50,8 @@ impl Keys {
         hasher.update(b"group");
         hasher.update(&(name.len() as u64).to_le_bytes());
         hasher.update(name.as_bytes());
-        for member in members {
+        // A set: neither order nor repetition means anything.
+        for member in members.iter().collect::<BTreeSet<_>>() {
             hasher.update(&member.get().to_le_bytes());
         }
         first_half(&hasher)

@@ -70,7 +70,8 @@ struct State {
 struct Promise {
     marks: Marks,
     put_backs: u64,
-    in_flight: FxHashSet<UserId>,
+    /// Users of whom something was due or under way.
+    unfinished: FxHashSet<UserId>,
 }
 
 impl State {
@@ -112,7 +113,8 @@ impl State {
         self.offline.is_empty().then(|| Promise {
             marks: self.put.clone(),
             put_backs: self.put_backs,
-            in_flight: self.in_flight.clone(),
+            // Those who are due may be taken by others before this flush gets to them.
+            unfinished: self.in_flight.iter().chain(self.due.keys()).copied().collect(),
         })
     }
 
@@ -125,7 +127,7 @@ impl State {
 
     /// Keeps a promise, unless something of it failed or is not finished.
     fn keep(&mut self, promise: Promise) {
-        let finished = self.due.is_empty() && self.in_flight.is_disjoint(&promise.in_flight);
+        let finished = self.due.is_empty() && self.in_flight.is_disjoint(&promise.unfinished);
         if finished && self.put_backs == promise.put_backs {
             for (source, position) in promise.marks {
                 let done = self.done.entry(source).or_default();
@@ -335,4 +337,26 @@ async fn send(
     let job = Job { order: Order { at, command }, reply: Reply::Call(answer), private: true };
     core.committers.get(&shard)?.send_inbox(job).await.ok()?;
     Some(waiting)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_somebody_else_took_from_a_flush_is_not_done_with_it() {
+        let user = UserId::new(1).unwrap();
+        let mut state = State::default();
+        state.online.insert(user, Changes::default());
+        state.put.insert(ShardId(0), 7);
+        let promise = state.begin(true).unwrap();
+        // A reader takes the user's changes before the flush does, and is still committing them.
+        state.take(user).unwrap();
+        state.keep(promise);
+        assert_eq!(state.done.get(&ShardId(0)), None);
+        state.in_flight.remove(&user);
+        let promise = state.begin(true).unwrap();
+        state.keep(promise);
+        assert_eq!(state.done.get(&ShardId(0)), Some(&7));
+    }
 }

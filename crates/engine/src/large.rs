@@ -4,7 +4,7 @@
 //! Only dispatchers end subscriptions of somebody who left; a connection that subscribes itself must prove that nobody
 //! left since it read who is a member.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 use ostracon_domain::{Conversation, ConversationId, HistoryFor, Seq, UserId};
@@ -13,6 +13,9 @@ use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
 
 use crate::{connection::Connection, event::Frames, limits::LARGE_COALESCE_EVENTS};
+
+/// Departures that are known by their group. Who read for longer than so many took reads again.
+const RECENT_MAX: usize = 1_024;
 
 /// Safe from any task. The outer lock comes before that of a group.
 #[derive(Default)]
@@ -23,6 +26,8 @@ struct State {
     groups: FxHashMap<ConversationId, Arc<LargeGroup>>,
     /// Rises whenever somebody left a large group, or one may have stopped being large.
     departures: u64,
+    /// The groups of the last departures, the newest at the end.
+    recent: VecDeque<ConversationId>,
 }
 
 /// One large group with connections here.
@@ -80,7 +85,7 @@ impl LargeGroups {
             return Ok(());
         }
         let mut state = self.0.write();
-        if state.departures != departures {
+        if state.departed_since(departures, groups) {
             return Err(Departed);
         }
         for (id, joined_seq) in groups {
@@ -102,7 +107,7 @@ impl LargeGroups {
     /// Ends the subscriptions of somebody who left, after giving out what was said before.
     pub(crate) fn leave(&self, id: ConversationId, user: UserId) {
         let mut state = self.0.write();
-        state.departures += 1;
+        state.depart(id);
         if let Some(group) = state.groups.get(&id) {
             group.0.lock().leave(user);
         }
@@ -111,7 +116,7 @@ impl LargeGroups {
     /// Forgets a group that is not large any more, after giving out what is held back.
     pub(crate) fn end(&self, id: ConversationId) {
         let mut state = self.0.write();
-        state.departures += 1;
+        state.depart(id);
         if let Some(group) = state.groups.remove(&id) {
             group.flush();
         }
@@ -137,6 +142,22 @@ impl LargeGroups {
 }
 
 impl State {
+    fn depart(&mut self, id: ConversationId) {
+        self.departures += 1;
+        if self.recent.len() == RECENT_MAX {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(id);
+    }
+
+    /// Whether somebody may have left one of these groups since.
+    fn departed_since(&self, departures: u64, groups: &[(ConversationId, Seq)]) -> bool {
+        let missed = self.departures - departures;
+        let newest = self.recent.iter().rev();
+        missed > self.recent.len() as u64
+            || newest.take(missed as usize).any(|gone| groups.iter().any(|(id, _)| id == gone))
+    }
+
     fn subscribe(&mut self, id: ConversationId, connection: &Arc<Connection>, joined_seq: Seq) {
         let mut group = self.groups.entry(id).or_default().0.lock();
         let next = group.first + group.held.len() as u64;

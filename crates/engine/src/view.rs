@@ -82,6 +82,10 @@ pub fn message_within<'a>(
     // What was answered may have been edited since a former member left: then its excerpt is not for him.
     let from = if access.content_until.is_some() { Seq::MAX } else { access.from };
     hide_quote(&mut shown, from);
+    if access.content_until.is_some_and(|until| view.message.rev > until) {
+        // Somebody may have reacted since.
+        shown.reactions = Vec::new();
+    }
     if access.withholds(&view.message) {
         let (mentions, reactions) = (Vec::new(), Vec::new());
         return proto::Message { content: None, withheld: true, mentions, reactions, ..shown };
@@ -113,6 +117,16 @@ pub fn conversation(row: &Conversation) -> proto::Conversation<'_> {
         created_at: row.created_at,
         settings: row.settings,
     }
+}
+
+/// A conversation as this reader may see it: for a former member it ends where that one left, without a name it got since.
+pub fn conversation_within<'a>(row: &'a Conversation, access: &Access) -> proto::Conversation<'a> {
+    let mut shown = conversation(row);
+    shown.head_seq = access.to.min(shown.head_seq);
+    if access.content_until.is_some_and(|until| row.info_rev > until) {
+        shown.name = None;
+    }
+    shown
 }
 
 /// A member as the others see it; marks are left out where they are not shown.
@@ -159,13 +173,8 @@ pub fn entry(rows: &EntryRows) -> proto::Entry<'_> {
     let member = &*rows.member;
     let row = &*overview.conversation;
     let last = overview.last_message.as_ref();
-    let mut shown = conversation(row);
-    if let Some(left) = member.left_seq {
-        // Who has left sees the conversation end there.
-        shown.head_seq = left.min(shown.head_seq);
-    }
     proto::Entry {
-        conversation: shown,
+        conversation: conversation_within(row, &rows.access),
         membership: proto::Membership {
             role: member.role,
             joined_seq: member.joined_seq,

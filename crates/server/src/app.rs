@@ -69,6 +69,12 @@ impl OpenSocket {
         let one = Self(Arc::clone(app));
         (before < app.connections_max).then_some(one)
     }
+
+    /// Also when there are too many.
+    pub(crate) fn count_always(app: &Arc<App>) -> Self {
+        app.open_sockets.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(app))
+    }
 }
 
 impl Drop for OpenSocket {

@@ -13,6 +13,7 @@ use crate::{
     admin,
     app::App,
     error::ApiError,
+    extract::Operator,
     health,
     routes::{auth, conversations, dialogs, inbox, members, messages, operator, sync, users},
     socket,
@@ -66,19 +67,19 @@ pub(crate) fn public(app: Arc<App>, with_operators: bool) -> Router {
         .route("/api/v1/sync", get(sync::sync))
         .route("/api/v1/ws", get(socket::open));
     if with_operators {
-        router = router.merge(operator_routes());
+        router = router.merge(operator_routes().route("/metrics", get(metrics_for_operators)));
     }
     finish(router.merge(common_routes()), app)
 }
 
 /// What operators can reach: over the socket in the data directory, and at an address of their own.
 pub(crate) fn operators(app: Arc<App>) -> Router {
-    finish(operator_routes().merge(common_routes()), app)
+    let router = operator_routes().route("/metrics", get(metrics));
+    finish(router.merge(common_routes()), app)
 }
 
 fn operator_routes() -> Router<Arc<App>> {
     Router::new()
-        .route("/metrics", get(metrics))
         .route("/api/v1/admin/status", get(admin::status::status))
         .route("/api/v1/admin/sharding", get(admin::sharding::sharding))
         .route("/api/v1/admin/messages", get(admin::messages::messages))
@@ -109,6 +110,11 @@ fn no_such_call() -> std::future::Ready<ApiError> {
 
 fn no_such_method() -> std::future::Ready<ApiError> {
     std::future::ready(ApiError::no_such_method())
+}
+
+/// Beside other calls: only with the admin role.
+fn metrics_for_operators(_: Operator, state: State<Arc<App>>) -> std::future::Ready<Response> {
+    metrics(state)
 }
 
 fn metrics(State(app): State<Arc<App>>) -> std::future::Ready<Response> {

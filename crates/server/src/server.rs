@@ -58,7 +58,7 @@ pub enum StartError {
     #[error("could not start: {0}")]
     Engine(#[from] EngineError),
     /// A listener of the configuration could not be opened.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}")]
     Listen {
         /// Where.
         address: String,

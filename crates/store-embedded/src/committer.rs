@@ -97,10 +97,19 @@ impl Committer {
         }
         let mut commit = Commit { position: 0, answers: Vec::with_capacity(batch.orders.len()) };
         for orders in parts(batch.orders) {
-            let part =
-                self.commit_frame(&Batch { now: batch.now, limits: batch.limits, orders }).await?;
-            commit.position = part.position;
-            commit.answers.extend(part.answers);
+            let part = Batch { now: batch.now, limits: batch.limits, orders };
+            match self.commit_frame(&part).await {
+                Ok(part) => {
+                    commit.position = part.position;
+                    commit.answers.extend(part.answers);
+                }
+                Err(error) if commit.answers.is_empty() => return Err(error),
+                // The parts before it are durable: whoever asked must hear of them, and everybody else too.
+                Err(error) => {
+                    tracing::warn!(shard = self.core.id.0, %error, "a part of a batch failed");
+                    break;
+                }
+            }
         }
         Ok(commit)
     }

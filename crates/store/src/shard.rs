@@ -71,7 +71,8 @@ pub enum Answer {
 pub struct Commit {
     /// Where its changes stand in this shard's log: what a dispatcher has passed when it has dispatched them.
     pub position: Position,
-    /// Answer n belongs to order n.
+    /// Answer n belongs to order n. Fewer answers than orders: the first ones are durable, and of the others the outcome
+    /// is unknown, as after [`ShardError::Unavailable`].
     pub answers: Vec<Answer>,
 }
 
@@ -157,7 +158,8 @@ pub trait Shard: Send + Sync {
     /// Which start of the shard this is.
     fn incarnation(&self) -> Incarnation;
 
-    /// Commits a batch: atomic and durable when this returns. Fenced and refused commands drop out, the others commit.
+    /// Commits a batch: durable when this returns, each command wholly or not at all. Fenced and refused commands drop
+    /// out, the others commit.
     ///
     /// # Errors
     /// After `Unavailable` the outcome of every command is unknown; after `Busy` nothing was changed.

@@ -26,6 +26,8 @@ pub(crate) struct TestShard {
     pub(crate) busy: AtomicUsize,
     /// Whether reads of members fail.
     pub(crate) members_fail: AtomicBool,
+    /// Of the next batch of more commands only so many are committed; 0 is off.
+    pub(crate) stops_after: AtomicUsize,
     /// Commands of all batches, and how many batches there were.
     pub(crate) committed: Mutex<Vec<usize>>,
     /// The kind of read whose next answer is to wait.
@@ -45,6 +47,7 @@ impl TestShard {
         Arc::new(Self {
             memory,
             busy: AtomicUsize::new(0),
+            stops_after: AtomicUsize::new(0),
             members_fail: AtomicBool::new(false),
             committed: Mutex::default(),
             next_held: Mutex::default(),
@@ -113,10 +116,15 @@ impl Shard for TestShard {
         self.memory.incarnation()
     }
 
-    async fn commit(&self, batch: Batch) -> Result<Commit, ShardError> {
+    async fn commit(&self, mut batch: Batch) -> Result<Commit, ShardError> {
         if self.busy.load(Ordering::Relaxed) > 0 {
             self.busy.fetch_sub(1, Ordering::Relaxed);
             return Err(ShardError::Busy);
+        }
+        let stops_after = self.stops_after.load(Ordering::Relaxed);
+        if stops_after > 0 && batch.orders.len() > stops_after {
+            self.stops_after.store(0, Ordering::Relaxed);
+            batch.orders.truncate(stops_after);
         }
         let commands = batch.orders.len();
         let commit = self.memory.commit(batch).await?;

@@ -49,6 +49,30 @@ async fn a_full_queue_answers_busy_before_anything_is_written() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_store_did_before_it_failed_is_told_to_everybody() {
+    let world = world(Bounds::default()).await;
+    world.say(ALICE, direct(), "first").await;
+    world.settle().await;
+    let (alice, bob) = (world.connect(ALICE).await, world.connect(BOB).await);
+    bob.words();
+    let shard = world.shard_of(direct());
+    let hold = shard.memory.hold();
+    for number in 0..5 {
+        alice.say(&world, number, direct(), "x").await;
+        yield_all().await;
+    }
+    // The first is being committed alone; of the batch behind it the store takes two of four.
+    shard.stops_after.store(2, Ordering::Relaxed);
+    drop(hold);
+    world.settle().await;
+    let words = alice.words();
+    assert_eq!((count(&words, "sent"), count(&words, "error shard_unavailable")), (3, 2));
+    assert_eq!(alice.connection.in_flight(), 0);
+    assert_eq!(count(&bob.words(), "new"), 3);
+    assert_eq!(head(&world).await, 4);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_held_dispatcher_stops_commits_and_then_senders() {
     let bounds = Bounds { committer_queue: 4, batch: 1, dispatch_queue: 2, ..Bounds::default() };
     let world = world(bounds).await;

@@ -37,7 +37,7 @@ pub(crate) enum User {
 #[derive(Debug, Args)]
 pub(crate) struct Add {
     /// Name to sign in with
-    #[arg(required_unless_present_any = ["count", "file"])]
+    #[arg(required_unless_present_any = ["count", "file", "external_id"])]
     name: Option<String>,
     /// Create so many, with numbered names and no passwords
     #[arg(long, value_name = "N", conflicts_with_all = ["name", "file"])]
@@ -55,10 +55,10 @@ pub(crate) struct Add {
     #[arg(long, requires = "name")]
     generate: bool,
     /// Name to show
-    #[arg(long, value_name = "NAME", requires = "name")]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["count", "file"])]
     display_name: Option<String>,
-    /// Id of this user in an existing system
-    #[arg(long, value_name = "ID", requires = "name")]
+    /// Id of this user in an existing system; one without a name signs in with that system's tokens
+    #[arg(long, value_name = "ID", conflicts_with_all = ["count", "file"])]
     external_id: Option<String>,
     /// Create admins
     #[arg(long)]
@@ -144,8 +144,8 @@ impl Add {
         let mut generated = None;
         let progress = Progress::new("creating users");
         let role = self.admin.then_some(Role::Admin);
-        if self.name.is_some() {
-            let password = match (self.no_password, self.generate) {
+        if self.name.is_some() || self.external_id.is_some() {
+            let password = match (self.no_password || self.name.is_none(), self.generate) {
                 (false, false) => Some(password::ask("Password: ", true)?),
                 _ => None,
             };
@@ -312,7 +312,10 @@ async fn post<B: Serialize + Sync, T: DeserializeOwned>(
     match api.call(Method::POST, path, Some(body)).await {
         Ok(answer) => Ok(answer.read()?),
         Err(error) => match error.refused() {
-            Some(refusal) => bail!("{}", refusal.message),
+            Some(refusal) => match refusal.details.get("field").and_then(|field| field.as_str()) {
+                Some(field) => bail!("{field}: {}", refusal.message),
+                None => bail!("{}", refusal.message),
+            },
             None => Err(error.into()),
         },
     }

@@ -595,9 +595,13 @@ pub const OPERATIONS: &[Operation] = &[
         ..call("GET", "/readyz", OPERATOR, "Does it serve?")
     },
     Operation {
-        auth: false,
         answers: &[Answer { status: 200, meaning: "Prometheus text.", body: None }],
-        ..call("GET", "/metrics", OPERATOR, "Metrics.")
+        ..call(
+            "GET",
+            "/metrics",
+            OPERATOR,
+            "Metrics, for users with the admin role; at the operators' own address, for whoever reaches it.",
+        )
     },
     Operation {
         auth: false,

@@ -53,7 +53,9 @@ impl JwtVerifier {
         let (algorithm, key) = match config.algorithm {
             JwtAlgorithm::Off => return Err("there is no algorithm.".to_owned()),
             JwtAlgorithm::HS256 => {
-                let secret = key.trim_ascii_end();
+                // Editors end a file with a line's end; whatever else is there belongs to the secret.
+                let secret = key.strip_suffix(b"\n").unwrap_or(key);
+                let secret = secret.strip_suffix(b"\r").unwrap_or(secret);
                 if secret.len() < SECRET_BYTES_MIN {
                     return Err("a secret needs at least 32 bytes.".to_owned());
                 }

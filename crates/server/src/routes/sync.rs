@@ -48,12 +48,7 @@ pub(crate) async fn changes(
             reset: true,
         }));
     }
-    let conversation = found.info_changed.then(|| {
-        let mut shown = view::conversation(row);
-        // Who has left sees the conversation end there.
-        shown.head_seq = access.to.min(shown.head_seq);
-        shown
-    });
+    let conversation = found.info_changed.then(|| view::conversation_within(row, &access));
     let marks = |user| !row.large || user == caller.user;
     let members = found.members.iter();
     let messages = found.messages.iter();

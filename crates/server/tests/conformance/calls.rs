@@ -15,7 +15,7 @@ pub(crate) type Answer = (u16, &'static str);
 const OK: Answer = (200, "");
 const MADE: Answer = (201, "");
 const DONE: Answer = (204, "");
-const FORBIDDEN: Answer = (403, "forbidden");
+pub(crate) const FORBIDDEN: Answer = (403, "forbidden");
 const NOT_MEMBER: Answer = (403, "not_member");
 
 /// Of what a call is.
@@ -25,6 +25,8 @@ pub(crate) enum Scope {
     Open,
     /// Of the caller's own things, or of what everybody may know.
     Own,
+    /// Of the operator: forbidden to whoever has not the admin role.
+    Operator,
     /// Of a group: what a former member, a member, an admin and the owner get.
     Group { former: Answer, member: Answer, admin: Answer, owner: Answer },
 }
@@ -170,7 +172,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("GET /api/v1/ws", Scope::Own, none),
     row("GET /healthz", Scope::Open, none),
     row("GET /readyz", Scope::Open, none),
-    row("GET /metrics", Scope::Open, none),
+    row("GET /metrics", Scope::Operator, none),
     row("GET /openapi.json", Scope::Open, none),
 ];
 

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    calls::{COMMANDS, Cast, ROWS, Row, Scope, Stage},
+    calls::{COMMANDS, Cast, FORBIDDEN, ROWS, Row, Scope, Stage},
     http::{self, Reply},
     jwt,
     world::{User, World},
@@ -164,7 +164,12 @@ async fn every_role_may_what_the_table_says() {
     let (_world, users) = World::start(Cast::NAMES).await;
     let cast = Cast::new(users);
     for row in ROWS {
-        let Scope::Group { former, member, admin, owner } = row.scope else { continue };
+        let (former, member, admin, owner) = match row.scope {
+            Scope::Group { former, member, admin, owner } => (former, member, admin, owner),
+            // Roles in a group are not the operator's.
+            Scope::Operator => (FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN),
+            Scope::Open | Scope::Own => continue,
+        };
         // A call may end the group or change a role: each gets a group of its own.
         for (name, user, (status, code)) in [
             ("former", &cast.former, former),

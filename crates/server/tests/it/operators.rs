@@ -117,7 +117,8 @@ async fn what_anybody_may_ask() {
     let ready = nobody.get("/readyz").await.is(200);
     assert_eq!((&ready["ready"], &ready["shards"]["3"]), (&json!(true), &json!("ok")));
     assert_eq!(nobody.get("/openapi.json").await.is(200)["info"]["title"], "Ostracon");
-    let metrics = nobody.get("/metrics").await;
+    nobody.get("/metrics").await.refused(401, "unauthorized");
+    let metrics = operator(&server, "GET", "/metrics", Value::Null).await;
     assert!(metrics.text.contains("http_call_seconds_bucket{le=\"0.001\"}"), "{}", metrics.text);
     assert!(metrics.text.contains("process_resident_memory_bytes"));
 }

@@ -39,6 +39,33 @@ async fn a_failed_sync_is_forgotten_and_retried_by_the_client() {
 }
 
 #[tokio::test]
+async fn of_a_batch_of_several_frames_the_durable_ones_are_answered() {
+    let text = "x".repeat(7_000);
+    let orders: Vec<_> = (0..2_000).map(|n| send(&format!("c{n}"), &text)).collect();
+    let mut halfway = 0;
+    for later in 1..4 {
+        let disk = FaultFs::new();
+        let mut home = Home::of_pair(Some(disk.as_fs())).await;
+        let shard = home.shard();
+        disk.fail(later, Fault::SyncLosesCache);
+        let done = commit(&*shard, orders.clone()).await;
+        let durable = done.as_ref().map_or(0, |done| done.answers.len());
+        if let Ok(done) = done {
+            let last = shard.undispatched(None, 99).await.unwrap().pop().unwrap();
+            assert_eq!(last.position, done.position, "a dispatcher passes all of them");
+        }
+        halfway += u32::from(durable > 0 && durable < orders.len());
+        let rest: Vec<_> = orders[durable..].to_vec();
+        while !rest.is_empty() && commit(&*shard, rest.clone()).await.is_err() {}
+        drop(shard);
+        home.reopen();
+        let head = newest(&*home.shard(), 1).await.unwrap().conversation.head_seq;
+        assert_eq!(head, 2_000, "{later}");
+    }
+    assert!(halfway > 0);
+}
+
+#[tokio::test]
 async fn nothing_unsynced_is_ever_read() {
     let disk = FaultFs::new();
     let home = Home::of_pair(Some(disk.as_fs())).await;
