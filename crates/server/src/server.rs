@@ -71,7 +71,19 @@ pub enum StartError {
 pub struct Server {
     app: Arc<App>,
     admin: AdminSocket,
-    admin_listen: Option<String>,
+    /// The operators' own address.
+    own: Option<TcpListener>,
+}
+
+/// Opens the operators' own address, if there is to be one.
+async fn listen_to_operators(address: &str) -> Result<Option<TcpListener>, StartError> {
+    if address.is_empty() {
+        return Ok(None);
+    }
+    match TcpListener::bind(address).await {
+        Ok(listener) => Ok(Some(listener)),
+        Err(source) => Err(StartError::Listen { address: address.to_owned(), source }),
+    }
 }
 
 /// An account for trying things out.
@@ -98,6 +110,7 @@ impl Server {
     /// Those of [`open`](Self::open).
     pub async fn open_with(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         config.check()?;
+        let own = listen_to_operators(&config.admin.listen).await?;
         let opened = backends::open(&config, &*clock).await?;
         let auth = Auth::new(&config, Arc::clone(&opened.directory), Arc::clone(&clock))
             .map_err(ConfigError::new)?;
@@ -136,8 +149,7 @@ impl Server {
             tasks: tokio_util::task::TaskTracker::new(),
         });
         let admin = AdminSocket::bind(config.data_dir.join("admin.sock"))?;
-        let own = config.admin.listen;
-        Ok(Self { app, admin, admin_listen: (!own.is_empty()).then_some(own) })
+        Ok(Self { app, admin, own })
     }
 
     /// Where the operator's socket is.
@@ -148,21 +160,13 @@ impl Server {
     /// Serves until `stop` is cancelled or an operator stops it. Then: nothing new is accepted, calls under way are
     /// answered, pending acks are sent, WebSockets are closed with 1001, everything stored is closed.
     ///
-    /// # Errors
-    /// When the operator's own address cannot be opened; accepting itself never ends the server.
-    pub async fn serve(
-        self,
-        listener: TcpListener,
-        stop: CancellationToken,
-    ) -> Result<(), StartError> {
+    /// Accepting never ends the server.
+    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
         let app = self.app;
         let mut upkeep = tokio::spawn(upkeep(Arc::clone(&app)));
-        let has_own = self.admin_listen.is_some();
-        let public = router::public(Arc::clone(&app), !has_own);
+        let public = router::public(Arc::clone(&app), self.own.is_none());
         let operators = router::operators(Arc::clone(&app));
-        if let Some(address) = self.admin_listen {
-            let bound = TcpListener::bind(&address).await;
-            let own = bound.map_err(|source| StartError::Listen { address, source })?;
+        if let Some(own) = self.own {
             tokio::spawn(http1::serve_tcp(Arc::clone(&app), own, operators.clone()));
         }
         tokio::spawn(http1::serve_unix(Arc::clone(&app), self.admin, operators));
@@ -187,7 +191,6 @@ impl Server {
         app.auth.write_seen().await;
         app.backends.close().await;
         tracing::info!("stopped");
-        Ok(())
     }
 
     /// Creates alice, bob and carol, if there is no user at all. Their passwords are told this once.

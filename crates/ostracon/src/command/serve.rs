@@ -89,7 +89,7 @@ async fn serve(config: Config, demo: bool, json: bool) -> Result<()> {
     let url = format!("http://{}", listener.local_addr()?);
     let demo_users = if demo { server.demo_users().await? } else { Vec::new() };
     say_ready(&url, &data_dir, &demo_users, json)?;
-    Box::pin(server.serve(listener, stop)).await?;
+    Box::pin(server.serve(listener, stop)).await;
     Ok(())
 }
 

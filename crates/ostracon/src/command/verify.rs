@@ -46,7 +46,7 @@ impl Verify {
         let serving = tokio::spawn(server.serve(listener, stop.clone()));
         let report = ask(&target).await;
         stop.cancel();
-        serving.await??;
+        serving.await?;
         report
     }
 }

@@ -124,7 +124,7 @@ async fn run_once(mut config: Config) -> Result<(), OfflineError> {
     let stop = CancellationToken::new();
     stop.cancel();
     let server = Box::pin(Server::open(config)).await?;
-    Box::pin(server.serve(listener, stop)).await?;
+    Box::pin(server.serve(listener, stop)).await;
     Ok(())
 }
 
