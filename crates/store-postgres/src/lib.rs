@@ -4,7 +4,7 @@
 //! processes, may write to one shard. It is not: a directory, and it knows of no other shard.
 //!
 //! A batch is one transaction in two flights of pipelined statements: begin, fence, lock and load; then write,
-//! take the position, commit. See [`mod@commit`].
+//! take the position, commit. The module `commit` tells why.
 
 mod commit;
 mod error;
