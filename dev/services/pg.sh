@@ -57,7 +57,7 @@ configure() { # NAME PORT
 port = $2
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
-max_connections = 100
+max_connections = 300
 shared_buffers = ${PG_SHARED_BUFFERS:-64MB}
 fsync = $FSYNC
 full_page_writes = $FSYNC

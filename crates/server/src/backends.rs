@@ -1,4 +1,4 @@
-//! The only file that names a backend: opens the directory and the shards that the configuration says.
+//! The only module that names a backend: opens the directory and the shards that the configuration says.
 
 use std::{fs::File, path::Path, sync::Arc};
 
@@ -11,18 +11,30 @@ use ostracon_store_embedded::{
 };
 use parking_lot::Mutex;
 
-use crate::{config::Config, server::StartError};
+mod home;
+mod postgres;
+
+pub(crate) use ostracon_store_postgres::{check_url, is_url, redacted};
+
+use home::Homes;
+use postgres::PostgresShards;
+
+use crate::{
+    config::{Config, ShardUrl},
+    server::StartError,
+};
 
 /// Shards of a new cluster, where the configuration names none.
 const SHARDS: u32 = 4;
 /// The file of accounts, sessions and the map.
 const DIRECTORY: &str = "directory.db";
-const EMBEDDED: &str = "embedded";
 
 /// What is open, until it is closed.
 pub(crate) struct Backends {
     store: Mutex<Option<Arc<EmbeddedStore>>>,
     directory: Arc<SqliteDirectory>,
+    /// All shards are in the data directory.
+    is_whole: bool,
 }
 
 /// Backends with what an engine is started from.
@@ -45,64 +57,73 @@ pub(crate) async fn open(config: &Config, clock: &dyn Clock) -> Result<Opened, S
     let sqlite = blocking(move || SqliteDirectory::open(&path)).await?;
     let sqlite = Arc::new(sqlite?);
     let directory: Arc<dyn Directory> = Arc::clone(&sqlite) as _;
-    let shards = known_shards(config, &*directory, &data_dir, &found).await?;
+    let known = directory.shards().await?;
+    let known_homes = known_shards(config, &known, &data_dir, &found)?;
     let ids = lease(&directory, clock).await?;
+    let cluster = directory.cluster_id().await?;
+    let homes = match known_homes {
+        Some(homes) => homes,
+        None => make_shards(config, &*directory, &data_dir, &ids).await?,
+    };
+    let map = directory.map().await?;
 
-    let mut options = EmbeddedOptions::new(
-        Arc::clone(&data_dir),
-        directory.cluster_id().await?,
-        shards.clone(),
-        Arc::clone(&ids) as _,
-    );
+    let mut shards = PostgresShards::new(&homes, cluster, &ids)?.open(&map).await?;
+    let is_whole = shards.is_empty();
+    let embedded = homes.embedded;
+    let mut options =
+        EmbeddedOptions::new(data_dir, cluster, embedded.clone(), Arc::clone(&ids) as _);
     options.journal = found.journal;
     options.overlay_bytes_max = ostracon_store_embedded::OVERLAY_BYTES_MAX;
     let store = blocking(move || EmbeddedStore::open(options)).await?;
     let store = store.map_err(refused)?;
-    format(&store, &shards, &directory.map().await?).await?;
-    Ok(Opened {
-        shards: store.shards(),
-        backends: Backends { store: Mutex::new(Some(Arc::new(store))), directory: sqlite },
-        directory,
-        ids,
-    })
+    format(&store, &embedded, &map).await?;
+    shards.extend(store.shards());
+    let store = Mutex::new(Some(Arc::new(store)));
+    let backends = Backends { store, directory: sqlite, is_whole };
+    Ok(Opened { backends, directory, shards, ids })
 }
 
-/// The shards that the directory knows; an empty one is made to know those of the configuration.
-async fn known_shards(
+/// The shards of a new cluster, made as the configuration names them.
+async fn make_shards(
     config: &Config,
     directory: &dyn Directory,
     data_dir: &Arc<DataDir>,
+    ids: &Arc<NodeIds>,
+) -> Result<Homes, StartError> {
+    let row = |number, url: &str| ShardRow { id: ShardId(number), url: url.to_owned() };
+    let new: Vec<_> = match config.shards.as_slice() {
+        [] => (0..SHARDS).map(|number| row(number, ShardUrl::EMBEDDED)).collect(),
+        named => named.iter().map(|shard| row(u32::from(shard.id), shard.url.as_str())).collect(),
+    };
+    let homes = Homes::of(&new, config).map_err(StartError::Store)?;
+    let cluster = directory.cluster_id().await?;
+    // First the tables, then the word of them: a shard that is known has tables, or it was lost.
+    PostgresShards::new(&homes, cluster, ids)?.make().await?;
+    let (dir, embedded) = (Arc::clone(data_dir), homes.embedded.clone());
+    let make = move || embedded.into_iter().try_for_each(|id| make_shard(&dir, cluster, id));
+    blocking(make).await?.map_err(refused)?;
+    directory.found(&new).await?;
+    Ok(homes)
+}
+
+/// The shards that the directory knows, if it knows any.
+fn known_shards(
+    config: &Config,
+    known: &[ShardRow],
+    data_dir: &DataDir,
     found: &Preflight,
-) -> Result<Vec<ShardId>, StartError> {
-    let mut known = directory.shards().await?;
+) -> Result<Option<Homes>, StartError> {
     if known.is_empty() {
-        let numbers: Vec<u32> = match config.shards.as_slice() {
-            [] => (0..SHARDS).collect(),
-            named => named.iter().map(|shard| u32::from(shard.id)).collect(),
-        };
-        let row = |number| ShardRow { id: ShardId(number), url: EMBEDDED.to_owned() };
-        known = numbers.into_iter().map(row).collect();
-        // First the tables, then the word of them: a shard that is known has tables, or it was lost.
-        let (dir, cluster) = (Arc::clone(data_dir), directory.cluster_id().await?);
-        let ids: Vec<_> = known.iter().map(|row| row.id).collect();
-        let make = move || ids.into_iter().try_for_each(|id| make_shard(&dir, cluster, id));
-        blocking(make).await?.map_err(refused)?;
-        directory.found(&known).await?;
-    } else if let Some(row) =
-        known.iter().find(|row| row.url == EMBEDDED && !found.shards.contains(&row.id))
-    {
-        return Err(StartError::Store(format!(
+        return Ok(None);
+    }
+    let homes = Homes::of(known, config).map_err(StartError::Store)?;
+    match homes.embedded.iter().find(|id| !found.shards.contains(id)) {
+        None => Ok(Some(homes)),
+        Some(id) => Err(StartError::Store(format!(
             "{} is missing or empty: put the file back, or restore a backup",
-            data_dir.shard_path(row.id).display()
-        )));
+            data_dir.shard_path(*id).display()
+        ))),
     }
-    if let Some(row) = known.iter().find(|row| row.url != EMBEDDED) {
-        return Err(StartError::Store(format!(
-            "shard {} is at {}, which this version cannot open: run the version that made it",
-            row.id, row.url
-        )));
-    }
-    Ok(known.into_iter().map(|row| row.id).collect())
 }
 
 fn refused(error: OpenError) -> StartError {
@@ -163,6 +184,10 @@ impl Backends {
         to: &Path,
         copied: impl Fn(u64, u64) + Send + Sync + 'static,
     ) -> Result<(), String> {
+        if !self.is_whole {
+            let why = "some shards are on PostgreSQL, of which this makes no copy: use that server's own backup";
+            return Err(why.to_owned());
+        }
         let store = self.store().ok_or("the server stops")?;
         store.backup(to, copied).await.map_err(|error| error.to_string())?;
         // What has this name is whole.

@@ -1,6 +1,6 @@
 //! What goes wrong between a shard and its database, and what becomes of it at the seam.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use ostracon_store::ShardError;
 use tokio_postgres::error::SqlState;
@@ -20,6 +20,9 @@ pub(crate) enum PgError {
     /// The server hangs, or the way to it.
     #[error("no answer within {0:?}")]
     Silent(Duration),
+    /// It is known not to serve: nothing was tried, or what was tried was given up.
+    #[error("{0}")]
+    Broken(Arc<str>),
     /// An earlier statement of the same flight could not be sent, so this one was not.
     #[error("given up, because an earlier statement failed")]
     GivenUp,
@@ -74,7 +77,7 @@ impl PgError {
         match self {
             Self::Postgres(error) => error.as_db_error().is_some(),
             Self::Damaged(_) => true,
-            Self::NoConnection(_) | Self::Silent(_) | Self::GivenUp => false,
+            Self::NoConnection(_) | Self::Silent(_) | Self::Broken(_) | Self::GivenUp => false,
         }
     }
 
@@ -93,7 +96,10 @@ impl From<PgError> for ShardError {
             tracing::error!(%error, "a shard's database is damaged");
             Self::Corrupt(error.to_string())
         } else {
-            tracing::warn!(%error, "a shard's database failed");
+            // What the keeper has said is not said again for every request.
+            if !matches!(error, PgError::Broken(_)) {
+                tracing::warn!(%error, "a shard's database failed");
+            }
             Self::Unavailable(error.to_string())
         }
     }

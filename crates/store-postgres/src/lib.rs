@@ -6,10 +6,12 @@
 //! A batch is one transaction in two flights of pipelined statements: begin, fence, lock and load; then write,
 //! take the position, commit. The module `commit` tells why.
 
+mod address;
 mod commit;
 mod error;
 mod fence;
 mod import;
+mod keeper;
 mod migration;
 mod options;
 mod outbox;
@@ -19,9 +21,12 @@ mod session;
 mod shard;
 mod sql;
 mod stats;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod units;
 mod value;
 
+pub use address::{check_url, is_url, redacted};
 pub use error::OpenError;
 pub use options::{PostgresOptions, SchemaName, UrlError};
 pub use shard::PostgresShard;

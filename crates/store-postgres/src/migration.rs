@@ -1,11 +1,11 @@
 //! Brings a schema up to the present version: upwards only, one at a time, refused when it is newer.
 
-use deadpool_postgres::tokio_postgres::{Client, NoTls};
 use ostracon_domain::{Epoch, ShardId, UnitId};
 use uuid::Uuid;
 
 use crate::{
     error::OpenError,
+    keeper::connect,
     options::{PostgresOptions, SchemaName},
     sql::{MIGRATION_LOCK, MigrationSql},
 };
@@ -16,25 +16,15 @@ const STEPS: &[&str] = &[include_str!("../migrations/0001_shard.sql")];
 /// The present version.
 pub(crate) const VERSION: i32 = STEPS.len() as i32;
 
-/// A connection that migrates: no time limit for a statement, and nothing of it outlives the call.
-async fn connect(options: &PostgresOptions) -> Result<Client, OpenError> {
-    let config = options.config("-c statement_timeout=0 -c lock_timeout=60000");
-    let (client, connection) = config.connect(NoTls).await?;
-    // Ends with the client.
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::warn!(%error, "a migrating connection broke");
-        }
-    });
-    Ok(client)
-}
+/// Settings of a connection that migrates: no time limit for a statement.
+const SETTINGS: &str = "-c statement_timeout=0 -c lock_timeout=60000";
 
 /// Makes the shard if it is not there, with these units open; brings it up to date if it is.
 pub(crate) async fn format(
     options: &PostgresOptions,
     units: impl IntoIterator<Item = (UnitId, Epoch)> + Send,
 ) -> Result<(), OpenError> {
-    let mut client = connect(options).await?;
+    let mut client = connect(options, SETTINGS).await?;
     let transaction = client.transaction().await?;
     lock(&transaction, options).await?;
     let sql = MigrationSql::new(&options.schema);
@@ -66,18 +56,33 @@ pub(crate) async fn format(
             transaction
                 .execute(MigrationSql::TAKE, &[&cluster, &i64::from(options.shard.0)])
                 .await?;
-            let (units, epochs): (Vec<i64>, Vec<i64>) =
-                units.into_iter().map(|(unit, epoch)| (i64::from(unit.0), epoch.0 as i64)).unzip();
-            transaction.execute(MigrationSql::OPEN_UNITS, &[&units, &epochs]).await?;
         }
     }
+    open_units(&transaction, units).await?;
     transaction.commit().await?;
     Ok(())
 }
 
-/// Brings a formatted shard up to date, if it is older; nothing is written if it is not.
-pub(crate) async fn migrate(options: &PostgresOptions) -> Result<(), OpenError> {
-    let mut client = connect(options).await?;
+/// Gives a shard that has never known a unit those of its beginning.
+async fn open_units(
+    transaction: &Transaction<'_>,
+    units: impl IntoIterator<Item = (UnitId, Epoch)>,
+) -> Result<(), OpenError> {
+    let (units, epochs): (Vec<i64>, Vec<i64>) =
+        units.into_iter().map(|(unit, epoch)| (i64::from(unit.0), epoch.0 as i64)).unzip();
+    if !units.is_empty() {
+        transaction.execute(MigrationSql::OPEN_UNITS, &[&units, &epochs]).await?;
+    }
+    Ok(())
+}
+
+/// Brings a formatted shard up to date, if it is older, and gives one that has never known a unit these; nothing is
+/// written otherwise.
+pub(crate) async fn migrate(
+    options: &PostgresOptions,
+    units: &[(UnitId, Epoch)],
+) -> Result<(), OpenError> {
+    let mut client = connect(options, SETTINGS).await?;
     let transaction = client.transaction().await?;
     if !has_table(&transaction, &options.schema, "migration").await? {
         return Err(OpenError::Refused(format!(
@@ -93,8 +98,16 @@ pub(crate) async fn migrate(options: &PostgresOptions) -> Result<(), OpenError> 
         OpenError::Refused(format!("schema {} belongs to no cluster", options.schema))
     })?;
     check_owner(options, owner.try_get(0)?, owner.try_get(1)?)?;
+    if !units.is_empty() && is_new(&transaction).await? {
+        lock(&transaction, options).await?;
+        open_units(&transaction, units.iter().copied()).await?;
+    }
     transaction.commit().await?;
     Ok(())
+}
+
+async fn is_new(transaction: &Transaction<'_>) -> Result<bool, OpenError> {
+    Ok(!transaction.query_one(MigrationSql::HAS_UNITS, &[]).await?.try_get::<_, bool>(0)?)
 }
 
 type Transaction<'a> = deadpool_postgres::tokio_postgres::Transaction<'a>;

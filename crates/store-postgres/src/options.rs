@@ -1,10 +1,12 @@
 //! Where a shard's database is, and how it is used.
 
-use std::{fmt, str::FromStr, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use ostracon_domain::ShardId;
 use ostracon_store::Ids;
 use tokio_postgres::Config;
+
+use crate::address::parse;
 
 /// A schema's name: lower-case letters, digits and underscores, at most 63, no digit first.
 ///
@@ -39,6 +41,12 @@ impl fmt::Display for SchemaName {
 #[error("not a PostgreSQL address: {0}")]
 pub struct UrlError(String);
 
+impl UrlError {
+    pub(crate) fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
+    }
+}
+
 /// How to reach a shard, whose it is, and how long anything may take.
 #[derive(Clone)]
 pub struct PostgresOptions {
@@ -62,6 +70,8 @@ pub struct PostgresOptions {
     pub connect_timeout: Duration,
     /// A batch or a read without an answer after this is given up, with its connection: the server hangs.
     pub answer_timeout: Duration,
+    /// A server that says nothing at all for so long hangs: everything that waits for it is given up.
+    pub silence: Duration,
 }
 
 impl PostgresOptions {
@@ -75,27 +85,7 @@ impl PostgresOptions {
         shard: ShardId,
         ids: Arc<dyn Ids>,
     ) -> Result<Self, UrlError> {
-        let (address, query) = url.split_once('?').unwrap_or((url, ""));
-        let mut schema = None;
-        let mut rest = Vec::new();
-        for part in query.split('&').filter(|part| !part.is_empty()) {
-            match part.strip_prefix("schema=") {
-                Some(name) => {
-                    let name = SchemaName::new(name).ok_or_else(|| {
-                        let what = "a schema's name has lower-case letters, digits and underscores";
-                        UrlError(what.to_owned())
-                    })?;
-                    schema = Some(name);
-                }
-                None => rest.push(part),
-            }
-        }
-        let address = match &rest[..] {
-            [] => address.to_owned(),
-            rest => format!("{address}?{}", rest.join("&")),
-        };
-        // The reason names the field, never the address: a password stands in it.
-        let server = Config::from_str(&address).map_err(|error| UrlError(error.to_string()))?;
+        let (server, schema) = parse(url)?;
         let schema = match schema {
             Some(schema) => schema,
             None => SchemaName(format!("shard_{}", shard.0)),
@@ -111,6 +101,7 @@ impl PostgresOptions {
             lock_timeout: Duration::from_secs(2),
             connect_timeout: Duration::from_secs(3),
             answer_timeout: Duration::from_secs(15),
+            silence: Duration::from_secs(2),
         })
     }
 

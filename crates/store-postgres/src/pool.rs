@@ -13,12 +13,14 @@ use deadpool_postgres::{
     ClientWrapper, Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod,
     Runtime, tokio_postgres::NoTls,
 };
+use ostracon_domain::{Epoch, UnitId};
 use ostracon_store::Incarnation;
 use tokio_postgres::Row;
 
 use crate::{
     error::{OpenError, PgError},
     fence::Fence,
+    keeper::{Circuit, Keeper, Running},
     migration::{check_owner, check_version},
     options::PostgresOptions,
     session::Session,
@@ -28,7 +30,7 @@ use crate::{
 type Result<T> = std::result::Result<T, PgError>;
 
 /// What a new connection tells of its server. A session that would not wait for the disk is told to.
-const HELLO: &str = "SELECT pg_is_in_recovery(), (SELECT system_identifier FROM pg_control_system()), \
+pub(crate) const HELLO: &str = "SELECT pg_is_in_recovery(), (SELECT system_identifier FROM pg_control_system()), \
      CASE WHEN NOT pg_is_in_recovery() THEN pg_walfile_name(pg_current_wal_lsn()) END, cluster, shard, \
      (SELECT max(version) FROM migration), current_schema()::regnamespace::oid, \
      set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' \
@@ -38,7 +40,9 @@ const HELLO: &str = "SELECT pg_is_in_recovery(), (SELECT system_identifier FROM 
 pub(crate) struct Database {
     pool: Pool,
     server: Arc<Server>,
+    circuit: Arc<Circuit>,
     answer_timeout: Duration,
+    _keeper: Running,
 }
 
 /// What all connections know of the server.
@@ -59,7 +63,11 @@ impl Server {
         self.lock_key.load(Ordering::SeqCst)
     }
 
-    fn learn(&self, row: &Row, options: &PostgresOptions) -> std::result::Result<(), OpenError> {
+    pub(crate) fn learn(
+        &self,
+        row: &Row,
+        options: &PostgresOptions,
+    ) -> std::result::Result<(), OpenError> {
         check_version(options.schema(), get(row, 5)?)?;
         check_owner(options, get(row, 3)?, get(row, 4)?)?;
         let segment: Option<&str> = get(row, 2)?;
@@ -86,8 +94,14 @@ fn incarnation_of(system: u64, timeline: u32) -> Incarnation {
 }
 
 impl Database {
-    /// A pool that has no connection yet.
-    pub(crate) fn new(options: &PostgresOptions) -> std::result::Result<Self, OpenError> {
+    /// Opens the database. `units`: those of a shard that has never known one.
+    ///
+    /// One that cannot be reached is refused if it `must_serve`; otherwise it serves when it can.
+    pub(crate) async fn open(
+        options: &PostgresOptions,
+        units: Vec<(UnitId, Epoch)>,
+        must_serve: bool,
+    ) -> std::result::Result<Self, OpenError> {
         let server = Arc::new(Server::default());
         let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(options.config(&options.serving()), NoTls, config);
@@ -108,7 +122,23 @@ impl Database {
             }))
             .build()
             .map_err(|error| OpenError::Unavailable(error.to_string()))?;
-        Ok(Self { pool, server, answer_timeout: options.answer_timeout })
+        let circuit = Arc::new(Circuit::new());
+        let mut keeper = Keeper::new(
+            options.clone(),
+            units,
+            Arc::clone(&server),
+            Arc::clone(&circuit),
+            pool.clone(),
+        );
+        match keeper.look().await {
+            Err(OpenError::Unavailable(why)) if !must_serve => {
+                let shard = options.shard;
+                tracing::warn!(%shard, why, "a shard's database cannot be reached; the other shards serve");
+            }
+            looked => looked?,
+        }
+        let answer_timeout = options.answer_timeout;
+        Ok(Self { pool, server, circuit, answer_timeout, _keeper: keeper.run() })
     }
 
     pub(crate) fn server(&self) -> &Server {
@@ -130,12 +160,28 @@ impl Database {
         Ok(Session::new(object))
     }
 
-    /// Gives work up when the server hangs; its connection goes with it.
+    /// Does work, unless the server does not serve. It is given up when that turns out meanwhile, or when no answer
+    /// comes in time; its connection goes with it.
     pub(crate) async fn timed<T>(&self, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
-        match tokio::time::timeout(self.answer_timeout, work).await {
-            Ok(answer) => answer,
-            Err(_) => Err(PgError::Silent(self.answer_timeout)),
+        self.circuit.check()?;
+        let done = tokio::select! {
+            biased;
+            done = tokio::time::timeout(self.answer_timeout, work) => {
+                done.unwrap_or(Err(PgError::Silent(self.answer_timeout)))
+            }
+            why = self.circuit.broken() => Err(why),
+        };
+        if let Err(error) = &done
+            && !error.leaves_session_usable()
+        {
+            self.circuit.doubt();
         }
+        done
+    }
+
+    /// Waits until the database serves.
+    pub(crate) async fn serves(&self) {
+        self.circuit.serves().await;
     }
 }
 

@@ -43,10 +43,26 @@ impl PostgresShard {
     /// # Errors
     /// When it is not formatted, somebody else's, newer, or cannot be reached.
     pub async fn connect(options: PostgresOptions) -> Result<Self, OpenError> {
-        migration::migrate(&options).await?;
-        let database = Database::new(&options)?;
-        database.session().await?.close();
+        let database = Database::open(&options, Vec::new(), true).await?;
         Ok(Self { id: options.shard, ids: options.ids, database })
+    }
+
+    /// Opens a formatted shard, also when its server cannot be reached: then it answers with `Unavailable` until the
+    /// server can be. One that has never known a unit serves these.
+    ///
+    /// # Errors
+    /// When it is not formatted, somebody else's, or newer.
+    pub async fn open(
+        options: PostgresOptions,
+        units: Vec<(UnitId, Epoch)>,
+    ) -> Result<Self, OpenError> {
+        let database = Database::open(&options, units, false).await?;
+        Ok(Self { id: options.shard, ids: options.ids, database })
+    }
+
+    /// Waits until the shard's server serves, for as long as it takes.
+    pub async fn serves(&self) {
+        self.database.serves().await;
     }
 }
 

@@ -104,7 +104,9 @@ impl MigrationSql {
     pub(crate) const TAKE: &str = "INSERT INTO meta (id, cluster, shard) VALUES (0, $1, $2)";
     /// Units that the shard serves from its beginning.
     pub(crate) const OPEN_UNITS: &str = "INSERT INTO unit_state (unit, epoch, phase, incarnation, lease, step, version) \
-         SELECT unit, epoch, 0, 0, 0, 0, 1 FROM unnest($1::bigint[], $2::bigint[]) AS n (unit, epoch)";
+         SELECT unit, epoch, 0, 0, 0, 0, 1 FROM unnest($1::bigint[], $2::bigint[]) AS n (unit, epoch) \
+         WHERE NOT EXISTS (SELECT FROM unit_state)";
+    pub(crate) const HAS_UNITS: &str = "SELECT EXISTS (SELECT FROM unit_state)";
 
     pub(crate) fn new(schema: &SchemaName) -> Self {
         Self { create_schema: format!("CREATE SCHEMA IF NOT EXISTS {schema}") }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, net::SocketAddr};
 
 use super::{Config, JwtAlgorithm};
+use crate::backends::{check_url, is_url};
 
 /// What is wrong with a configuration, one sentence a line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,10 +51,21 @@ impl Config {
             self.directory.url == "embedded",
             "directory.url: this version knows only \"embedded\".",
         );
-        need(
-            self.shards.iter().all(|shard| shard.url == "embedded"),
-            "shards: this version knows only the url \"embedded\".",
-        );
+        for shard in &self.shards {
+            let id = shard.id;
+            if is_url(shard.url.as_str()) {
+                let read = check_url(shard.url.as_str());
+                need(read.is_ok(), &format!("shards: shard {id}: {}.", sentence(&read)));
+            } else {
+                let known = shard.url.is_embedded();
+                need(
+                    known,
+                    &format!(
+                        "shards: the url of shard {id} must be \"embedded\" or begin with postgres://."
+                    ),
+                );
+            }
+        }
         let ids: BTreeSet<_> = self.shards.iter().map(|shard| shard.id).collect();
         need(ids.len() == self.shards.len(), "shards: every id may be there once only.");
         need(self.shards.len() <= SHARDS_MAX, "shards: at most 1,024.");
@@ -99,6 +111,10 @@ impl Config {
         }
         if wrong.is_empty() { Ok(()) } else { Err(ConfigError { sentences: wrong }) }
     }
+}
+
+fn sentence<E: std::fmt::Display>(checked: &Result<(), E>) -> String {
+    checked.as_ref().err().map(ToString::to_string).unwrap_or_default()
 }
 
 /// `host:port`, where the host may be a name.

@@ -12,7 +12,7 @@ pub fn example() -> String {
 }
 
 impl Config {
-    /// This configuration as a commented file that reads back as the same.
+    /// This configuration as a commented file that reads back as the same, but for passwords: `***` stands there.
     pub fn to_toml(&self) -> String {
         let mut out = String::new();
         about::<Self>(&mut out);
@@ -24,7 +24,7 @@ impl Config {
         about::<Shard>(out_line(&mut out));
         if self.shards.is_empty() {
             out.push_str(
-                "# Left out: four embedded shards.\n# [[shards]]\n# id = 0\n# url = \"embedded\"\n",
+                "# Left out: four embedded shards.\n# [[shards]]\n# id = 0\n# url = \"embedded\"\n# [[shards]]\n# id = 1\n# url = \"postgres://ostracon:password@127.0.0.1:5432/ostracon?schema=shard_1\"\n",
             );
         }
         for shard in &self.shards {

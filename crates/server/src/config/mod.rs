@@ -8,6 +8,7 @@ mod example;
 mod load;
 mod section;
 mod sections;
+mod shard_url;
 #[cfg(test)]
 mod tests;
 
@@ -19,3 +20,4 @@ pub use sections::{
     Admin, Auth, Config, Connections, Directory, Jwt, JwtAlgorithm, Limits, Log, LogFormat,
     RateLimits, Registration, Shard,
 };
+pub use shard_url::ShardUrl;

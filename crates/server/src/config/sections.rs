@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::section::section;
+use super::{section::section, shard_url::ShardUrl};
 
 section! {
     /// Configuration of a server. Every key can be left out.
@@ -51,8 +51,9 @@ section! {
     pub struct Shard {
         /// Its number, never reused.
         pub id: u16 = 0,
-        /// `embedded`: in the data directory.
-        pub url: String = "embedded".to_owned(),
+        /// `embedded`: in the data directory. `postgres://user:password@host:port/database?schema=name`: there; without
+        /// a schema it is `shard_<id>`. Of a known shard on PostgreSQL this address is used, not the stored one.
+        pub url: ShardUrl = ShardUrl::default(),
     }
 }
 

@@ -36,6 +36,27 @@ fn a_printed_configuration_reads_back() {
 }
 
 #[test]
+fn passwords_of_databases_are_not_shown() {
+    let shard = |id, url: &str| Shard { id, url: url.into() };
+    let url = "postgres://me:sesame@127.0.0.1:5432/chat?schema=a";
+    let config = Config { shards: vec![shard(0, url), shard(1, "embedded")], ..Config::default() };
+    config.check().unwrap();
+    let shown = config.to_toml();
+    assert!(!shown.contains("sesame"), "{shown}");
+    assert!(shown.contains("postgres://me:***@127.0.0.1:5432/chat?schema=a"), "{shown}");
+    for shown in [format!("{config:?}"), serde_json::to_string(&config).unwrap()] {
+        assert!(!shown.contains("sesame"), "{shown}");
+    }
+
+    let wrong = ["mysql://me:sesame@db", "postgres://me:sesame@db:x/chat"];
+    for url in wrong {
+        let config = Config { shards: vec![shard(0, url)], ..Config::default() };
+        let error = config.check().unwrap_err().to_string();
+        assert!(error.contains("shard 0") && !error.contains("sesame"), "{error}");
+    }
+}
+
+#[test]
 fn flags_beat_variables_and_these_beat_the_file() {
     let file = "listen = '0.0.0.0:1'\ndata_dir = 'a'\n[limits]\ngroup_members_max = 7\n";
     let env = [

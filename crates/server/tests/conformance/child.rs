@@ -12,7 +12,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{Place, User, within};
+use crate::{
+    backend,
+    world::{Place, User, within},
+};
 
 const DATA_DIR: &str = "OSTRACON_CONFORMANCE_DATA_DIR";
 const NAMES: &str = "OSTRACON_CONFORMANCE_NAMES";
@@ -115,6 +118,7 @@ async fn serves_when_it_is_a_child() {
     let Some(data_dir) = env::var_os(DATA_DIR) else { return };
     let mut config = Config { data_dir: data_dir.into(), ..Config::default() };
     config.rate_limits.enabled = false;
+    backend::choose(&mut config);
     // A socket that takes nothing is to be kept, for as long as the test looks at it.
     config.connections.write_stall_s = 600;
     let server = Server::open(config).await.unwrap();

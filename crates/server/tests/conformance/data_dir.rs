@@ -73,7 +73,7 @@ async fn refused(what: &str, data_dir: &Path) -> String {
 
 /// A data directory of a server that was stopped, with something in it.
 async fn used() -> World {
-    let (mut world, [alice, bob]) = World::start(["alice", "bob"]).await;
+    let (mut world, [alice, bob]) = World::start_embedded(["alice", "bob"]).await;
     for n in 0..8 {
         let group = alice.group(&format!("g{n}"), &[&bob]).await;
         alice.say(&group, "hello").await;
@@ -232,7 +232,7 @@ async fn folders_of_somebody_else_are_refused_untouched() {
 /// C20: one process at a time; the first is not disturbed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_directory_in_use_is_refused() {
-    let (world, [alice, bob]) = World::start(["alice", "bob"]).await;
+    let (world, [alice, bob]) = World::start_embedded(["alice", "bob"]).await;
     let id = alice.direct(&bob).await;
     let mut device = bob.connect().await;
     let sentence = open(world.server.data_dir()).await.err().expect("it is in use");

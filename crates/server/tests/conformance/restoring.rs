@@ -39,7 +39,7 @@ async fn backup(world: &World, to: &std::path::Path) {
 /// that follows the rules ends with what was restored, also when the numbers have grown past its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_restore_no_old_position_is_trusted() {
-    let (mut world, [alice, bob, carol]) = World::start(["alice", "bob", "carol"]).await;
+    let (mut world, [alice, bob, carol]) = World::start_embedded(["alice", "bob", "carol"]).await;
     let id = alice.direct(&bob).await;
     let group = alice.group("group", &[&bob, &carol]).await;
     let path = format!("/conversations/{id}/messages");

@@ -12,7 +12,7 @@ use ostracon_engine::{Clock, SystemClock};
 use ostracon_server::{Config, testing::TestServer};
 use serde_json::{Value, json};
 
-use crate::{device::Device, http, http::Reply};
+use crate::{backend, device::Device, http, http::Reply};
 
 /// How long anything may take that a test waits for. Far more than needed on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -57,6 +57,11 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// Starts a server whose shards are in its data directory, wherever those of other stories are.
+    pub(crate) async fn start_embedded<const N: usize>(names: [&str; N]) -> (Self, [User; N]) {
+        Self::start_with(names, |config| config.shards.clear()).await
+    }
+
     /// Starts a server without rate limits.
     pub(crate) async fn start<const N: usize>(names: [&str; N]) -> (Self, [User; N]) {
         Self::start_with(names, |_| {}).await
@@ -76,7 +81,11 @@ impl World {
         clock: Arc<dyn Clock>,
         change: impl FnOnce(&mut Config),
     ) -> (Self, [User; N]) {
-        let server = TestServer::start_at(clock, change).await;
+        let server = TestServer::start_at(clock, |config| {
+            backend::choose(config);
+            change(config);
+        });
+        let server = server.await;
         let world = Self { place: Place::new(server.address()), server };
         let mut users = Vec::new();
         for name in names {

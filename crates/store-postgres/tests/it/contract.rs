@@ -8,13 +8,10 @@ use ostracon_store::{
     Ids, Shard,
     contract::shard::{ALL, ShardFixture},
 };
-use ostracon_store_postgres::PostgresOptions;
+use ostracon_store_postgres::{PostgresOptions, testing::Server};
 use tokio::sync::Mutex;
 
-use crate::{
-    fixture::{formatted, open, options_on},
-    server::{Server, shared_url},
-};
+use crate::fixture::{formatted, open, options_on, shared_url};
 
 /// Remembers where each shard lies that it made.
 struct Postgres<'a> {

@@ -1,7 +1,7 @@
 //! Shards in schemas of their own, and what the tests say to them.
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicU32, Ordering},
 };
 
@@ -13,9 +13,7 @@ use ostracon_store::{
     Answer, Batch, Commit, Ids, MessagePage, Messages, Order, Read, Shard, ShardError,
     memory::CountingIds,
 };
-use ostracon_store_postgres::{PostgresOptions, PostgresShard};
-
-use crate::server::shared_url;
+use ostracon_store_postgres::{PostgresOptions, PostgresShard, testing::Server};
 
 pub(crate) const SHARD: ShardId = ShardId(3);
 pub(crate) const CLUSTER: u128 = 77;
@@ -28,6 +26,17 @@ pub(crate) const fn user(id: u64) -> UserId {
         Ok(user) => user,
         Err(_) => panic!("not a user id"),
     }
+}
+
+/// The server that all tests share which leave it alone. It ends when this process does: its input ends then.
+pub(crate) fn shared_url() -> &'static str {
+    static SHARED: OnceLock<(Server, String)> = OnceLock::new();
+    let (_, url) = SHARED.get_or_init(|| {
+        let server = Server::start();
+        let url = server.url();
+        (server, url)
+    });
+    url
 }
 
 /// Ids of a node of its own.

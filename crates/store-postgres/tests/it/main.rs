@@ -7,6 +7,5 @@ mod fixture;
 mod opening;
 mod order;
 mod placement;
-mod server;
 mod server_lost;
 mod writers;

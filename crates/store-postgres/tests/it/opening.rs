@@ -2,13 +2,10 @@
 
 use ostracon_domain::ShardId;
 use ostracon_store::{Shard, ShardError};
-use ostracon_store_postgres::{OpenError, PostgresOptions, PostgresShard};
+use ostracon_store_postgres::{OpenError, PostgresOptions, PostgresShard, testing::Server};
 use tokio_postgres::NoTls;
 
-use crate::{
-    fixture::{formatted, ids, open, options, options_on, say, units},
-    server::{Server, shared_url},
-};
+use crate::fixture::{formatted, ids, open, options, options_on, say, shared_url, units};
 
 async fn execute(options: &PostgresOptions, sql: &str) {
     execute_on(shared_url(), options, sql).await;
@@ -56,7 +53,7 @@ async fn a_shard_that_changed_hands_is_noticed_by_the_next_connection() {
     loop {
         match say(&*shard, "two").await {
             Err(ShardError::Unavailable(why)) if why.contains("not shard") => break,
-            Err(ShardError::Unavailable(_)) => {}
+            Err(ShardError::Unavailable(_)) => tokio::task::yield_now().await,
             other => panic!("{other:?}"),
         }
     }

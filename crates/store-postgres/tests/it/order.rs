@@ -6,9 +6,8 @@ use ostracon_domain::{ConversationId, Row, UnitId, UserId};
 use ostracon_store::Shard;
 use tokio_postgres::NoTls;
 
-use crate::{
-    fixture::{ALICE, commit, direct, formatted, ids, open, options, say, send_in, units, user},
-    server::shared_url,
+use crate::fixture::{
+    ALICE, commit, direct, formatted, ids, open, options, say, send_in, shared_url, units, user,
 };
 
 const WRITERS: u64 = 4;

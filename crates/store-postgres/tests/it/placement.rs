@@ -4,10 +4,7 @@ use ostracon_domain::{UserId, pair_hash};
 use serde_json::Value;
 use tokio_postgres::{Client, NoTls};
 
-use crate::{
-    fixture::{ALICE, BOB, SHARD, direct, formatted, options, say, units},
-    server::shared_url,
-};
+use crate::fixture::{ALICE, BOB, SHARD, direct, formatted, options, say, shared_url, units};
 
 async fn sql(schema: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(shared_url(), NoTls).await.unwrap();

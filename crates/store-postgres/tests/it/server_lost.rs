@@ -1,14 +1,15 @@
 //! A server that dies, hangs, fails over: the shard says that it is unavailable, and works again when the server does.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use ostracon_domain::Epoch;
 use ostracon_store::{Pair, Shard, ShardError, UnitChange, UnitPhase};
+use ostracon_store_postgres::{OpenError, PostgresShard, testing::Server};
 
-use crate::{
-    fixture::{direct, formatted, ids, options_on, say, texts, units},
-    server::Server,
-};
+use crate::fixture::{direct, formatted, ids, options_on, say, texts, units};
 
 fn is_unavailable<T>(answer: &Result<T, ShardError>) -> bool {
     matches!(answer, Err(ShardError::Unavailable(_)))
@@ -42,6 +43,7 @@ async fn a_killed_server_comes_back_with_everything_acked() {
         assert!(is_unavailable(&shard.undispatched(None, 1).await));
 
         server.tell("restart");
+        shard.serves().await;
         let there = texts(&*shard).await;
         for n in 0..failed {
             assert!(there.contains(&format!("{round}-{n}")), "acked and gone");
@@ -56,17 +58,39 @@ async fn a_killed_server_comes_back_with_everything_acked() {
 async fn a_server_that_hangs_is_given_up_and_used_again() {
     let server = Server::start();
     let mut options = options_on(&server.url(), ids(1));
-    options.answer_timeout = Duration::from_millis(500);
+    options.silence = Duration::from_millis(500);
     options.connect_timeout = Duration::from_millis(500);
     let shard = formatted(&options, &units()).await;
     say(&*shard, "one").await.unwrap();
     server.tell("pause");
+    // Those that wait already and all that come later are answered long before the time that an answer may take.
+    let begun = Instant::now();
     assert!(is_unavailable(&say(&*shard, "two").await));
-    assert!(is_unavailable(&shard.stats().await));
+    for _ in 0..100 {
+        assert!(is_unavailable(&shard.stats().await));
+    }
+    assert!(begun.elapsed() < options.answer_timeout / 2);
     server.tell("resume");
+    shard.serves().await;
     let (seq, _) = say(&*shard, "two").await.unwrap();
     assert_eq!(seq, 2);
     assert_eq!(texts(&*shard).await, ["one", "two"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_not_there_yet_is_waited_for() {
+    let server = Server::start();
+    let options = options_on(&server.url(), ids(1));
+    PostgresShard::format(&options, []).await.unwrap();
+    server.tell("kill");
+    let refused = PostgresShard::connect(options.clone()).await.map(|_| ());
+    assert!(matches!(refused, Err(OpenError::Unavailable(_))), "{refused:?}");
+    let first = units().map(|unit| (unit, Epoch(1))).to_vec();
+    let shard = PostgresShard::open(options, first).await.unwrap();
+    assert!(is_unavailable(&say(&shard, "one").await));
+    server.tell("restart");
+    shard.serves().await;
+    assert_eq!(say(&shard, "one").await.unwrap(), (1, false));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -91,6 +115,7 @@ async fn a_shard_that_fails_over_is_another_incarnation() {
             Ok(state) => break state,
             Err(error) => assert!(matches!(error, ShardError::Unavailable(_)), "{error}"),
         }
+        tokio::task::yield_now().await;
     };
     assert_eq!(again, captured);
     assert_eq!(shard.incarnation(), captured.incarnation);
@@ -99,7 +124,7 @@ async fn a_shard_that_fails_over_is_another_incarnation() {
     let freeze = change(2, UnitPhase::Capturing, UnitPhase::Frozen);
     let refused = loop {
         match shard.set_unit_state(freeze).await {
-            Err(ShardError::Unavailable(_)) => {}
+            Err(ShardError::Unavailable(_)) => tokio::task::yield_now().await,
             other => break other,
         }
     };

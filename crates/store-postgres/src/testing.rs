@@ -1,16 +1,17 @@
-//! PostgreSQL servers for these tests: started by `dev/services/pg.sh`, ended with the process that holds its input.
+//! PostgreSQL servers for the tests of this and of other crates: started by `dev/services/pg.sh`, ended with the process
+//! that holds its input.
+#![expect(clippy::unwrap_used, reason = "a test that cannot have its server has failed")]
 
 use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::OnceLock,
 };
 
 use tempfile::TempDir;
 
 /// One server in a folder of its own.
-pub(crate) struct Server {
+pub struct Server {
     holder: Child,
     run: PathBuf,
     _dir: TempDir,
@@ -21,7 +22,8 @@ fn script() -> PathBuf {
 }
 
 impl Server {
-    pub(crate) fn start() -> Self {
+    /// Starts one with an empty database.
+    pub fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         // The server runs as another user than these tests.
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
@@ -40,8 +42,8 @@ impl Server {
         Self { holder, run, _dir: dir }
     }
 
-    /// Runs a command of the script on the server; what it prints.
-    pub(crate) fn tell(&self, command: &str) -> String {
+    /// Runs a command of the script on the server, such as `kill` or `pause`; what it prints.
+    pub fn tell(&self, command: &str) -> String {
         let output = Command::new(script())
             .args([command, "1"])
             .env("PG_RUN", &self.run)
@@ -52,7 +54,8 @@ impl Server {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
-    pub(crate) fn url(&self) -> String {
+    /// Address of its database.
+    pub fn url(&self) -> String {
         self.tell("url")
     }
 }
@@ -62,15 +65,4 @@ impl Drop for Server {
         drop(self.holder.stdin.take());
         let _ = self.holder.wait();
     }
-}
-
-/// The server that all tests share which leave it alone. It ends when this process does: its input ends then.
-pub(crate) fn shared_url() -> &'static str {
-    static SHARED: OnceLock<(Server, String)> = OnceLock::new();
-    let (_, url) = SHARED.get_or_init(|| {
-        let server = Server::start();
-        let url = server.url();
-        (server, url)
-    });
-    url
 }

@@ -1,0 +1,57 @@
+//! Where a shard is kept, as a text that is never shown whole: a password may stand in it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::backends::redacted;
+
+/// `embedded`, or the address of a database.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct ShardUrl(String);
+
+impl ShardUrl {
+    /// The shard's place in the data directory.
+    pub const EMBEDDED: &str = "embedded";
+
+    /// The whole text, with its password.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether the shard is in the data directory.
+    pub fn is_embedded(&self) -> bool {
+        self.0 == Self::EMBEDDED
+    }
+
+    /// The text for people and logs.
+    pub fn shown(&self) -> String {
+        if self.is_embedded() { self.0.clone() } else { redacted(&self.0) }
+    }
+}
+
+impl Default for ShardUrl {
+    fn default() -> Self {
+        Self(Self::EMBEDDED.to_owned())
+    }
+}
+
+impl From<&str> for ShardUrl {
+    fn from(url: &str) -> Self {
+        Self(url.to_owned())
+    }
+}
+
+/// Without the password, as whoever prints a configuration wants it.
+impl Serialize for ShardUrl {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.shown().serialize(to)
+    }
+}
+
+impl fmt::Debug for ShardUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shown().fmt(f)
+    }
+}
