@@ -87,7 +87,7 @@ fn run_mutant(mutant: &'static Mutant, trace: bool) -> bool {
     let name = mutant.name();
     let Some((configuration, outcome)) = mutant.search() else { return false };
     let Some(refutation) = &outcome.refutation else {
-        let why = mutant.redundant.unwrap_or("no reason known");
+        let why = mutant.redundant.map_or("for no known reason", |redundant| redundant.why);
         println!("{name:32} not refuted: redundant {why}");
         return mutant.redundant.is_some();
     };

@@ -47,9 +47,7 @@ impl Lanes {
 /// Both halves of the product.
 fn fold(value: u64, odd: u64) -> u64 {
     let product = u128::from(value ^ 0xA076_1D64_78BD_642F) * u128::from(odd);
-    let low = u64::try_from(product & u128::from(u64::MAX)).unwrap_or(0);
-    let high = u64::try_from(product >> 64).unwrap_or(0);
-    low ^ high
+    (product as u64) ^ (product >> 64) as u64
 }
 
 impl Hasher for Lanes {
@@ -94,7 +92,7 @@ impl Hasher for AsItIs {
     }
 
     fn write_u128(&mut self, value: u128) {
-        self.0 = u64::try_from(value & u128::from(u64::MAX)).unwrap_or(0);
+        self.0 = value as u64;
     }
 
     fn finish(&self) -> u64 {

@@ -15,8 +15,18 @@ pub struct Mutant {
     pub removed: &'static [Guard],
     /// Configurations to try, in this order.
     pub tried: &'static [&'static str],
-    /// Why nothing notices, if that is known.
-    pub redundant: Option<&'static str>,
+    /// Set if nothing notices.
+    pub redundant: Option<Redundant>,
+}
+
+/// A guard that a partner makes redundant. Both are kept: they fail in different ways.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Redundant {
+    /// The partner. There is a mutant without both, and its configuration does not notice the
+    /// absence of the partner alone.
+    pub partner: Guard,
+    /// Why nothing notices while the partner stands.
+    pub why: &'static str,
 }
 
 const fn mutant(removed: &'static [Guard], tried: &'static [&'static str]) -> Mutant {
@@ -37,9 +47,10 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         removed: &[RowUnit],
         tried: &["merge", "carve-late", "carve-back", "pipe-carve", "carve", "carve-zombie"],
-        redundant: Some(
-            "while the parent's epoch rises at every carve: it alone fences every stale router",
-        ),
+        redundant: Some(Redundant {
+            partner: CarveEpoch,
+            why: "while the parent's epoch rises at every carve: it alone fences every stale router",
+        }),
     },
     mutant(&[CarveEpoch, RowUnit], &["carve-late"]),
     mutant(&[CarveEpoch], &["merge", "carve"]),
@@ -57,30 +68,34 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         removed: &[ExpectedState],
         tried: &["late", "abort", "carve-late", "takeover2", "merge", "moveback", "takeover"],
-        redundant: Some(
-            "while pairs and the directory's compare-and-set hold: who holds the lease knows the \
+        redundant: Some(Redundant {
+            partner: Lease,
+            why: "while pairs and the directory's compare-and-set hold: who holds the lease knows the \
              phase",
-        ),
+        }),
     },
+    mutant(&[ExpectedState, Lease], &["carve-late"]),
     mutant(&[FreezeNumber], &["late"]),
     Mutant {
         removed: &[CommitLease],
         tried: &["late2", "takeover2", "zombie-late2", "takeover", "carve"],
-        redundant: Some(
-            "while the freeze number is there: every take-over goes through COPYING, so the \
+        redundant: Some(Redundant {
+            partner: FreezeNumber,
+            why: "while the freeze number is there: every take-over goes through COPYING, so the \
              number rises",
-        ),
+        }),
     },
     mutant(&[CommitLease, FreezeNumber], &["takeover2"]),
     Mutant {
         removed: &[Rev],
         tried: &["pages", "late", "late2", "takeover2", "sd-restart", "takeover"],
-        redundant: Some(
-            "while every order has its pair and pages and catch-up do not overlap: no older image \
+        redundant: Some(Redundant {
+            partner: Step,
+            why: "while every order has its pair and pages and catch-up do not overlap: no older image \
              can arrive after a newer one",
-        ),
+        }),
     },
-    mutant(&[Rev, Step], &["late"]),
+    mutant(&[Rev, Step], &["moveback"]),
     mutant(&[SourceIncarnation], &["s-restart"]),
     mutant(&[SourceIncarnation, Compare], &["s-restart"]),
     mutant(&[PurgeFence], &["moveback"]),

@@ -177,3 +177,6 @@ impl Row {
         self
     }
 }
+
+#[cfg(test)]
+mod tests;
