@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{extract::State, response::Response};
+use futures_util::future::join_all;
 use http::StatusCode;
 use ostracon_domain::{ConversationId, UnitAt, UserId};
 use ostracon_store::Shard;
@@ -12,6 +13,9 @@ use crate::{app::App, respond::json};
 
 /// How long a shard may take to answer.
 const SHARD_WAIT: Duration = Duration::from_secs(2);
+
+/// The state of a shard that serves.
+const OK: &str = "ok";
 
 #[derive(Serialize)]
 struct Ready {
@@ -42,18 +46,25 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
     if let Err(error) = app.directory.cluster_id().await {
         ready.reasons.push(format!("The directory does not answer: {error}."));
     }
+    let serves = ready.reasons.is_empty();
     let map = app.engine.map();
-    for (id, shard) in app.engine.shards() {
+    let asked = app.engine.shards().iter().map(async |(id, shard)| {
         let state = match map.units().find(|(_, home)| home.shard == *id) {
             Some((unit, home)) => ask(&**shard, UnitAt { unit, epoch: home.epoch }).await,
-            None => "ok".to_owned(),
+            None => OK.to_owned(),
         };
-        if state != "ok" {
+        (*id, state)
+    });
+    // One that hangs does not keep the answer about the others back.
+    for (id, state) in join_all(asked).await {
+        if state != OK {
             ready.reasons.push(format!("Shard {id}: {state}."));
         }
         ready.shards.insert(id.to_string(), state);
     }
-    ready.ready = ready.reasons.is_empty();
+    // A shard that is lost is lost to every node: taking this one away would take the other shards along.
+    let any_shard = ready.shards.is_empty() || ready.shards.values().any(|state| state == OK);
+    ready.ready = serves && any_shard;
     let status = if ready.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     json(status, &ready)
 }
@@ -61,11 +72,11 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
 /// A read that finds nothing but goes all the way: `ok`, or what is wrong.
 async fn ask(shard: &dyn Shard, at: UnitAt) -> String {
     let Ok(nobody) = UserId::new(1) else {
-        return "ok".to_owned();
+        return OK.to_owned();
     };
     let wanted = [(at, ConversationId::direct(nobody, nobody))];
     match tokio::time::timeout(SHARD_WAIT, shard.overviews(nobody, &wanted)).await {
-        Ok(Ok(_)) => "ok".to_owned(),
+        Ok(Ok(_)) => OK.to_owned(),
         Ok(Err(error)) => error.to_string(),
         Err(_) => "does not answer".to_owned(),
     }

@@ -17,7 +17,7 @@ const URL: &str = "OSTRACON_CONFORMANCE_POSTGRES";
 /// Shards of a server on PostgreSQL.
 const SHARDS: u16 = 2;
 /// Stories that say themselves where their shards are.
-const OWN_SHARDS: [&str; 2] = ["backend::", "data_dir::"];
+const OWN_SHARDS: [&str; 3] = ["backend::", "data_dir::", "shard_lost::"];
 
 /// Puts the shards of a server where the stories are told now. Every data directory has shards of its own, and finds them
 /// again.

@@ -26,5 +26,6 @@ mod replica;
 mod restoring;
 mod sending;
 mod sessions;
+mod shard_lost;
 mod unread;
 mod world;
