@@ -9,8 +9,8 @@
 mod commit;
 mod error;
 mod fence;
-mod import;
 mod migration;
+mod moves;
 mod options;
 mod outbox;
 mod pool;
