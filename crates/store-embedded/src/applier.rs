@@ -3,6 +3,7 @@
 //! It owns the writing connection and everything that happens to the write-ahead log. When it fails (a full disk)
 //! it goes on trying; meanwhile the committer refuses, readers go on.
 
+mod direct;
 mod queue;
 mod sorted;
 
@@ -16,6 +17,7 @@ use std::{
 
 use parking_lot::RwLock;
 
+pub(crate) use direct::Page;
 pub(crate) use queue::{Progress, Queue};
 use queue::{Taken, Work};
 use sorted::Sorted;
@@ -68,6 +70,13 @@ impl Applier {
     fn run(mut self) {
         let mut pause = RETRY_MS.0;
         while let Some(work) = self.core.queue.next() {
+            let work = match work {
+                Work::Direct(page) => {
+                    self.direct(page);
+                    continue;
+                }
+                work => work,
+            };
             match self.work(&work) {
                 Ok(()) => {
                     pause = RETRY_MS.0;
@@ -86,6 +95,7 @@ impl Applier {
     fn work(&mut self, work: &Work) -> Result<()> {
         match work {
             Work::Apply(taken) => self.apply(taken),
+            Work::Direct(_) => Ok(()),
             Work::Settle => self.settle(),
             Work::Truncate => self.truncate(),
         }

@@ -6,19 +6,21 @@
 
 mod import;
 mod load;
+mod relabel;
+mod units;
 
 use std::{
     path::PathBuf,
     sync::{Arc, atomic::Ordering},
 };
 
-use ostracon_domain::{Action, Command, InboxAction, Millis, Row};
+use ostracon_domain::{Action, Command, InboxAction, Millis, Row, UnitId};
 use ostracon_store::{
-    Answer, Batch, Commit, Missing, Order, ShardError, UnitChange, UnitState, WorkingSet,
+    Answer, Batch, Commit, Missing, Order, ShardError, UnitPhase, UnitState, WorkingSet,
 };
 use parking_lot::{Mutex, RwLock};
 use rusqlite::Connection;
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::{
     core::Core,
@@ -42,6 +44,8 @@ pub(crate) struct Committer {
     /// The journal's count of failures that the set rests on.
     generation: u64,
     pending: Option<Pending>,
+    /// The newest record of each unit that is being imported: pages that go straight into the tables come behind it.
+    imports: FxHashMap<UnitId, Position>,
     loader: Arc<Loader>,
     /// Bytes of all overlays at which nothing more is taken.
     overlay_bytes_max: usize,
@@ -63,7 +67,8 @@ struct Pending {
 
 enum Record {
     Batch(Vec<Row>),
-    Imported(Vec<Row>),
+    Imported(UnitId, Vec<Row>),
+    Relabelled(Vec<Row>, Vec<UnitState>),
     Units(Vec<UnitState>),
 }
 
@@ -81,6 +86,7 @@ impl Committer {
             set: WorkingSet::default(),
             generation,
             pending: None,
+            imports: FxHashMap::default(),
             loader: Arc::new(Loader { path, conn: Mutex::default(), gate }),
             overlay_bytes_max,
         }
@@ -141,17 +147,6 @@ impl Committer {
         let position = self.finish().await?;
         self.shrink();
         Ok(Commit { position, answers })
-    }
-
-    /// Changes a unit's state, behind every batch before it.
-    pub(crate) async fn set_unit_state(&mut self, change: UnitChange) -> Result<UnitState> {
-        self.ready().await?;
-        let current = self.core.overlay.unit(change.unit);
-        let verdict = change.apply(current, self.core.incarnation);
-        if let Some(state) = verdict.to_store() {
-            self.put_units(vec![state]).await?;
-        }
-        verdict.answer()
     }
 
     /// Writes states of units as they are.
@@ -216,8 +211,21 @@ impl Committer {
         };
         match record {
             Record::Batch(rows) => core.publish(position, rows, true, now),
-            Record::Imported(rows) => core.publish(position, rows, false, now),
-            Record::Units(states) => core.publish_units(position, states),
+            Record::Imported(unit, rows) => {
+                self.imports.insert(unit, position);
+                core.publish(position, rows, false, now);
+            }
+            Record::Relabelled(rows, states) => core.publish_relabelled(position, rows, states),
+            Record::Units(states) => {
+                for state in &states {
+                    if state.phase == UnitPhase::Importing {
+                        self.imports.insert(state.unit, position);
+                    } else {
+                        self.imports.remove(&state.unit);
+                    }
+                }
+                core.publish_units(position, states);
+            }
         }
         core.under_way.store(false, Ordering::SeqCst);
         Ok(position)

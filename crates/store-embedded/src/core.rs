@@ -5,13 +5,15 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 
-use ostracon_domain::{Millis, Row, ShardId};
-use ostracon_store::{Ids, Incarnation, ShardError, UnitState};
+use ostracon_domain::{Millis, Row, ShardId, UnitId};
+use ostracon_store::{Ids, Incarnation, Purged, ShardError, UnitState};
 use parking_lot::Mutex;
+use tokio::sync::oneshot;
 
 use crate::{
-    applier::Queue,
+    applier::{Page, Queue},
     journal::{Journal, Position},
+    notes::Notes,
     overlay::Overlay,
 };
 
@@ -23,6 +25,8 @@ pub(crate) struct Core {
     pub(crate) ids: Arc<dyn Ids>,
     /// The committer publishes, the applier evicts.
     pub(crate) overlay: Overlay,
+    /// What changed in captured units; the committer writes. Locked before the overlay.
+    pub(crate) notes: Mutex<Notes>,
     /// The committer puts, the applier takes.
     pub(crate) queue: Queue,
     /// Whether the committer has an append under way that is not published yet.
@@ -37,6 +41,20 @@ pub(crate) struct Core {
     pub(crate) pins: AtomicUsize,
     /// Deleted content that journal and write-ahead log may still hold.
     pub(crate) deleted: Mutex<Option<Deleted>>,
+}
+
+/// A page of a mover that the applier has.
+pub(crate) struct PageUnderWay(oneshot::Receiver<Result<Purged, ShardError>>);
+
+impl PageUnderWay {
+    /// Waits until it is written. It is written also when nobody waits.
+    ///
+    /// # Errors
+    /// `Unavailable` when it was not.
+    pub(crate) async fn answer(self) -> Result<Purged, ShardError> {
+        let closing = |_| Err(ShardError::Unavailable("the shard is closing".to_owned()));
+        self.0.await.unwrap_or_else(closing)
+    }
 }
 
 /// Deleted content on its way out.
@@ -59,13 +77,16 @@ impl Core {
         dispatches: bool,
         now: Option<Millis>,
     ) {
+        if dispatches {
+            self.notes.lock().note(&rows);
+        }
         self.overlay.publish(at, &rows);
         if rows.iter().any(is_deletion) {
             let mut deleted = self.deleted.lock();
             let known = deleted.get_or_insert(Deleted { since: now, through: at, rotated: None });
             known.through = at;
         }
-        self.queue.put_rows(at, rows);
+        self.queue.put(at, rows, Vec::new());
         self.last.store(at, Ordering::SeqCst);
         if dispatches {
             self.last_batch.store(at, Ordering::SeqCst);
@@ -74,10 +95,21 @@ impl Core {
 
     /// Makes synced states of units count and hands them to the applier.
     pub(crate) fn publish_units(&self, at: Position, states: Vec<UnitState>) {
-        for state in &states {
-            self.overlay.set_unit(*state);
+        self.publish_relabelled(at, Vec::new(), states);
+    }
+
+    /// Makes synced rows that carry another unit now visible, with the states of these units.
+    pub(crate) fn publish_relabelled(&self, at: Position, rows: Vec<Row>, states: Vec<UnitState>) {
+        self.overlay.publish(at, &rows);
+        {
+            let mut notes = self.notes.lock();
+            for state in &states {
+                let before = self.overlay.unit(state.unit).map(|state| state.phase);
+                notes.follow(before, state, at, self.incarnation);
+                self.overlay.set_unit(*state);
+            }
         }
-        self.queue.put_units(at, states);
+        self.queue.put(at, rows, states);
         self.last.store(at, Ordering::SeqCst);
     }
 
@@ -114,7 +146,14 @@ impl Core {
     /// # Errors
     /// `Unavailable` when the applier cannot write.
     pub(crate) async fn flushed(&self) -> Result<(), ShardError> {
-        let last = self.last.load(Ordering::SeqCst);
+        self.flushed_through(self.last.load(Ordering::SeqCst)).await
+    }
+
+    /// Waits until everything of this shard up to a position that is published is in the tables.
+    ///
+    /// # Errors
+    /// `Unavailable` when the applier cannot write.
+    pub(crate) async fn flushed_through(&self, last: Position) -> Result<(), ShardError> {
         let mut progress = self.queue.watch();
         self.queue.flush(last);
         let reached = progress
@@ -123,6 +162,27 @@ impl Core {
             .map_err(|_| ShardError::Unavailable("the shard is closing".to_owned()))?;
         match &reached.failure {
             Some(why) if reached.applied < last => Err(ShardError::Unavailable(why.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a page of a mover into the tables, behind everything up to `after`. It is on its way when this returns.
+    pub(crate) fn write_page(&self, unit: UnitId, page: Page, after: Position) -> PageUnderWay {
+        PageUnderWay(self.queue.put_direct(unit, page, after))
+    }
+
+    /// Waits until no page of a unit is on its way into the tables.
+    ///
+    /// # Errors
+    /// `Unavailable` when the applier cannot write.
+    pub(crate) async fn pages_written(&self, unit: UnitId) -> Result<(), ShardError> {
+        let mut progress = self.queue.watch();
+        let reached = progress
+            .wait_for(|progress| progress.failure.is_some() || !self.queue.has_direct(unit))
+            .await
+            .map_err(|_| ShardError::Unavailable("the shard is closing".to_owned()))?;
+        match &reached.failure {
+            Some(why) if self.queue.has_direct(unit) => Err(ShardError::Unavailable(why.clone())),
             _ => Ok(()),
         }
     }

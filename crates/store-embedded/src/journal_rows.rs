@@ -33,8 +33,9 @@ impl EmbeddedStore {
         while let Some(frame) = frames.next_frame()? {
             *from = frame.end;
             // A kind that is unknown would have been refused when this was opened.
-            if let Ok(Payload::Batch(rows) | Payload::Imported(rows)) =
-                payload::decode(frame.payload)
+            if let Ok(
+                Payload::Batch(rows) | Payload::Imported(rows) | Payload::Relabelled(rows, _),
+            ) = payload::decode(frame.payload)
             {
                 take(ShardId(frame.shard), &rows);
             }

@@ -18,6 +18,7 @@ mod filters;
 pub mod journal;
 mod journal_rows;
 mod migration;
+mod notes;
 mod overlay;
 mod payload;
 mod preflight;
@@ -28,6 +29,7 @@ mod shard;
 mod snapshot;
 mod store;
 mod tables;
+mod transfer;
 
 pub use backup::BackupError;
 pub use data_dir::{DataDir, DataDirError, shard_path};

@@ -4,6 +4,7 @@
 //! One lock a shard, held for a few look-ups, never over I/O or an await. Not a queue: the applier has its own.
 
 mod conversation;
+mod subjects;
 #[cfg(test)]
 mod tests;
 mod user;
@@ -17,8 +18,8 @@ use std::{
 };
 
 use ostracon_domain::{
-    Conversation, ConversationId, InboxEntry, Member, Message, Rev, Row, Seq, UnitId, UserId,
-    UserRev, UserState,
+    Conversation, ConversationId, InboxEntry, Member, Message, Rev, Row, Seq, Subject, UnitId,
+    UserId, UserRev, UserState,
 };
 use ostracon_store::UnitState;
 use parking_lot::{RwLock, RwLockReadGuard};
@@ -26,6 +27,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use conversation::ConversationRows;
 pub(crate) use conversation::ReactionNow;
+use subjects::ByUnit;
+pub(crate) use subjects::{Waiting, WaitingConversation, WaitingUser};
 use user::UserRows;
 
 use crate::{
@@ -52,6 +55,8 @@ pub(crate) struct Overlay {
 struct Rows {
     conversations: FxHashMap<ConversationId, ConversationRows>,
     users: FxHashMap<UserId, UserRows>,
+    /// Subjects whose own row waits, by the unit that it carries.
+    by_unit: ByUnit,
 }
 
 /// What the overlay knows of a message.
@@ -109,6 +114,7 @@ impl Overlay {
     pub(crate) fn publish(&self, at: Position, rows: &[Row]) {
         let mut change = 0;
         let mut all = self.rows.write();
+        let Rows { conversations, users, by_unit } = &mut *all;
         for row in rows {
             change += match row {
                 Row::User(_) | Row::Inbox(_) => {
@@ -117,11 +123,19 @@ impl Overlay {
                         Row::Inbox(entry) => entry.user,
                         _ => continue,
                     };
-                    all.users.entry(user).or_default().put(at, row)
+                    let known = users.entry(user).or_default();
+                    let before = known.unit();
+                    let change = known.put(at, row);
+                    by_unit.follow(Subject::User(user), before, known.unit());
+                    change
                 }
                 _ => match conversation_of(row) {
                     Some(id) => {
-                        all.conversations.entry(id).or_default().put(at, row, self.client_keys)
+                        let known = conversations.entry(id).or_default();
+                        let before = known.unit();
+                        let change = known.put(at, row, self.client_keys);
+                        by_unit.follow(Subject::Conversation(id), before, known.unit());
+                        change
                     }
                     None => 0,
                 },
@@ -149,19 +163,25 @@ impl Overlay {
         for id in conversations {
             // Readers get their turn between two subjects.
             let mut all = self.rows.write();
-            if let Some(known) = all.conversations.get_mut(&id) {
+            let Rows { conversations, by_unit, .. } = &mut *all;
+            if let Some(known) = conversations.get_mut(&id) {
+                let before = known.unit();
                 change += known.evict(up_to);
+                by_unit.follow(Subject::Conversation(id), before, known.unit());
                 if known.is_empty() {
-                    all.conversations.remove(&id);
+                    conversations.remove(&id);
                 }
             }
         }
         for user in users {
             let mut all = self.rows.write();
-            if let Some(known) = all.users.get_mut(&user) {
+            let Rows { users, by_unit, .. } = &mut *all;
+            if let Some(known) = users.get_mut(&user) {
+                let before = known.unit();
                 change += known.evict(up_to);
+                by_unit.follow(Subject::User(user), before, known.unit());
                 if known.is_empty() {
-                    all.users.remove(&user);
+                    users.remove(&user);
                 }
             }
         }

@@ -11,6 +11,8 @@ const BATCH: u8 = 1;
 const UNITS: u8 = 2;
 /// Rows that came from another shard; nobody is told of them.
 const IMPORTED: u8 = 3;
+/// How many states of units, 4 bytes, these states, and rows that carry another unit now: all or nothing.
+const RELABELLED: u8 = 4;
 
 const UNIT_BYTES: usize = 37;
 
@@ -23,6 +25,8 @@ pub(crate) enum Payload {
     Units(Vec<UnitState>),
     /// Rows that came from another shard.
     Imported(Vec<Row>),
+    /// Rows that carry another unit now, with the states of these units.
+    Relabelled(Vec<Row>, Vec<UnitState>),
 }
 
 /// The frame is none of ours.
@@ -53,6 +57,23 @@ fn frame<'a>(kind: u8, rows: impl Iterator<Item = &'a Row>) -> Vec<u8> {
 pub(crate) fn units(states: &[UnitState]) -> Vec<u8> {
     let mut out = Vec::with_capacity(1 + states.len() * UNIT_BYTES);
     out.push(UNITS);
+    put_units(states, &mut out);
+    out
+}
+
+/// The frame of rows that carry another unit now.
+pub(crate) fn relabelled(rows: &[Row], states: &[UnitState]) -> Vec<u8> {
+    let mut out = vec![RELABELLED];
+    let count = u32::try_from(states.len()).unwrap_or(u32::MAX);
+    out.extend_from_slice(&count.to_be_bytes());
+    put_units(states, &mut out);
+    for row in rows {
+        record::encode(row, &mut out);
+    }
+    out
+}
+
+fn put_units(states: &[UnitState], out: &mut Vec<u8>) {
     for state in states {
         out.extend_from_slice(&state.unit.0.to_be_bytes());
         out.extend_from_slice(&state.epoch.0.to_be_bytes());
@@ -61,7 +82,6 @@ pub(crate) fn units(states: &[UnitState]) -> Vec<u8> {
             out.extend_from_slice(&number.to_be_bytes());
         }
     }
-    out
 }
 
 /// Whether a dispatcher passes it on.
@@ -75,14 +95,26 @@ pub(crate) fn decode(frame: &[u8]) -> Result<Payload, UnknownPayload> {
     match *kind {
         BATCH => record::decode_all(body).map(Payload::Batch).map_err(|_| UnknownPayload),
         IMPORTED => record::decode_all(body).map(Payload::Imported).map_err(|_| UnknownPayload),
-        UNITS if body.len().is_multiple_of(UNIT_BYTES) => body
-            .chunks_exact(UNIT_BYTES)
-            .map(decode_unit)
-            .collect::<Option<_>>()
-            .map(Payload::Units)
-            .ok_or(UnknownPayload),
+        UNITS => decode_units(body).map(Payload::Units).ok_or(UnknownPayload),
+        RELABELLED => {
+            let (count, body) = body.split_first_chunk().ok_or(UnknownPayload)?;
+            let bytes = usize::try_from(u32::from_be_bytes(*count))
+                .ok()
+                .and_then(|count| count.checked_mul(UNIT_BYTES))
+                .ok_or(UnknownPayload)?;
+            let (states, rows) = body.split_at_checked(bytes).ok_or(UnknownPayload)?;
+            let states = decode_units(states).ok_or(UnknownPayload)?;
+            let rows = record::decode_all(rows).map_err(|_| UnknownPayload)?;
+            Ok(Payload::Relabelled(rows, states))
+        }
         _ => Err(UnknownPayload),
     }
+}
+
+fn decode_units(body: &[u8]) -> Option<Vec<UnitState>> {
+    let whole = body.len().is_multiple_of(UNIT_BYTES);
+    let states = || body.chunks_exact(UNIT_BYTES).map(decode_unit).collect();
+    whole.then(states)?
 }
 
 fn decode_unit(body: &[u8]) -> Option<UnitState> {
@@ -115,6 +147,11 @@ mod tests {
             pair: Pair { lease: 1, step: 2 },
         };
         assert_eq!(decode(&units(&[state, state])), Ok(Payload::Units(vec![state; 2])));
+        assert_eq!(
+            decode(&relabelled(&[], &[state])),
+            Ok(Payload::Relabelled(Vec::new(), vec![state]))
+        );
+        assert_eq!(decode(&relabelled(&[], &[state])[..20]), Err(UnknownPayload));
         assert_eq!(decode(&units(&[state])[..20]), Err(UnknownPayload));
         assert_eq!(decode(&[]), Err(UnknownPayload));
         assert_eq!(decode(&[77, 1]), Err(UnknownPayload));

@@ -1,16 +1,20 @@
 //! Answers to the questions of the seam: each with its fence check, from one snapshot. Blocking; never the committer's way.
 
 mod changes;
+mod digest;
 mod inbox;
 mod messages;
 mod overview;
 mod scan;
+mod subjects;
 
 pub(crate) use changes::changes;
+pub(crate) use digest::digests;
 pub(crate) use inbox::{inbox, inbox_changes, inbox_entry, inbox_large};
-pub(crate) use messages::{members, messages};
+pub(crate) use messages::{members, members_here, messages};
 pub(crate) use overview::overviews;
 pub(crate) use scan::scan;
+pub(crate) use subjects::{heads, subjects_since};
 
 use ostracon_domain::{ConversationId, UnitAt};
 use ostracon_store::Read;

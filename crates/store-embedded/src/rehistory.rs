@@ -14,7 +14,7 @@ use crate::{
     error::TableError,
     journal::Position,
     store::OpenError,
-    tables::{self, Meta, TableReader, TableWriter},
+    tables::{self, Known, Meta, TableReader, TableWriter},
 };
 
 /// Conversations that are read before their changes are written.
@@ -87,7 +87,10 @@ impl Renewal {
         let mut after = 0;
         while let Some(state) = tables.user_above(after)? {
             after = state.user.get();
-            writer.user_state(&UserState { history: new_history(), ..UserState::clone(&state) })?;
+            writer.user_state(
+                &UserState { history: new_history(), ..UserState::clone(&state) },
+                Known::Replace,
+            )?;
         }
         writer.commit()
     }
@@ -119,7 +122,7 @@ impl Renewal {
                 writer.begin()?;
             }
             for (row, members) in &chunk {
-                self.shards[at].0.conversation(row)?;
+                self.shards[at].0.conversation(row, Known::Replace)?;
                 for member in members {
                     self.entry(row, member, new_history)?;
                 }
@@ -160,7 +163,7 @@ impl Renewal {
         });
         let user_rev = state.user_rev + 1;
         let base = known.as_deref();
-        writer.inbox(&InboxEntry {
+        let entry = InboxEntry {
             user,
             conversation: conversation.id,
             applied: Applied {
@@ -181,7 +184,8 @@ impl Renewal {
             large: conversation.large,
             removed: conversation.deleted_at.is_some() || base.is_some_and(|entry| entry.removed),
             user_rev,
-        })?;
-        writer.user_state(&UserState { user_rev, ..state })
+        };
+        writer.inbox(&entry, Known::Replace)?;
+        writer.user_state(&UserState { user_rev, ..state }, Known::Replace)
     }
 }

@@ -6,11 +6,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use ostracon_domain::{ConversationId, InboxEntry, Row, ShardId, UnitAt, UnitId, UserId, UserRev};
+use ostracon_domain::{ConversationId, InboxEntry, ShardId, UnitAt, UserId, UserRev};
 use ostracon_store::{
     Batch, Changes, ChangesSince, Commit, InboxChanges, InboxPage, InboxRows, Incarnation,
-    MembersPage, MembersRows, MessagePage, Messages, Overview, Position, Read, ScanCursor,
-    ScanPage, Shard, ShardError, ShardStats, Undispatched, UnitChange, UnitState,
+    MembersPage, MembersRows, MessagePage, Messages, Overview, Position, Read, Shard, ShardError,
+    ShardStats, Undispatched,
 };
 use rusqlite::Connection;
 use tokio::sync::Mutex;
@@ -72,7 +72,13 @@ impl EmbeddedShard {
         }
     }
 
-    async fn ask<T: Send + 'static>(
+    /// The committer, when it is this caller's turn.
+    pub(crate) async fn committer(&self) -> tokio::sync::MutexGuard<'_, Committer> {
+        self.committer.lock().await
+    }
+
+    /// Runs a question with a reader.
+    pub(crate) async fn ask<T: Send + 'static>(
         &self,
         size: Size,
         question: impl FnOnce(&Overlay, &Connection) -> std::result::Result<T, TableError>
@@ -213,28 +219,6 @@ impl Shard for EmbeddedShard {
 
     async fn inbox_large(&self, at: UnitAt, user: UserId) -> Result<Read<InboxRows>> {
         self.ask(Size::Large, move |overlay, conn| read::inbox_large(overlay, conn, at, user)).await
-    }
-
-    async fn unit_states(&self) -> Result<Vec<UnitState>> {
-        Ok(self.core.overlay.units())
-    }
-
-    async fn set_unit_state(&self, change: UnitChange) -> Result<UnitState> {
-        self.committer.lock().await.set_unit_state(change).await
-    }
-
-    async fn scan_unit(
-        &self,
-        unit: UnitId,
-        from: Option<ScanCursor>,
-        limit: u32,
-    ) -> Result<ScanPage> {
-        self.core.flushed().await?;
-        self.ask(Size::Large, move |_, conn| read::scan(conn, unit, from, limit)).await
-    }
-
-    async fn apply_rows(&self, at: UnitAt, rows: Vec<Row>) -> Result<()> {
-        self.committer.lock().await.apply_rows(at, rows).await
     }
 
     async fn undispatched(&self, after: Option<Position>, limit: u32) -> Result<Vec<Undispatched>> {

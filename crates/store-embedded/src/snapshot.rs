@@ -42,6 +42,16 @@ impl<'a> Snapshot<'a> {
         Ok(Self { overlay, tables: TableReader::begin(conn)?, evicted })
     }
 
+    /// What waits.
+    pub(crate) const fn overlay(&self) -> &'a Overlay {
+        self.overlay
+    }
+
+    /// What is stored, as of the moment it began.
+    pub(crate) const fn tables(&self) -> &TableReader<'a> {
+        &self.tables
+    }
+
     /// Whether nothing was evicted since it began: only then count the answers it gave.
     pub(crate) fn is_whole(&self) -> bool {
         self.overlay.evicted() == self.evicted

@@ -182,6 +182,7 @@ impl EmbeddedStore {
                 journal: Arc::clone(&journal),
                 ids: Arc::clone(&options.ids),
                 overlay,
+                notes: Mutex::default(),
                 queue: Queue::new(progress),
                 under_way: AtomicBool::new(false),
                 last: AtomicU64::new(shard.meta.applied),
@@ -526,6 +527,9 @@ fn replay(
         match payload::decode(frame.payload) {
             Ok(Payload::Batch(rows)) => core.publish(frame.end, rows, true, None),
             Ok(Payload::Imported(rows)) => core.publish(frame.end, rows, false, None),
+            Ok(Payload::Relabelled(rows, states)) => {
+                core.publish_relabelled(frame.end, rows, states);
+            }
             Ok(Payload::Units(states)) => core.publish_units(frame.end, states),
             Err(error) => {
                 return Err(OpenError::Refused(format!(

@@ -3,7 +3,9 @@
 //! One connection writes (the applier's), others read. Not the place that decides what is newest: see `snapshot`.
 
 mod columns;
+mod import;
 mod meta;
+mod purge;
 mod read;
 mod schema;
 mod write;
@@ -14,10 +16,11 @@ use ostracon_domain::ShardId;
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 pub(crate) use columns::{phase_byte, phase_of};
+pub(crate) use import::Importing;
 pub(crate) use meta::Meta;
-pub(crate) use read::TableReader;
+pub(crate) use read::{Key, TableReader};
 pub(crate) use schema::{APPLICATION_ID, STEPS};
-pub(crate) use write::TableWriter;
+pub(crate) use write::{Known, TableWriter};
 
 use crate::{
     data_dir::DataDir,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ostracon_domain::UnitId;
-use ostracon_store::{Incarnation, UnitState};
+use ostracon_store::{Incarnation, UnitPhase, UnitState};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
@@ -13,6 +13,8 @@ pub(crate) struct Units {
     /// The start of the server that the version belongs to: a server that was put back may use a number again.
     incarnation: Incarnation,
     pub(crate) version: i64,
+    /// How many of them are being captured.
+    captured: usize,
     states: Arc<FxHashMap<UnitId, UnitState>>,
 }
 
@@ -29,8 +31,20 @@ impl Units {
         let states = Arc::make_mut(&mut self.states);
         for (version, state) in rows {
             self.version = self.version.max(version);
-            states.insert(state.unit, state);
+            let was = states.insert(state.unit, state);
+            self.captured += usize::from(state.phase == UnitPhase::Capturing);
+            self.captured -= usize::from(was.is_some_and(|was| was.phase == UnitPhase::Capturing));
         }
+    }
+
+    /// Whether any unit is being captured, so that there may be something to note.
+    pub(crate) const fn any_captured(&self) -> bool {
+        self.captured > 0
+    }
+
+    /// Whether changes of this unit are to be noted.
+    pub(crate) fn captures(&self, unit: UnitId) -> bool {
+        self.get(unit).is_some_and(|state| state.phase == UnitPhase::Capturing)
     }
 }
 
@@ -63,7 +77,7 @@ mod tests {
     use ostracon_domain::{Epoch, UnitId};
     use ostracon_store::{Pair, UnitPhase, UnitState};
 
-    use super::Fence;
+    use super::{Fence, Units};
 
     #[test]
     fn newer_knowledge_of_the_same_server_is_kept() {
@@ -86,5 +100,27 @@ mod tests {
         fence.restart(2);
         fence.keep(&new);
         assert_eq!(fence.known().get(UnitId(7)), None);
+    }
+
+    #[test]
+    fn captured_units_are_counted() {
+        let mut units = Units::default();
+        let state = |unit, phase| UnitState {
+            unit: UnitId(unit),
+            epoch: Epoch(1),
+            phase,
+            incarnation: 1,
+            pair: Pair::default(),
+        };
+        units.learn(vec![
+            (1, state(7, UnitPhase::Capturing)),
+            (2, state(7, UnitPhase::Capturing)),
+            (3, state(8, UnitPhase::Capturing)),
+        ]);
+        assert!(units.captures(UnitId(7)) && !units.captures(UnitId(9)));
+        units.learn(vec![(4, state(7, UnitPhase::Frozen))]);
+        assert!(units.any_captured() && !units.captures(UnitId(7)));
+        units.learn(vec![(5, state(8, UnitPhase::Open))]);
+        assert!(!units.any_captured());
     }
 }

@@ -11,7 +11,8 @@ use crate::{
 };
 
 /// All steps from nothing to the present version. A released step never changes.
-const STEPS: &[&str] = &[include_str!("../migrations/0001_shard.sql")];
+const STEPS: &[&str] =
+    &[include_str!("../migrations/0001_shard.sql"), include_str!("../migrations/0002_moves.sql")];
 
 /// The present version.
 pub(crate) const VERSION: i32 = STEPS.len() as i32;

@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ostracon_domain::{
-    ConversationId, Epoch, InboxEntry, Row, ShardId, UnitAt, UnitId, UserId, UserRev,
+    ConversationId, Epoch, InboxEntry, ShardId, UnitAt, UnitId, UserId, UserRev,
 };
 use ostracon_store::{
     Batch, Changes, ChangesSince, Commit, Ids, InboxChanges, InboxPage, InboxRows, Incarnation,
-    MembersPage, MembersRows, MessagePage, Messages, Overview, Position, Read, ScanCursor,
-    ScanPage, Shard, ShardError, ShardStats, Undispatched, UnitChange, UnitState,
+    MembersPage, MembersRows, MessagePage, Messages, Overview, Position, Read, Shard, ShardError,
+    ShardStats, Undispatched,
 };
 
 use crate::{
-    commit, error::OpenError, import, migration, options::PostgresOptions, outbox, pool::Database,
-    read, stats, units,
+    commit, error::OpenError, migration, options::PostgresOptions, outbox, pool::Database, read,
+    stats,
 };
 
 /// A handle of a shard in PostgreSQL. There may be several of one shard, in several processes.
@@ -23,7 +23,7 @@ use crate::{
 pub struct PostgresShard {
     id: ShardId,
     ids: Arc<dyn Ids>,
-    database: Database,
+    pub(crate) database: Database,
 }
 
 impl PostgresShard {
@@ -80,6 +80,7 @@ macro_rules! in_session {
         Ok($self.database.timed(work).await?)
     }};
 }
+pub(crate) use in_session;
 
 #[async_trait]
 impl Shard for PostgresShard {
@@ -156,27 +157,6 @@ impl Shard for PostgresShard {
 
     async fn inbox_large(&self, at: UnitAt, user: UserId) -> Result<Read<InboxRows>, ShardError> {
         in_session!(self, |session| read::inbox_large(session, at, user))
-    }
-
-    async fn unit_states(&self) -> Result<Vec<UnitState>, ShardError> {
-        in_session!(self, |session| units::unit_states(session))
-    }
-
-    async fn set_unit_state(&self, change: UnitChange) -> Result<UnitState, ShardError> {
-        units::set_unit_state(&self.database, change).await
-    }
-
-    async fn scan_unit(
-        &self,
-        unit: UnitId,
-        from: Option<ScanCursor>,
-        limit: u32,
-    ) -> Result<ScanPage, ShardError> {
-        in_session!(self, |session| read::scan(session, unit, from, limit))
-    }
-
-    async fn apply_rows(&self, at: UnitAt, rows: Vec<Row>) -> Result<(), ShardError> {
-        import::apply_rows(&self.database, at, &rows).await
     }
 
     async fn undispatched(

@@ -9,23 +9,30 @@
 
 #[cfg(any(test, feature = "testing"))]
 pub mod contract;
+pub mod digest;
 pub mod directory;
 #[cfg(any(test, feature = "testing"))]
 pub mod memory;
 pub mod read;
 pub mod record;
 pub mod shard;
+pub mod transfer;
 pub mod unit_state;
 pub mod working_set;
 
+pub use digest::Digest;
 pub use directory::{Accounts, Audit, Cluster, Directory, DirectoryError, Moves, Sessions};
 pub use read::{
     Changes, ChangesSince, InboxChanges, InboxPage, InboxRows, MembersPage, MembersRows,
     MessagePage, Messages, Overview, PagePosition, Place,
 };
 pub use shard::{
-    Answer, Batch, Commit, Ids, Incarnation, Order, Position, Read, ScanCursor, ScanPage, Shard,
-    ShardError, ShardStats, Shards, Undispatched,
+    Answer, Batch, Commit, Ids, Incarnation, Order, Position, Read, Shard, ShardError, ShardStats,
+    Shards, Undispatched,
 };
-pub use unit_state::{Pair, UnitChange, UnitPhase, UnitState, UnitVerdict};
+pub use transfer::{
+    Note, Purged, Relabel, ScanCursor, ScanPage, SubjectDigest, SubjectHead, SubjectRows,
+    SubjectVersion, Transfer,
+};
+pub use unit_state::{Pair, UnitChange, UnitPhase, UnitState, UnitVerdict, admit, relabelled};
 pub use working_set::{Missing, WorkingSet};

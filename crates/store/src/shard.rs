@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use ostracon_domain::{
     Command, ConversationId, History, InboxEntry, Limits, MessageId, Millis, Outcome, Refusal, Row,
-    ShardId, Subject, UnitAt, UnitId, UserId, UserRev,
+    ShardId, UnitAt, UserId, UserRev,
 };
 
 use crate::{
@@ -13,7 +13,8 @@ use crate::{
         Changes, ChangesSince, InboxChanges, InboxPage, InboxRows, MembersPage, MembersRows,
         MessagePage, Messages, Overview,
     },
-    unit_state::{UnitChange, UnitState},
+    transfer::Transfer,
+    unit_state::UnitState,
 };
 
 /// A place in a shard's own log of commits; rises with every batch. Means nothing to another shard.
@@ -102,6 +103,10 @@ pub enum ShardError {
     /// A command of a move is older than one that ran already, or the unit is in another state than it expects.
     #[error("stale or unexpected: the unit is {0:?}")]
     Unexpected(Option<UnitState>),
+    /// The shard has started anew since the capture or the import of this unit began, and what it held of it in memory
+    /// is gone: begin it again.
+    #[error("the shard was started anew meanwhile")]
+    Restarted,
 }
 
 /// Rows of a batch that may not have been dispatched before a crash.
@@ -111,25 +116,6 @@ pub struct Undispatched {
     pub position: Position,
     /// Its rows, in order.
     pub rows: Vec<Row>,
-}
-
-/// Where a scan of a unit goes on: after this subject, or inside it after this message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ScanCursor {
-    /// The subject.
-    pub subject: Subject,
-    /// The last message that was given of it, 0 before the first; `None` when the subject is done.
-    pub after_seq: Option<u64>,
-}
-
-/// A page of a unit's rows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ScanPage {
-    /// Rows in subject order: first a subject's own row, its members by user or entries by conversation (all on one page),
-    /// then messages by seq, each followed by its reactions by user and emoji.
-    pub rows: Vec<Row>,
-    /// Where to go on; `None` at the end.
-    pub next: Option<ScanCursor>,
 }
 
 /// What a shard holds, for operators.
@@ -149,9 +135,10 @@ pub struct ShardStats {
     pub pending_bytes: u64,
 }
 
-/// One shard. Every method checks the fence in the same snapshot as its work.
+/// One shard. Every method on a conversation or user checks the fence in the same snapshot as its work; what a mover
+/// asks is in [`Transfer`].
 #[async_trait]
-pub trait Shard: Send + Sync {
+pub trait Shard: Transfer {
     /// Its number; never reused.
     fn id(&self) -> ShardId;
 
@@ -220,33 +207,6 @@ pub trait Shard: Send + Sync {
     /// The entries of a user's list that are large and not removed, by conversation id: the ones that a reader
     /// brings up to date. At most [`ostracon_domain::limits::LARGE_PER_USER_MAX`].
     async fn inbox_large(&self, at: UnitAt, user: UserId) -> Result<Read<InboxRows>, ShardError>;
-
-    /// The state of every unit this shard knows, by unit.
-    async fn unit_states(&self) -> Result<Vec<UnitState>, ShardError>;
-
-    /// Changes a unit's state as [`UnitChange::apply`] judges. When it returns, the row is durable, no command
-    /// under the old state runs any more and all that ran are durable.
-    ///
-    /// # Errors
-    /// `Unexpected` when the pair is stale or the unit is not in the state expected.
-    async fn set_unit_state(&self, change: UnitChange) -> Result<UnitState, ShardError>;
-
-    /// A page of about `limit` rows of a unit, whatever its state, in subject order.
-    async fn scan_unit(
-        &self,
-        unit: UnitId,
-        from: Option<ScanCursor>,
-        limit: u32,
-    ) -> Result<ScanPage, ShardError>;
-
-    /// Writes rows of a unit that is being imported at this epoch; they are never dispatched.
-    ///
-    /// A row already there with a higher number stays: messages and entries by rev, conversations and members by
-    /// rev + mark_rev. Reactions come with their message, right behind it, and replace those that were there.
-    ///
-    /// # Errors
-    /// `Unexpected` when the unit is not `Importing` at that epoch.
-    async fn apply_rows(&self, at: UnitAt, rows: Vec<Row>) -> Result<(), ShardError>;
 
     /// Batches after the dispatch cursor and after `after` that changed something, oldest first, at most `limit`:
     /// what a dispatcher repeats after a crash.

@@ -87,13 +87,18 @@ pub enum UnitVerdict {
         /// Whether the row has to be written.
         noted: bool,
     },
+    /// Refused because what this unit was captured or imported into has been forgotten by a restart. The row as it is now
+    /// has to be written.
+    Restarted(UnitState),
 }
 
 impl UnitVerdict {
     /// The row to write before the answer leaves, if it changed.
     pub const fn to_store(&self) -> Option<UnitState> {
         match self {
-            Self::Set(state) | Self::Refused { state, noted: true } => Some(*state),
+            Self::Set(state) | Self::Refused { state, noted: true } | Self::Restarted(state) => {
+                Some(*state)
+            }
             Self::Again(_) | Self::Refused { noted: false, .. } => None,
         }
     }
@@ -101,11 +106,12 @@ impl UnitVerdict {
     /// What the command is told.
     ///
     /// # Errors
-    /// `Unexpected` when it was refused.
+    /// `Unexpected` or `Restarted` when it was refused.
     pub const fn answer(&self) -> Result<UnitState, ShardError> {
         match self {
             Self::Set(state) | Self::Again(state) => Ok(*state),
             Self::Refused { state, .. } => Err(ShardError::Unexpected(Some(*state))),
+            Self::Restarted(_) => Err(ShardError::Restarted),
         }
     }
 }
@@ -133,18 +139,16 @@ impl UnitChange {
         let capture_lost = from.is_some_and(|(phase, _)| phase == UnitPhase::Capturing)
             && self.phase == UnitPhase::Frozen
             && current.is_some_and(|state| state.incarnation != incarnation);
-        if expected != from || !self.is_legal_from(from) || capture_lost {
+        let stays = || {
             let (phase, epoch) = from.unwrap_or(NEVER_HERE);
-            return UnitVerdict::Refused {
-                state: UnitState {
-                    unit: self.unit,
-                    epoch,
-                    phase,
-                    incarnation: current.map_or(incarnation, |state| state.incarnation),
-                    pair: self.pair,
-                },
-                noted: true,
-            };
+            let incarnation = current.map_or(incarnation, |state| state.incarnation);
+            UnitState { unit: self.unit, epoch, phase, incarnation, pair: self.pair }
+        };
+        if expected != from || !self.is_legal_from(from) {
+            return UnitVerdict::Refused { state: stays(), noted: true };
+        }
+        if capture_lost {
+            return UnitVerdict::Restarted(stays());
         }
         UnitVerdict::Set(UnitState {
             unit: self.unit,
@@ -176,17 +180,67 @@ impl UnitChange {
             | (Importing, Open | Moved) => same_epoch,
             // A carve leaves the unit that gives rows away open at the next epoch.
             (Frozen, Open) => same_epoch || self.epoch.0.checked_sub(1) == Some(epoch.0),
-            (Moved, Importing) => self.epoch > epoch,
+            // At the same epoch: the import before was given up.
+            (Moved, Importing) => self.epoch >= epoch,
             // A take-over repeats the state it finds under its own lease.
             (before, after) => before == after && same_epoch,
         }
     }
 
-    /// Freezing, thawing and re-asserting do not begin a capture or an import anew.
+    /// Freezing, thawing and re-asserting do not begin a capture anew. An import that is re-asserted begins anew: its
+    /// copy starts from the beginning again.
     fn keeps_tag_of(&self, before: UnitPhase) -> bool {
-        use UnitPhase::{Capturing, Frozen};
-        before == self.phase
+        use UnitPhase::{Capturing, Frozen, Importing};
+        (before == self.phase && before != Importing)
             || matches!((before, self.phase), (Capturing, Frozen) | (Frozen, Capturing))
+    }
+}
+
+/// Judges a command of a move that leaves its unit in the state it is in: a page, a note that is dropped. It runs in one
+/// of these phases at that epoch, not under a smaller pair than the last, and where it rests on what a restart forgets
+/// (`tagged`), in the start of the shard that began it. Run or refused, a pair that is not stale has to be written.
+///
+/// # Errors
+/// What to answer, and the row to write, if it changed.
+pub fn admit(
+    current: Option<UnitState>,
+    at: UnitAt,
+    phases: &[UnitPhase],
+    pair: Pair,
+    tagged: Option<Incarnation>,
+) -> Result<UnitState, (ShardError, Option<UnitState>)> {
+    let Some(state) = current else {
+        return Err((ShardError::Unexpected(None), None));
+    };
+    if pair < state.pair {
+        return Err((ShardError::Unexpected(Some(state)), None));
+    }
+    let noted = UnitState { pair, ..state };
+    if state.epoch != at.epoch || !phases.contains(&state.phase) {
+        return Err((ShardError::Unexpected(Some(noted)), Some(noted)));
+    }
+    if tagged.is_some_and(|incarnation| incarnation != state.incarnation) {
+        return Err((ShardError::Restarted, Some(noted)));
+    }
+    Ok(noted)
+}
+
+/// The row that the other unit of a [`Relabel`](crate::Relabel) gets: born when it is given its first subjects, closed
+/// when an unborn one has given all of them back; `None` when it stays as it is.
+pub fn relabelled(
+    known: Option<UnitState>,
+    other: UnitId,
+    away: bool,
+    pair: Pair,
+    incarnation: Incarnation,
+) -> Option<UnitState> {
+    let phase = known.map_or(UnitPhase::Moved, |state| state.phase);
+    let epoch = known.map_or(Epoch(0), |state| state.epoch);
+    let row = |phase, epoch| UnitState { unit: other, epoch, phase, incarnation, pair };
+    match phase {
+        UnitPhase::Moved if away => Some(row(UnitPhase::Importing, epoch.max(Epoch(1)))),
+        UnitPhase::Importing if !away => Some(row(UnitPhase::Moved, epoch)),
+        _ => None,
     }
 }
 

@@ -5,17 +5,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ostracon_domain::Row;
-use ostracon_store::UnitState;
+use ostracon_domain::{Row, UnitId};
+use ostracon_store::{Purged, ShardError, UnitState};
 use parking_lot::{Condvar, Mutex};
-use tokio::sync::watch;
+use rustc_hash::FxHashMap;
+use tokio::sync::{oneshot, watch};
 
+use super::direct::{Direct, Page};
 use crate::journal::Position;
 
 /// Rows that are worth a transaction at once.
 const ROWS_NOW: usize = 20_000;
 /// Rows that one transaction takes at most, the last batch excepted.
 const ROWS_MAX: usize = 80_000;
+/// The same while a mover is at work here: its pages, and the pause that a move ends with, wait for one such transaction.
+const ROWS_MAX_MOVING: usize = 10_000;
+/// How long after a page a mover is still at work.
+const MOVING: Duration = Duration::from_secs(1);
 /// How long a batch waits for others.
 const WAIT: Duration = Duration::from_millis(200);
 /// How long nothing must have come before the logs are brought to an end.
@@ -32,6 +38,8 @@ pub(crate) struct Taken {
 pub(crate) enum Work {
     /// Write these, oldest first.
     Apply(Vec<Taken>),
+    /// Write this page of a mover.
+    Direct(Direct),
     /// Nothing waits: note how far that is true, so that journal and write-ahead log can go.
     Settle,
     /// Empty the write-ahead log.
@@ -51,6 +59,8 @@ pub(crate) struct Progress {
     pub(crate) dispatched_checkpointed: Position,
     /// As `applied`, and the write-ahead log was empty then.
     pub(crate) truncated: Position,
+    /// Counts pages of movers that were written, or failed.
+    pub(crate) direct: u64,
     /// Counts how often the logs were brought to an end.
     pub(crate) settled: u64,
     /// Why it cannot write, while it cannot.
@@ -68,6 +78,11 @@ pub(crate) struct Queue {
 struct State {
     waiting: VecDeque<Taken>,
     rows: usize,
+    direct: VecDeque<Direct>,
+    /// Pages of a unit that wait or are being written.
+    direct_of: FxHashMap<UnitId, usize>,
+    /// When the newest page came.
+    direct_at: Option<Instant>,
     /// When the oldest batch came.
     since: Option<Instant>,
     /// Write at once up to here.
@@ -93,6 +108,16 @@ impl State {
         if self.paused {
             return Err(None);
         }
+        if let Some(page) = self.direct.front() {
+            let is_first = self.waiting.front().is_none_or(|batch| batch.at > page.after);
+            if !is_first {
+                return Ok(Work::Apply(self.take(now)));
+            }
+            if let Some(page) = self.direct.pop_front() {
+                self.settle_at = Some(now + IDLE);
+                return Ok(Work::Direct(page));
+            }
+        }
         if let (Some(first), Some(since)) = (self.waiting.front(), self.since) {
             let age = now - since;
             if self.rows >= ROWS_NOW || first.at <= self.flush || age >= WAIT {
@@ -115,7 +140,9 @@ impl State {
     fn take(&mut self, now: Instant) -> Vec<Taken> {
         let mut taken = Vec::new();
         let mut rows = 0;
-        while rows < ROWS_MAX
+        let is_moving = self.direct_at.is_some_and(|at| now - at < MOVING);
+        let rows_max = if is_moving { ROWS_MAX_MOVING } else { ROWS_MAX };
+        while rows < rows_max
             && let Some(batch) = self.waiting.pop_front()
         {
             rows += batch.rows.len();
@@ -152,15 +179,45 @@ impl Queue {
         self.progress.borrow().failure.clone()
     }
 
-    pub(crate) fn put_rows(&self, at: Position, rows: Vec<Row>) {
-        self.put(Taken { at, rows, units: Vec::new() });
+    /// Writes a page of a mover as soon as everything up to `after` is in the tables.
+    pub(crate) fn put_direct(
+        &self,
+        unit: UnitId,
+        page: Page,
+        after: Position,
+    ) -> oneshot::Receiver<Result<Purged, ShardError>> {
+        let (answer, waiting) = oneshot::channel();
+        self.change(|state| {
+            state.direct.push_back(Direct { unit, page, after, answer });
+            *state.direct_of.entry(unit).or_insert(0) += 1;
+            state.direct_at = Some(Instant::now());
+            true
+        });
+        waiting
     }
 
-    pub(crate) fn put_units(&self, at: Position, units: Vec<UnitState>) {
-        self.put(Taken { at, rows: Vec::new(), units });
+    /// Whether a page of a unit waits or is being written.
+    pub(crate) fn has_direct(&self, unit: UnitId) -> bool {
+        self.state.lock().direct_of.contains_key(&unit)
     }
 
-    fn put(&self, batch: Taken) {
+    /// A page of a unit was written, or failed.
+    pub(super) fn direct_done(&self, unit: UnitId) {
+        self.change(|state| {
+            if let Some(pages) = state.direct_of.get_mut(&unit) {
+                *pages -= 1;
+                if *pages == 0 {
+                    state.direct_of.remove(&unit);
+                }
+            }
+            false
+        });
+        self.progress.send_modify(|progress| progress.direct += 1);
+    }
+
+    /// Takes a record that is synced.
+    pub(crate) fn put(&self, at: Position, rows: Vec<Row>, units: Vec<UnitState>) {
+        let batch = Taken { at, rows, units };
         self.change(|state| {
             state.rows += batch.rows.len();
             state.waiting.push_back(batch);
@@ -265,6 +322,8 @@ impl Queue {
                     }
                     state.since.get_or_insert(now);
                 }
+                // It answers for itself and never comes back.
+                Work::Direct(_) => {}
                 Work::Settle => state.settle_at = Some(Instant::now()),
                 Work::Truncate => state.truncate = true,
             }

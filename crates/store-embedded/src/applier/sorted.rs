@@ -9,7 +9,7 @@ use ostracon_store::UnitState;
 use rustc_hash::FxHashMap;
 
 use super::{Result, queue::Taken};
-use crate::tables::TableWriter;
+use crate::tables::{Known, TableWriter};
 
 /// The rows by kind.
 #[derive(Default)]
@@ -74,7 +74,7 @@ impl<'a> Sorted<'a> {
     /// Writes everything inside the transaction that was begun.
     pub(super) fn write(&self, writer: &mut TableWriter) -> Result<()> {
         for row in &self.conversations {
-            writer.conversation(row)?;
+            writer.conversation(row, Known::Replace)?;
         }
         for (id, below) in &self.gone {
             if let Some(key) = writer.key(*id)? {
@@ -83,7 +83,7 @@ impl<'a> Sorted<'a> {
         }
         for row in &self.members {
             let key = writer.key_or_new(row.conversation)?;
-            writer.member(key, row)?;
+            writer.member(key, row, Known::Replace)?;
         }
         let mut keys = Vec::with_capacity(self.messages.len());
         let mut last = None;
@@ -101,10 +101,10 @@ impl<'a> Sorted<'a> {
             writer.reaction(key, row, *there)?;
         }
         for row in &self.users {
-            writer.user_state(row)?;
+            writer.user_state(row, Known::Replace)?;
         }
         for row in &self.inbox {
-            writer.inbox(row)?;
+            writer.inbox(row, Known::Replace)?;
         }
         for state in &self.units {
             writer.unit_state(state)?;

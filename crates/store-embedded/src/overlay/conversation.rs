@@ -8,11 +8,12 @@ use std::{
 };
 
 use ostracon_domain::{
-    Conversation, Member, Message, Reaction, ReactionGroup, Rev, Row, Seq, UserId,
+    Conversation, Member, Message, Reaction, ReactionGroup, Rev, Row, Seq, UnitId, UserId,
 };
+use ostracon_store::SubjectVersion;
 use rustc_hash::FxHashMap;
 
-use super::{Found, RangeNow};
+use super::{Found, RangeNow, WaitingConversation};
 use crate::{
     duplicate_filter::{ClientKey, ClientKeys},
     journal::Position,
@@ -251,6 +252,36 @@ impl ConversationRows {
 
     pub(super) fn row(&self) -> Option<Arc<Conversation>> {
         self.row.as_ref().map(|(row, _)| Arc::clone(row))
+    }
+
+    /// The unit that the own row carries, if that waits.
+    pub(super) fn unit(&self) -> Option<UnitId> {
+        self.row.as_ref().map(|(row, _)| row.unit)
+    }
+
+    /// What waits above a version.
+    pub(super) fn above(&self, since: SubjectVersion) -> WaitingConversation {
+        let all = 0..=Seq::MAX;
+        let unchanged = self.unchanged_since(since.rev, &all, usize::MAX);
+        let changed = self.changed_since(since.rev, &all, usize::MAX);
+        let messages: BTreeMap<Seq, Arc<Message>> =
+            unchanged.into_iter().chain(changed).map(|row| (row.seq, row)).collect();
+        let of_them = |((seq, ..), _): &(&(Seq, UserId, String), _)| messages.contains_key(seq);
+        let reactions = self
+            .reactions
+            .iter()
+            .filter(of_them)
+            .map(|((seq, user, emoji), (there, _))| (*seq, *user, emoji.clone(), *there))
+            .collect();
+        let members = self.members.values().map(|(row, _)| row);
+        let is_above = |row: &&Arc<Member>| row.rev > since.rev || row.mark_rev > since.mark_rev;
+        WaitingConversation {
+            row: self.row(),
+            members: members.filter(is_above).cloned().collect(),
+            reactions,
+            messages,
+            gone_below: self.gone_below(),
+        }
     }
 
     pub(super) fn member(&self, user: UserId) -> Option<Arc<Member>> {

@@ -2,7 +2,7 @@
 
 use std::{mem::size_of, sync::Arc};
 
-use ostracon_domain::{ConversationId, InboxEntry, Row, UserRev, UserState};
+use ostracon_domain::{ConversationId, InboxEntry, Row, UnitId, UserRev, UserState};
 use rustc_hash::FxHashMap;
 
 use crate::journal::Position;
@@ -56,6 +56,11 @@ impl UserRows {
 
     pub(super) fn state(&self) -> Option<Arc<UserState>> {
         self.state.as_ref().map(|(row, _)| Arc::clone(row))
+    }
+
+    /// The unit that the own row carries, if that waits.
+    pub(super) fn unit(&self) -> Option<UnitId> {
+        self.state.as_ref().map(|(row, _)| row.unit)
     }
 
     pub(super) fn entry(&self, id: ConversationId) -> Option<Arc<InboxEntry>> {

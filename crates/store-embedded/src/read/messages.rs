@@ -90,13 +90,30 @@ pub(crate) fn members(
     conversation: ConversationId,
     page: MembersPage,
 ) -> Result<Read<MembersRows>> {
-    let limit = page.limit as usize;
     whole(overlay, conn, |snapshot| {
         of_conversation(overlay, snapshot, at, conversation, |noted| {
-            let mut members = snapshot.members_after(noted, page.after, limit + 1)?;
-            let more = members.len() > limit;
-            members.truncate(limit);
-            Ok(MembersRows { conversation: noted.row.clone(), members, more })
+            member_page(snapshot, noted, page)
         })
     })
+}
+
+/// A page of member rows, whether the unit is served or not.
+pub(crate) fn members_here(
+    overlay: &Overlay,
+    conn: &Connection,
+    conversation: ConversationId,
+    page: MembersPage,
+) -> Result<Option<MembersRows>> {
+    whole(overlay, conn, |snapshot| match snapshot.note(conversation)? {
+        Some(noted) => Ok(Some(member_page(snapshot, &noted, page)?)),
+        None => Ok(None),
+    })
+}
+
+fn member_page(snapshot: &Snapshot<'_>, noted: &Noted, page: MembersPage) -> Result<MembersRows> {
+    let limit = page.limit as usize;
+    let mut members = snapshot.members_after(noted, page.after, limit + 1)?;
+    let more = members.len() > limit;
+    members.truncate(limit);
+    Ok(MembersRows { conversation: noted.row.clone(), members, more })
 }

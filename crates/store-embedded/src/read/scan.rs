@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use ostracon_domain::{ConversationId, Message, Reaction, Row, Subject, UnitId};
+use ostracon_domain::{ConversationId, Message, Reaction, Row, Seq, Subject, UnitId};
 use ostracon_store::{ScanCursor, ScanPage};
 use rusqlite::Connection;
 
 use super::Result;
-use crate::tables::TableReader;
+use crate::tables::{Key, TableReader};
 
 /// A page of about `limit` rows after a cursor.
 pub(crate) fn scan(
@@ -78,34 +78,11 @@ impl Page<'_> {
     }
 
     /// Messages after a seq; a cursor when the page is full before the last of them.
-    fn messages(&mut self, key: i64, id: ConversationId, after: u64) -> Result<Option<ScanCursor>> {
-        let mut messages: Vec<Arc<Message>> = Vec::new();
+    fn messages(&mut self, key: Key, id: ConversationId, after: u64) -> Result<Option<ScanCursor>> {
         let room = self.limit.saturating_sub(self.rows.len());
-        self.tables.messages(key, id, after + 1, i64::MAX as u64, |row| {
-            messages.push(row);
-            messages.len() <= room
-        })?;
-        let more = messages.len() > room;
-        messages.truncate(room);
-        let last = messages.last().map_or(after, |row| row.seq);
-        let mut reactions = if last > after {
-            self.tables.reactions(key, after + 1, last)?.into_iter().peekable()
-        } else {
-            Vec::new().into_iter().peekable()
-        };
-        for row in messages {
-            let of = row.seq;
-            self.rows.push(Row::Message(row));
-            while let Some((seq, user, emoji)) = reactions.next_if(|(seq, ..)| *seq <= of) {
-                self.rows.push(Row::Reaction(Arc::new(Reaction {
-                    conversation: id,
-                    seq,
-                    user,
-                    emoji,
-                })));
-            }
-        }
-        Ok(more.then_some(ScanCursor { subject: Subject::Conversation(id), after_seq: Some(last) }))
+        let (rows, next) = messages_after(&self.tables, key, id, after, room)?;
+        self.rows.extend(rows);
+        Ok(next.map(|seq| ScanCursor { subject: Subject::Conversation(id), after_seq: Some(seq) }))
     }
 
     fn users(&mut self, mut after: u64) -> Result<Option<ScanCursor>> {
@@ -123,4 +100,33 @@ impl Page<'_> {
             }
         }
     }
+}
+
+/// At most `room` messages after a seq, each with its reactions, and the last of them if there are more.
+pub(super) fn messages_after(
+    tables: &TableReader<'_>,
+    key: Key,
+    id: ConversationId,
+    after: Seq,
+    room: usize,
+) -> Result<(Vec<Row>, Option<Seq>)> {
+    let mut messages: Vec<Arc<Message>> = Vec::new();
+    tables.messages(key, id, after + 1, i64::MAX as u64, |row| {
+        messages.push(row);
+        messages.len() <= room
+    })?;
+    let more = messages.len() > room;
+    messages.truncate(room);
+    let last = messages.last().map_or(after, |row| row.seq);
+    let reactions = if last > after { tables.reactions(key, after + 1, last)? } else { Vec::new() };
+    let mut reactions = reactions.into_iter().peekable();
+    let mut rows = Vec::with_capacity(messages.len());
+    for row in messages {
+        let of = row.seq;
+        rows.push(Row::Message(row));
+        while let Some((seq, user, emoji)) = reactions.next_if(|(seq, ..)| *seq <= of) {
+            rows.push(Row::Reaction(Arc::new(Reaction { conversation: id, seq, user, emoji })));
+        }
+    }
+    Ok((rows, more.then_some(last)))
 }

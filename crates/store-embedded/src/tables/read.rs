@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use ostracon_domain::{
     ClientId, Conversation, ConversationId, InboxEntry, MarkRev, Member, Message, Millis, Rev, Seq,
-    UnitId, UserId, UserRev, UserState,
+    Subject, UnitId, UserId, UserRev, UserState,
 };
-use ostracon_store::UnitState;
+use ostracon_store::{SubjectHead, SubjectVersion, UnitState};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
 use super::{
-    Result, TableWriter,
+    Result, TableError, TableWriter,
     columns::{
         self, conversation_columns, inbox_columns, member_columns, message_columns,
         unit_state_columns, user_state_columns,
@@ -284,6 +284,20 @@ impl<'a> TableReader<'a> {
         )
     }
 
+    /// Messages from the newest on backwards, until `take` answers false.
+    pub(crate) fn newest_messages(
+        &self,
+        key: Key,
+        id: ConversationId,
+        mut take: impl FnMut(Arc<Message>) -> bool,
+    ) -> Result<()> {
+        self.each(
+            select!(message_columns, "FROM message WHERE conversation = ? ORDER BY seq DESC"),
+            [key],
+            |row| Ok(take(columns::message(row, id)?)),
+        )
+    }
+
     /// Messages inserted after a rev and never changed, from a seq on, by seq, until `take` answers false.
     pub(crate) fn unchanged_since(
         &self,
@@ -356,6 +370,15 @@ impl<'a> TableReader<'a> {
             |row| {
                 Ok((row.get::<_, i64>(0)? as u64, columns::user(row, 1)?, columns::text(row, 2)?))
             },
+        )
+    }
+
+    /// The highest message that has a reaction.
+    pub(crate) fn newest_reaction(&self, key: Key) -> Result<Option<Seq>> {
+        self.one(
+            "SELECT seq FROM reaction WHERE conversation = ? ORDER BY seq DESC LIMIT 1",
+            [key],
+            |row| Ok(row.get::<_, i64>(0)? as u64),
         )
     }
 
@@ -472,6 +495,60 @@ impl<'a> TableReader<'a> {
             params![unit.0, above as i64],
             columns::user_state,
         )
+    }
+
+    /// Subjects of a unit after one, by subject, at most `limit`.
+    pub(crate) fn heads(
+        &self,
+        unit: UnitId,
+        after: Option<Subject>,
+        limit: usize,
+    ) -> Result<Vec<SubjectHead>> {
+        let mut heads = Vec::new();
+        let mut after_user = 0;
+        let after_conversation = match after {
+            None => Some(Vec::new()),
+            Some(Subject::Conversation(id)) => Some(id.as_u128().to_be_bytes().to_vec()),
+            Some(Subject::User(user)) => {
+                after_user = user.get();
+                None
+            }
+        };
+        if let Some(after) = after_conversation {
+            heads = self.all(
+                "SELECT id, rev, mark_rev, head_seq FROM conversation \
+                 WHERE unit = ? AND id > ? AND kind >= 0 ORDER BY id LIMIT ?",
+                params![unit.0, after, limit as i64],
+                |row| {
+                    let number = |at| Ok::<_, TableError>(row.get::<_, i64>(at)? as u64);
+                    Ok(SubjectHead {
+                        subject: Subject::Conversation(columns::conversation_id(row, 0)?),
+                        version: SubjectVersion { rev: number(1)?, mark_rev: number(2)? },
+                        head_seq: number(3)?,
+                    })
+                },
+            )?;
+        }
+        let room = limit - heads.len();
+        heads.extend(self.all(
+            "SELECT user, user_rev FROM user_state WHERE unit = ? AND user > ? ORDER BY user LIMIT ?",
+            params![unit.0, after_user as i64, room as i64],
+            |row| {
+                let rev = row.get::<_, i64>(1)? as u64;
+                Ok(SubjectHead {
+                    subject: Subject::User(columns::user(row, 0)?),
+                    version: SubjectVersion { rev, mark_rev: 0 },
+                    head_seq: 0,
+                })
+            },
+        )?);
+        Ok(heads)
+    }
+
+    /// Begins to read, so that all answers are of this moment.
+    pub(crate) fn pin(&self) -> Result<()> {
+        self.one("SELECT 1 FROM meta", [], |_| Ok(()))?;
+        Ok(())
     }
 
     /// The state of every unit, by unit.

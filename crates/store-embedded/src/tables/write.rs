@@ -8,7 +8,7 @@ use ostracon_store::{
     UnitState,
     record::{encode_mentions, message_kind_byte, role_byte},
 };
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use rustc_hash::FxHashMap;
 
 use super::{
@@ -18,12 +18,31 @@ use super::{
     read::Key,
 };
 
+/// What becomes of a row that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// It is replaced: what comes is newer.
+    Replace,
+    /// It stays if its number is higher than that of what comes.
+    Compare,
+}
+
+/// A statement in both forms; the condition is that of [`Known::Compare`].
+macro_rules! upsert {
+    ($known:expr, $sql:literal, $condition:literal, $end:literal) => {
+        match $known {
+            Known::Replace => concat!($sql, $end),
+            Known::Compare => concat!($sql, " WHERE ", $condition, $end),
+        }
+    };
+}
+
 /// Keys of conversations that the writer remembers; more are forgotten all at once.
 const KEYS_MAX: usize = 50_000;
 
 /// The one writer of a shard's tables.
 pub(crate) struct TableWriter {
-    conn: Connection,
+    pub(super) conn: Connection,
     keys: FxHashMap<ConversationId, Key>,
 }
 
@@ -52,6 +71,13 @@ impl TableWriter {
 
     pub(super) const fn connection(&self) -> &Connection {
         &self.conn
+    }
+
+    /// Makes transactions durable when they commit, or, as is normal here, when the log is checkpointed.
+    /// A durable one makes everything durable that was committed before it. Not inside a transaction.
+    pub(crate) fn synced(&self, yes: bool) -> Result<()> {
+        let sql = if yes { "PRAGMA synchronous=FULL" } else { "PRAGMA synchronous=NORMAL" };
+        Ok(self.conn.execute_batch(sql)?)
     }
 
     pub(crate) fn begin(&self) -> Result<()> {
@@ -150,6 +176,11 @@ impl TableWriter {
         Ok(key)
     }
 
+    /// Forgets the key of a conversation that is no longer there.
+    pub(super) fn forget_key(&mut self, id: ConversationId) {
+        self.keys.remove(&id);
+    }
+
     fn remember(&mut self, id: ConversationId, key: Key) {
         if self.keys.len() >= KEYS_MAX {
             self.keys.clear();
@@ -157,10 +188,12 @@ impl TableWriter {
         self.keys.insert(id, key);
     }
 
-    pub(crate) fn conversation(&mut self, row: &Conversation) -> Result<Key> {
-        let key = self
+    /// Writes a conversation's own row.
+    pub(crate) fn conversation(&mut self, row: &Conversation, known: Known) -> Result<()> {
+        let key: Option<Key> = self
             .conn
-            .prepare_cached(
+            .prepare_cached(upsert!(
+                known,
                 "INSERT INTO conversation (id, unit, slot, kind, name, created_at, history, head_seq, last_message_id, \
                  last_activity_at, rev, info_rev, mark_rev, member_count, large, retained_from, history_for, \
                  create_hash, deleted_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
@@ -170,8 +203,10 @@ impl TableWriter {
                  rev = excluded.rev, info_rev = excluded.info_rev, mark_rev = excluded.mark_rev, \
                  member_count = excluded.member_count, large = excluded.large, \
                  retained_from = excluded.retained_from, history_for = excluded.history_for, \
-                 create_hash = excluded.create_hash, deleted_at = excluded.deleted_at RETURNING key",
-            )?
+                 create_hash = excluded.create_hash, deleted_at = excluded.deleted_at",
+                "kind < 0 OR excluded.rev + excluded.mark_rev >= rev + mark_rev",
+                " RETURNING key"
+            ))?
             .query_row(
                 params![
                     row.id.as_u128().to_be_bytes(),
@@ -201,21 +236,28 @@ impl TableWriter {
                     row.deleted_at
                 ],
                 |row| row.get(0),
-            )?;
-        self.remember(row.id, key);
-        Ok(key)
+            )
+            .optional()?;
+        if let Some(key) = key {
+            self.remember(row.id, key);
+        }
+        Ok(())
     }
 
-    pub(crate) fn member(&self, key: Key, row: &Member) -> Result<()> {
+    /// Writes a member row.
+    pub(crate) fn member(&self, key: Key, row: &Member, known: Known) -> Result<()> {
         self.conn
-            .prepare_cached(
+            .prepare_cached(upsert!(
+                known,
                 "INSERT INTO member (conversation, user, role, joined_seq, left_seq, rev, read_seq, delivered_seq, \
                  mark_rev, hidden_to, muted_until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
                  ON CONFLICT (conversation, user) DO UPDATE SET role = excluded.role, \
                  joined_seq = excluded.joined_seq, left_seq = excluded.left_seq, rev = excluded.rev, \
                  read_seq = excluded.read_seq, delivered_seq = excluded.delivered_seq, \
                  mark_rev = excluded.mark_rev, hidden_to = excluded.hidden_to, muted_until = excluded.muted_until",
-            )?
+                "excluded.rev + excluded.mark_rev >= rev + mark_rev",
+                ""
+            ))?
             .execute(params![
                 key,
                 row.user.get() as i64,
@@ -237,7 +279,22 @@ impl TableWriter {
         &self,
         rows: impl Iterator<Item = (Key, &'m Message)>,
     ) -> Result<()> {
-        let mut statement = self.conn.prepare_cached(
+        let mut statement = self.message_statement(Known::Replace)?;
+        for (key, row) in rows {
+            put_message(&mut statement, key, row)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a message unless one with a higher rev is there; whether it was written.
+    pub(crate) fn message_if_newer(&self, key: Key, row: &Message) -> Result<bool> {
+        let mut statement = self.message_statement(Known::Compare)?;
+        Ok(put_message(&mut statement, key, row)? > 0)
+    }
+
+    fn message_statement(&self, known: Known) -> Result<CachedStatement<'_>> {
+        Ok(self.conn.prepare_cached(upsert!(
+            known,
             "INSERT INTO message (conversation, seq, message_id, slot, sender, client_id, payload_hash, kind, \
              content, reply_to, mentions, created_at, edited_at, deleted_at, deleted_by, uncounted, created_rev, \
              rev, content_rev) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
@@ -248,32 +305,9 @@ impl TableWriter {
              deleted_at = excluded.deleted_at, deleted_by = excluded.deleted_by, \
              uncounted = excluded.uncounted, created_rev = excluded.created_rev, rev = excluded.rev, \
              content_rev = excluded.content_rev",
-        )?;
-        for (key, row) in rows {
-            let mentions = (!row.mentions.is_empty()).then(|| encode_mentions(&row.mentions));
-            statement.execute(params![
-                key,
-                row.seq as i64,
-                row.message_id.get() as i64,
-                row.slot.get(),
-                row.sender.get() as i64,
-                row.client_id.as_ref().map(stored_client_id),
-                row.payload_hash.map(u128::to_be_bytes),
-                message_kind_byte(row.kind),
-                row.content,
-                row.reply_to.map(|seq| seq as i64),
-                mentions,
-                row.created_at,
-                row.edited_at,
-                row.deleted.map(|(at, _)| at),
-                row.deleted.map(|(_, by)| by.get() as i64),
-                row.uncounted,
-                row.created_rev as i64,
-                row.rev as i64,
-                row.content_rev as i64
-            ])?;
-        }
-        Ok(())
+            "excluded.rev >= rev",
+            ""
+        ))?)
     }
 
     pub(crate) fn messages_gone(&self, key: Key, below: Seq) -> Result<()> {
@@ -283,6 +317,13 @@ impl TableWriter {
         ] {
             self.conn.prepare_cached(sql)?.execute(params![key, below as i64])?;
         }
+        Ok(())
+    }
+
+    /// Removes all reactions to a message.
+    pub(crate) fn reactions_gone(&self, key: Key, seq: Seq) -> Result<()> {
+        let sql = "DELETE FROM reaction WHERE conversation = ? AND seq = ?";
+        self.conn.prepare_cached(sql)?.execute(params![key, seq as i64])?;
         Ok(())
     }
 
@@ -301,13 +342,17 @@ impl TableWriter {
         Ok(())
     }
 
-    pub(crate) fn user_state(&self, row: &UserState) -> Result<()> {
+    /// Writes a user's line of numbers.
+    pub(crate) fn user_state(&self, row: &UserState, known: Known) -> Result<()> {
         self.conn
-            .prepare_cached(
+            .prepare_cached(upsert!(
+                known,
                 "INSERT INTO user_state (user, unit, slot, history, user_rev) VALUES (?, ?, ?, ?, ?) \
                  ON CONFLICT (user) DO UPDATE SET unit = excluded.unit, history = excluded.history, \
                  user_rev = excluded.user_rev",
-            )?
+                "excluded.user_rev >= user_rev",
+                ""
+            ))?
             .execute(params![
                 row.user.get() as i64,
                 row.unit.0,
@@ -318,9 +363,11 @@ impl TableWriter {
         Ok(())
     }
 
-    pub(crate) fn inbox(&self, row: &InboxEntry) -> Result<()> {
+    /// Writes an entry of a list.
+    pub(crate) fn inbox(&self, row: &InboxEntry, known: Known) -> Result<()> {
         self.conn
-            .prepare_cached(
+            .prepare_cached(upsert!(
+                known,
                 "INSERT INTO inbox (user, conversation, applied_history, applied_rev, applied_mark_rev, last_seq, \
                  last_activity_at, hidden_to, muted_until, archived_seq, marked_unread, pinned, large, removed, \
                  listed, user_rev) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
@@ -331,7 +378,9 @@ impl TableWriter {
                  archived_seq = excluded.archived_seq, marked_unread = excluded.marked_unread, \
                  pinned = excluded.pinned, large = excluded.large, removed = excluded.removed, \
                  listed = excluded.listed, user_rev = excluded.user_rev",
-            )?
+                "excluded.user_rev >= user_rev",
+                ""
+            ))?
             .execute(params![
                 row.user.get() as i64,
                 row.conversation.as_u128().to_be_bytes(),
@@ -352,4 +401,29 @@ impl TableWriter {
             ])?;
         Ok(())
     }
+}
+
+fn put_message(statement: &mut CachedStatement<'_>, key: Key, row: &Message) -> Result<usize> {
+    let mentions = (!row.mentions.is_empty()).then(|| encode_mentions(&row.mentions));
+    Ok(statement.execute(params![
+        key,
+        row.seq as i64,
+        row.message_id.get() as i64,
+        row.slot.get(),
+        row.sender.get() as i64,
+        row.client_id.as_ref().map(stored_client_id),
+        row.payload_hash.map(u128::to_be_bytes),
+        message_kind_byte(row.kind),
+        row.content,
+        row.reply_to.map(|seq| seq as i64),
+        mentions,
+        row.created_at,
+        row.edited_at,
+        row.deleted.map(|(at, _)| at),
+        row.deleted.map(|(_, by)| by.get() as i64),
+        row.uncounted,
+        row.created_rev as i64,
+        row.rev as i64,
+        row.content_rev as i64
+    ])?)
 }

@@ -8,11 +8,14 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use ostracon_domain::{ConversationId, InboxEntry, Row, ShardId, UnitAt, UnitId, UserId, UserRev};
+use ostracon_domain::{
+    ConversationId, InboxEntry, Row, ShardId, Subject, UnitAt, UnitId, UserId, UserRev,
+};
 use ostracon_store::{
     Batch, Changes, ChangesSince, Commit, InboxChanges, InboxPage, InboxRows, Incarnation,
-    MembersPage, MembersRows, MessagePage, Messages, Overview, Position, Read, ScanCursor,
-    ScanPage, Shard, ShardError, ShardStats, Undispatched, UnitChange, UnitState,
+    MembersPage, MembersRows, MessagePage, Messages, Note, Overview, Pair, Position, Purged, Read,
+    Relabel, ScanCursor, ScanPage, Shard, ShardError, ShardStats, SubjectDigest, SubjectHead,
+    SubjectRows, SubjectVersion, Transfer, Undispatched, UnitChange, UnitPhase, UnitState,
 };
 use ostracon_store_embedded::EmbeddedShard;
 
@@ -127,12 +130,30 @@ impl Shard for Restless {
         self.stir().await.inbox_large(at, user).await
     }
 
+    async fn undispatched(&self, after: Option<Position>, limit: u32) -> Result<Vec<Undispatched>> {
+        self.stir().await.undispatched(after, limit).await
+    }
+
+    async fn dispatched(&self, up_to: Position) -> Result<()> {
+        self.shard.dispatched(up_to).await
+    }
+
+    async fn stats(&self) -> Result<ShardStats> {
+        self.calm().stats().await
+    }
+}
+
+#[async_trait]
+impl Transfer for Restless {
     async fn unit_states(&self) -> Result<Vec<UnitState>> {
         self.shard.unit_states().await
     }
 
     async fn set_unit_state(&self, change: UnitChange) -> Result<UnitState> {
-        self.stir().await.set_unit_state(change).await
+        let shard = self.stir().await;
+        // Before an import the tables must know everything.
+        let shard = if change.phase == UnitPhase::Importing { self.calm() } else { shard };
+        shard.set_unit_state(change).await
     }
 
     async fn scan_unit(
@@ -144,19 +165,56 @@ impl Shard for Restless {
         self.calm().scan_unit(unit, from, limit).await
     }
 
-    async fn apply_rows(&self, at: UnitAt, rows: Vec<Row>) -> Result<()> {
-        self.calm().apply_rows(at, rows).await
+    async fn subjects_since(
+        &self,
+        unit: UnitId,
+        since: &[(Subject, SubjectVersion)],
+    ) -> Result<Vec<Option<SubjectRows>>> {
+        self.stir().await.subjects_since(unit, since).await
     }
 
-    async fn undispatched(&self, after: Option<Position>, limit: u32) -> Result<Vec<Undispatched>> {
-        self.stir().await.undispatched(after, limit).await
+    async fn heads(
+        &self,
+        unit: UnitId,
+        after: Option<Subject>,
+        limit: u32,
+    ) -> Result<Vec<SubjectHead>> {
+        self.stir().await.heads(unit, after, limit).await
     }
 
-    async fn dispatched(&self, up_to: Position) -> Result<()> {
-        self.shard.dispatched(up_to).await
+    async fn digests(&self, unit: UnitId, subjects: &[Subject]) -> Result<Vec<SubjectDigest>> {
+        self.calm().digests(unit, subjects).await
     }
 
-    async fn stats(&self) -> Result<ShardStats> {
-        self.calm().stats().await
+    async fn notes(&self, at: UnitAt, limit: u32) -> Result<Vec<Note>> {
+        self.stir().await.notes(at, limit).await
+    }
+
+    async fn drop_notes(&self, at: UnitAt, notes: &[Note], pair: Pair) -> Result<()> {
+        self.stir().await.drop_notes(at, notes, pair).await
+    }
+
+    async fn apply_rows(&self, at: UnitAt, rows: Vec<Row>, pair: Pair) -> Result<()> {
+        self.stir().await.apply_rows(at, rows, pair).await
+    }
+
+    async fn import_complete(&self, at: UnitAt, pair: Pair) -> Result<()> {
+        self.stir().await.import_complete(at, pair).await
+    }
+
+    async fn relabel(&self, relabel: Relabel) -> Result<()> {
+        self.stir().await.relabel(relabel).await
+    }
+
+    async fn purge(&self, at: UnitAt, limit: u32) -> Result<Purged> {
+        self.calm().purge(at, limit).await
+    }
+
+    async fn members_here(
+        &self,
+        conversation: ConversationId,
+        page: MembersPage,
+    ) -> Result<Option<MembersRows>> {
+        self.stir().await.members_here(conversation, page).await
     }
 }

@@ -3,11 +3,13 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use ostracon_domain::{
-    Conversation, ConversationId, InboxEntry, Member, Message, Reaction, Row, Seq, UserId,
+    Conversation, ConversationId, InboxEntry, Member, Message, Reaction, Row, Seq, Subject, UserId,
     UserState,
 };
+use ostracon_store::{Note, SubjectVersion};
 
 use super::load::Stored;
+use crate::{fence::Units, moves::NoteColumns};
 
 /// Each row once, in the order of its key.
 #[derive(Default)]
@@ -24,6 +26,28 @@ pub(super) struct Changes {
     pub(super) new_users: Vec<Arc<UserState>>,
     pub(super) users: Vec<Arc<UserState>>,
     pub(super) inbox: Vec<Arc<InboxEntry>>,
+}
+
+impl Changes {
+    /// What has to be noted of it. Every durable change of a subject changes its own row, so these rows tell all.
+    pub(super) fn notes(&self, units: &Units) -> NoteColumns {
+        let mut notes = Vec::new();
+        if units.any_captured() {
+            for row in self.new_conversations.iter().chain(&self.conversations) {
+                if units.captures(row.unit) {
+                    let subject = Subject::Conversation(row.id);
+                    notes.push((row.unit, Note { subject, version: SubjectVersion::from(&**row) }));
+                }
+            }
+            for row in self.new_users.iter().chain(&self.users) {
+                if units.captures(row.unit) {
+                    let subject = Subject::User(row.user);
+                    notes.push((row.unit, Note { subject, version: SubjectVersion::from(&**row) }));
+                }
+            }
+        }
+        NoteColumns::of(notes)
+    }
 }
 
 #[derive(Default)]

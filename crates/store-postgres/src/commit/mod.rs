@@ -2,7 +2,7 @@
 //!
 //! 1. Begin; take the shard's shared advisory lock; read, in the next statement, which states of units changed; lock the
 //!    rows of conversations, then of users, each in the order of their ids, and get them with the lock; load the rest.
-//! 2. Write; raise the position; put the rows into the outbox; commit.
+//! 2. Write, and note what changed in units that are captured; raise the position; put the rows into the outbox; commit.
 //!
 //! **Several writers.** Whatever belongs to a conversation or a user is read and written only under the lock of its own
 //! row, and read by a statement that began after the lock was had. All writers lock in one order, and while they
@@ -52,7 +52,8 @@ async fn once(database: &Database, ids: &dyn Ids, batch: &Batch) -> Result<Commi
         let answers = loaded.set.run(batch, &|unit| units.get(unit), ids);
         database.server().fence.keep(units);
         let changes = fold::fold(changed(&answers), &stored);
-        let position = Box::pin(write::write(&session, changed(&answers), changes)).await?;
+        let notes = changes.notes(units);
+        let position = Box::pin(write::write(&session, changed(&answers), changes, &notes)).await?;
         Ok(Commit { position, answers })
     })
     .await;

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::fold::Changes;
 use crate::{
     error::PgError,
+    moves::{NOTE, NoteColumns},
     session::{Params, Session},
     sql::{conversation_columns, inbox_columns, member_columns, message_columns, user_columns},
     value::{self, number},
@@ -377,6 +378,7 @@ pub(super) async fn write<'r>(
     session: &Session,
     rows: impl Iterator<Item = &'r Changed>,
     changes: Changes,
+    notes: &NoteColumns,
 ) -> Result<Position> {
     let mut payload = Vec::new();
     rows.for_each(|row| encode(row, &mut payload));
@@ -420,6 +422,8 @@ pub(super) async fn write<'r>(
     ] {
         statements.push(session.prepare(sql).await?);
     }
+    // Planned only on connections that ever need it.
+    let note = if notes.is_empty() { None } else { Some(session.prepare(NOTE).await?) };
     let at = |n: usize| &statements[n];
     let (flight, gone_params): (_, [&(dyn ToSql + Sync); 2]) = (&flight, [&gone, &below]);
     let gone_params = &gone_params;
@@ -439,19 +443,25 @@ pub(super) async fn write<'r>(
         async { flight.send(changes.new_users.len(), at(9), &new_users.params()).await },
         async { flight.send(changes.users.len(), at(10), &users.params()).await },
         async { flight.send(changes.inbox.len(), at(11), &inbox.params()).await },
+        async {
+            match &note {
+                Some(note) => flight.send(1, note, &notes.params()).await,
+                None => Ok(()),
+            }
+        },
         async { flight.ask(at(12), &[&payload]).await },
         flight.commit(),
     );
     // The first failure in order is the reason of all later ones.
     let written = [
         done.0, done.1, done.2, done.3, done.4, done.5, done.6, done.7, done.8, done.9, done.10,
-        done.11,
+        done.11, done.12,
     ];
     for one in written {
         one?;
     }
-    let position = position_of(&done.12?)?;
-    done.13?;
+    let position = position_of(&done.13?)?;
+    done.14?;
     Ok(position)
 }
 

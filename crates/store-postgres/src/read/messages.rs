@@ -21,7 +21,8 @@ const QUOTED_IN_RANGE: &str = "SELECT q.conversation, q.seq, q.sender, q.content
      FROM message AS m JOIN message AS q ON q.conversation = m.conversation AND q.seq = m.reply_to \
      WHERE m.conversation = $1 AND m.seq BETWEEN $2 AND $3";
 const FIRST_SEQ: &str = "SELECT first_seq($1, $2, $3, $4, $5)";
-const MEMBERS_AFTER: &str = concat!(
+/// A page of members after a user.
+pub(crate) const MEMBERS_AFTER: &str = concat!(
     "SELECT ",
     member_columns!(),
     " FROM member WHERE conversation = $1 AND user_id > $2 ORDER BY user_id LIMIT $3"

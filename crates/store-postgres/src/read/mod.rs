@@ -4,7 +4,6 @@ mod changes;
 mod inbox;
 mod messages;
 mod overview;
-mod scan;
 mod views;
 
 use std::sync::Arc;
@@ -21,20 +20,19 @@ use crate::{
 
 pub(crate) use changes::changes;
 pub(crate) use inbox::{inbox, inbox_changes, inbox_entry, inbox_large};
-pub(crate) use messages::{members, messages};
+pub(crate) use messages::{MEMBERS_AFTER, members, messages};
 pub(crate) use overview::overviews;
-pub(crate) use scan::scan;
 pub(crate) use views::views_of;
 
 type Result<T> = std::result::Result<T, PgError>;
 
 /// One more than a limit, to see whether there is more.
-fn room(limit: u32) -> i64 {
+pub(crate) fn room(limit: u32) -> i64 {
     i64::from(limit) + 1
 }
 
 /// A number as a column holds it; larger ones than it can hold are the largest.
-fn column(number: u64) -> i64 {
+pub(crate) fn column(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 

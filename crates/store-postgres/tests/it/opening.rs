@@ -1,7 +1,7 @@
 //! What is refused when a shard is opened: foreign, newer, unformatted, unreachable.
 
 use ostracon_domain::ShardId;
-use ostracon_store::{Shard, ShardError};
+use ostracon_store::{ShardError, Transfer};
 use ostracon_store_postgres::{OpenError, PostgresOptions, PostgresShard, testing::Server};
 use tokio_postgres::NoTls;
 

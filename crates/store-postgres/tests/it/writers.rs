@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use ostracon_domain::{ConversationId, Epoch, UnitId};
-use ostracon_store::{Answer, Pair, Shard, UnitChange, UnitPhase};
+use ostracon_store::{Answer, Pair, Transfer, UnitChange, UnitPhase};
 use ostracon_store_postgres::PostgresShard;
 
 use crate::fixture::{

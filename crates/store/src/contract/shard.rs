@@ -20,6 +20,7 @@ mod fences;
 mod idempotency;
 mod import;
 mod inbox;
+mod moves;
 mod numbering;
 mod pages;
 mod random;
@@ -81,6 +82,10 @@ stories! {
     units: every_step_is_judged, stale_and_repeated_commands, states_survive_a_restart;
     scan: a_scan_gives_exactly_the_rows_of_a_unit, a_scan_resumes_at_every_cursor;
     import: rows_are_taken_while_importing_only, the_higher_number_wins, an_imported_unit_lives_on;
+    moves: every_change_of_a_captured_unit_is_noted, a_note_is_dropped_in_its_version_only, notes_need_a_capture,
+        a_restart_loses_a_capture_and_an_import, subjects_since_a_version, heads_and_digests_tell_differences,
+        imports_obey_their_pair, a_whole_move, carved_and_merged, a_purge_takes_what_is_garbage,
+        members_are_read_behind_a_fence;
     extreme: extreme_rows_travel_unchanged;
     dispatch: the_dispatch_cursor, undispatched_batches_survive_a_restart;
     deletion: a_tombstone_keeps_nothing_else, a_deleted_group_is_gone, the_last_one_out_deletes;

@@ -7,13 +7,18 @@ mod reads;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
-use std::{collections::BTreeMap, ops::Bound, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use ostracon_domain::{
-    Conversation, ConversationId, Epoch, InboxEntry, Row, ShardId, UnitAt, UnitId, UserId, UserRev,
-    id::SLOTS,
+    Conversation, ConversationId, Epoch, InboxEntry, Row, ShardId, Subject, UnitAt, UnitId, UserId,
+    UserRev, id::SLOTS,
 };
 use parking_lot::Mutex;
 
@@ -28,14 +33,15 @@ use crate::{
     },
     record,
     shard::{
-        Answer, Batch, Commit, Ids, Incarnation, Position, Read, ScanCursor, ScanPage, Shard,
-        ShardError, ShardStats, Undispatched,
+        Answer, Batch, Commit, Ids, Incarnation, Position, Read, Shard, ShardError, ShardStats,
+        Undispatched,
     },
-    unit_state::{Pair, UnitChange, UnitPhase, UnitState},
+    transfer::SubjectVersion,
+    unit_state::{Pair, UnitPhase, UnitState},
     working_set::WorkingSet,
 };
 
-const INCARNATION: Incarnation = 1;
+const FIRST_INCARNATION: Incarnation = 1;
 
 /// A shard in memory. Positions are 1, 2, 3 … for each batch.
 pub struct MemoryShard {
@@ -46,14 +52,34 @@ pub struct MemoryShard {
 }
 
 /// Never locked over an await.
-#[derive(Default)]
 struct State {
+    incarnation: Incarnation,
     units: BTreeMap<UnitId, UnitState>,
+    /// What changed in units that are captured.
+    notes: BTreeMap<UnitId, BTreeMap<Subject, SubjectVersion>>,
+    /// Units whose imported rows a restart would forget.
+    unsynced: BTreeSet<UnitId>,
     tables: Tables,
     batches: BTreeMap<Position, Vec<Row>>,
     position: Position,
     dispatched: Position,
     failures: usize,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            incarnation: FIRST_INCARNATION,
+            units: BTreeMap::new(),
+            notes: BTreeMap::new(),
+            unsynced: BTreeSet::new(),
+            tables: Tables::default(),
+            batches: BTreeMap::new(),
+            position: 0,
+            dispatched: 0,
+            failures: 0,
+        }
+    }
 }
 
 impl MemoryShard {
@@ -73,7 +99,7 @@ impl MemoryShard {
             unit,
             epoch: Epoch(1),
             phase: UnitPhase::Open,
-            incarnation: INCARNATION,
+            incarnation: FIRST_INCARNATION,
             pair: Pair::default(),
         };
         shard.state.lock().units = units.into_iter().map(|unit| (unit, open(unit))).collect();
@@ -138,7 +164,7 @@ impl Shard for MemoryShard {
     }
 
     fn incarnation(&self) -> Incarnation {
-        INCARNATION
+        self.state.lock().incarnation
     }
 
     async fn commit(&self, batch: Batch) -> Result<Commit, ShardError> {
@@ -161,6 +187,7 @@ impl Shard for MemoryShard {
             .cloned()
             .collect();
         rows.iter().for_each(|row| state.tables.write(row));
+        state.note(&rows);
         state.position += 1;
         let position = state.position;
         if !rows.is_empty() {
@@ -234,39 +261,6 @@ impl Shard for MemoryShard {
 
     async fn inbox_large(&self, at: UnitAt, user: UserId) -> Result<Read<InboxRows>, ShardError> {
         Ok(self.read_user(at, user, |tables| tables.inbox_large(user)))
-    }
-
-    async fn unit_states(&self) -> Result<Vec<UnitState>, ShardError> {
-        Ok(self.state.lock().units.values().copied().collect())
-    }
-
-    async fn set_unit_state(&self, change: UnitChange) -> Result<UnitState, ShardError> {
-        let mut state = self.state.lock();
-        let verdict = change.apply(state.units.get(&change.unit).copied(), INCARNATION);
-        if let Some(row) = verdict.to_store() {
-            state.units.insert(row.unit, row);
-        }
-        verdict.answer()
-    }
-
-    async fn scan_unit(
-        &self,
-        unit: UnitId,
-        from: Option<ScanCursor>,
-        limit: u32,
-    ) -> Result<ScanPage, ShardError> {
-        Ok(self.state.lock().tables.scan(unit, from, limit))
-    }
-
-    async fn apply_rows(&self, at: UnitAt, rows: Vec<Row>) -> Result<(), ShardError> {
-        let mut state = self.state.lock();
-        let unit = state.units.get(&at.unit).copied();
-        let importing = Some((UnitPhase::Importing, at.epoch));
-        if unit.map(|unit| (unit.phase, unit.epoch)) != importing {
-            return Err(ShardError::Unexpected(unit));
-        }
-        state.tables.import(&rows);
-        Ok(())
     }
 
     async fn undispatched(

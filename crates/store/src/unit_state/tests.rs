@@ -5,8 +5,9 @@ use ostracon_domain::{Epoch, UnitAt, UnitId};
 use super::{
     Pair, UnitChange, UnitPhase,
     UnitPhase::{Capturing, Frozen, Importing, Moved, Open},
-    UnitState, UnitVerdict,
+    UnitState, UnitVerdict, admit, relabelled,
 };
+use crate::shard::ShardError;
 
 const UNIT: UnitId = UnitId(7);
 const PHASES: [UnitPhase; 5] = [Open, Capturing, Frozen, Importing, Moved];
@@ -40,6 +41,7 @@ fn exactly_the_legal_steps_run() {
         (None, (Importing, 2)),
         (None, (Importing, 4)),
         (Some((Moved, 3)), (Importing, 4)),
+        (Some((Moved, 3)), (Importing, 3)),
         (Some((Importing, 3)), (Open, 3)),
         // Back.
         (Some((Capturing, 3)), (Open, 3)),
@@ -157,4 +159,50 @@ fn only_open_and_capturing_units_serve_and_only_at_their_epoch() {
         assert_eq!(serves(UNIT, 3), matches!(phase, Open | Capturing));
         assert!(!serves(UNIT, 2) && !serves(UNIT, 4) && !serves(UnitId(8), 3));
     }
+}
+
+#[test]
+fn an_import_that_is_taken_over_begins_anew() {
+    let importing = UnitState { incarnation: 5, ..state(Importing, 3) };
+    let again = change(Some((Importing, 3)), (Importing, 3), pair(2, 1)).apply(Some(importing), 6);
+    assert_eq!(again.answer().map(|state| state.incarnation), Ok(6));
+}
+
+#[test]
+fn a_command_inside_a_state_needs_the_state_its_epoch_its_start_and_its_turn() {
+    let at = UnitAt { unit: UNIT, epoch: Epoch(3) };
+    let now = UnitState { pair: pair(2, 5), ..state(Importing, 3) };
+    let run = |current, at, new, tagged| admit(current, at, &[Importing], new, tagged);
+    let ran = UnitState { pair: pair(2, 6), ..now };
+    assert_eq!(run(Some(now), at, pair(2, 6), Some(1)), Ok(ran));
+    // The same again is harmless.
+    assert_eq!(run(Some(now), at, pair(2, 5), Some(1)), Ok(now));
+    assert_eq!(run(None, at, pair(2, 6), None), Err((ShardError::Unexpected(None), None)));
+    let stale = Err((ShardError::Unexpected(Some(now)), None));
+    assert_eq!(run(Some(now), at, pair(2, 4), Some(1)), stale);
+    assert_eq!(run(Some(now), at, pair(1, 9), None), stale);
+    // Refused ones leave their pair behind.
+    let other_epoch = UnitAt { unit: UNIT, epoch: Epoch(4) };
+    let refused = Err((ShardError::Unexpected(Some(ran)), Some(ran)));
+    assert_eq!(run(Some(now), other_epoch, pair(2, 6), None), refused);
+    assert_eq!(run(Some(now), at, pair(2, 6), Some(2)), Err((ShardError::Restarted, Some(ran))));
+    let open = UnitState { phase: Open, ..now };
+    let noted = UnitState { phase: Open, ..ran };
+    let refused = Err((ShardError::Unexpected(Some(noted)), Some(noted)));
+    assert_eq!(run(Some(open), at, pair(2, 6), None), refused);
+}
+
+#[test]
+fn a_child_is_born_by_its_first_rows_and_closed_when_it_gives_all_back() {
+    let of = |known, away| {
+        let row = relabelled(known, UNIT, away, pair(9, 9), 1);
+        row.map(|row| (row.phase, row.epoch.0))
+    };
+    assert_eq!(of(None, true), Some((Importing, 1)));
+    assert_eq!(of(Some(state(Moved, 1)), true), Some((Importing, 1)));
+    assert_eq!(of(Some(state(Open, 1)), true), None);
+    assert_eq!(of(Some(state(Importing, 1)), true), None);
+    assert_eq!(of(Some(state(Importing, 1)), false), Some((Moved, 1)));
+    assert_eq!(of(Some(state(Open, 4)), false), None);
+    assert_eq!(of(None, false), None);
 }

@@ -222,13 +222,13 @@ pub(super) async fn extreme_rows_travel_unchanged(fixture: &dyn ShardFixture) {
     let at = UnitAt { unit: UNIT, epoch: Epoch(MAX) };
     let world = World::with_units(fixture, &[]).await;
     world.step(UNIT, &[(Importing, MAX)]).await;
-    world.shard.apply_rows(at, rows_in.clone()).await.unwrap();
+    world.shard.apply_rows(at, rows_in.clone(), world.pair()).await.unwrap();
     assert_eq!(world.scan(UNIT, 1_000).await, rows_in);
     // From there to another shard, page by page.
     let copy = World::with_units(fixture, &[]).await;
     copy.step(UNIT, &[(Importing, MAX)]).await;
     for page in [world.scan(UNIT, 1).await, world.scan(UNIT, 4).await] {
-        copy.shard.apply_rows(at, page).await.unwrap();
+        copy.shard.apply_rows(at, page, copy.pair()).await.unwrap();
     }
     assert_eq!(copy.scan(UNIT, 1_000).await, rows_in);
     copy.step(UNIT, &[(Open, MAX)]).await;

@@ -195,7 +195,7 @@ async fn carve(
     let carved = World::new(fixture).await;
     carved.step(CARVED, &[(Importing, 1)]).await;
     let at = UnitAt { unit: CARVED, epoch: Epoch(1) };
-    carved.shard.apply_rows(at, rows).await.unwrap();
+    carved.shard.apply_rows(at, rows, carved.pair()).await.unwrap();
     carved.step(CARVED, &[(Open, 1)]).await;
     carved
 }

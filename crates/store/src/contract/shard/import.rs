@@ -41,7 +41,7 @@ pub(super) async fn rows_are_taken_while_importing_only(fixture: &dyn ShardFixtu
     let unit = direct().slot().unit();
     let refused = async |epoch: u64| {
         let at = UnitAt { unit, epoch: Epoch(epoch) };
-        let answer = world.shard.apply_rows(at, rows.clone()).await;
+        let answer = world.shard.apply_rows(at, rows.clone(), world.pair()).await;
         assert!(matches!(answer, Err(ShardError::Unexpected(Some(_)))));
         assert!(world.scan(unit, 100).await.is_empty());
     };
@@ -54,16 +54,16 @@ pub(super) async fn rows_are_taken_while_importing_only(fixture: &dyn ShardFixtu
     refused(1).await;
     refused(3).await;
     let nowhere = UnitAt { unit: ostracon_domain::UnitId(20_000), epoch: Epoch(2) };
-    let answer = world.shard.apply_rows(nowhere, rows.clone()).await;
+    let answer = world.shard.apply_rows(nowhere, rows.clone(), world.pair()).await;
     assert_eq!(answer, Err(ShardError::Unexpected(None)));
     let at = UnitAt { unit, epoch: Epoch(2) };
-    world.shard.apply_rows(at, rows.clone()).await.unwrap();
+    world.shard.apply_rows(at, rows.clone(), world.pair()).await.unwrap();
     assert_eq!(world.scan(unit, 1_000).await, rows);
     // Invisible until it is open.
     let read = world.shard.messages(at, direct(), ALICE, newest(9)).await;
     assert!(matches!(read.unwrap(), crate::shard::Read::Fenced(_)));
     world.step(unit, &[(Open, 2)]).await;
-    let answer = world.shard.apply_rows(at, rows).await;
+    let answer = world.shard.apply_rows(at, rows, world.pair()).await;
     assert!(matches!(answer, Err(ShardError::Unexpected(Some(_)))));
 }
 
@@ -82,7 +82,7 @@ pub(super) async fn the_higher_number_wins(fixture: &dyn ShardFixture) {
     for order in [[&old, &new], [&new, &old], [&new, &new]] {
         let (copy, at) = importing(fixture).await;
         for rows in order {
-            copy.shard.apply_rows(at, rows.clone()).await.unwrap();
+            copy.shard.apply_rows(at, rows.clone(), copy.pair()).await.unwrap();
         }
         assert_eq!(copy.scan(unit, 1_000).await, new);
         // In parts too: each message with its reactions, in any order.
@@ -95,7 +95,7 @@ pub(super) async fn the_higher_number_wins(fixture: &dyn ShardFixture) {
             }
         }
         for part in parts.into_iter().rev() {
-            copy.shard.apply_rows(at, part).await.unwrap();
+            copy.shard.apply_rows(at, part, copy.pair()).await.unwrap();
         }
         assert_eq!(copy.scan(unit, 1_000).await, new);
     }
@@ -106,7 +106,7 @@ pub(super) async fn an_imported_unit_lives_on(fixture: &dyn ShardFixture) {
     let before = source.page(direct(), ALICE, newest(100)).await;
     let (mut world, at) = importing(fixture).await;
     for part in rows.chunks(3) {
-        world.shard.apply_rows(at, part.to_vec()).await.unwrap();
+        world.shard.apply_rows(at, part.to_vec(), world.pair()).await.unwrap();
     }
     world.step(at.unit, &[(Open, 2)]).await;
     // Imported rows are nobody's news here.

@@ -50,7 +50,7 @@ pub(super) async fn stats_count(fixture: &dyn ShardFixture) {
     let copy = World::new(fixture).await;
     copy.step(unit, &[(Importing, 1)]).await;
     let at = UnitAt { unit, epoch: Epoch(1) };
-    copy.shard.apply_rows(at, carved.collect()).await.unwrap();
+    copy.shard.apply_rows(at, carved.collect(), copy.pair()).await.unwrap();
     copy.step(unit, &[(Open, 1)]).await;
     assert_eq!(counts(&copy).await, (1, 5, 0, 1));
 }

@@ -4,7 +4,7 @@ use std::{
     future::Future,
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
 };
 
@@ -157,6 +157,7 @@ pub(super) struct World {
     ids: Arc<dyn Ids>,
     now: AtomicI64,
     tick: AtomicI64,
+    leases: AtomicU64,
 }
 
 impl World {
@@ -170,7 +171,13 @@ impl World {
     }
 
     pub(super) fn of(shard: Arc<dyn Shard>, ids: Arc<dyn Ids>) -> Self {
-        Self { shard, ids, now: AtomicI64::new(START), tick: AtomicI64::new(10) }
+        Self {
+            shard,
+            ids,
+            now: AtomicI64::new(START),
+            tick: AtomicI64::new(10),
+            leases: AtomicU64::new(0),
+        }
     }
 
     /// The world after a restart; none for a backend that keeps nothing.
@@ -345,6 +352,11 @@ impl World {
         let states = self.shard.unit_states().await.unwrap();
         assert!(states.is_sorted_by_key(|state| state.unit));
         states.into_iter().find(|state| state.unit == unit)
+    }
+
+    /// A pair larger than all before, with room for some [`step`](Self::step)s before the next.
+    pub(super) fn pair(&self) -> Pair {
+        Pair { lease: self.leases.fetch_add(1_000, Ordering::Relaxed) + 1_000, step: 1 }
     }
 
     /// Steps a unit through these states, each from the one it is in, under rising pairs.

@@ -13,7 +13,7 @@ use crate::{
         Changes, ChangesSince, InboxChanges, InboxPage, InboxRows, MembersPage, MembersRows,
         MessagePage, Messages, Overview, PagePosition, Place,
     },
-    shard::{ScanCursor, ScanPage},
+    transfer::{ScanCursor, ScanPage},
 };
 
 impl Tables {
@@ -163,7 +163,7 @@ impl Tables {
         }
     }
 
-    fn entries_of(&self, user: UserId) -> impl Iterator<Item = &Arc<InboxEntry>> {
+    pub(super) fn entries_of(&self, user: UserId) -> impl Iterator<Item = &Arc<InboxEntry>> {
         self.inbox.iter().filter(move |((of, _), _)| *of == user).map(|(_, entry)| entry)
     }
 

@@ -68,7 +68,7 @@ impl Tables {
         }
     }
 
-    fn remove_messages(&mut self, id: ConversationId, below: Seq) {
+    pub(super) fn remove_messages(&mut self, id: ConversationId, below: Seq) {
         self.messages.retain(|(of, seq), _| *of != id || *seq >= below);
         self.probes.retain(|(of, ..), seq| *of != id || *seq >= below);
         self.reactions.retain(|row| row.conversation != id || row.seq >= below);

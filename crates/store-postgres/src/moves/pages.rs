@@ -1,6 +1,6 @@
 //! Rows that come from another shard: the newer of two states stays, nobody is told.
 //!
-//! One transaction under the shard's shared lock; pages of one unit follow one another, since each locks the unit's row.
+//! One transaction a page; pages of one unit follow one another, since each locks the unit's row.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -8,29 +8,25 @@ use ostracon_domain::{
     Conversation, ConversationId, InboxEntry, Member, Message, Reaction, Row, Seq, UnitAt, UserId,
     UserState,
 };
-use ostracon_store::{ShardError, UnitPhase};
+use ostracon_store::{Pair, UnitPhase};
 use uuid::Uuid;
 
+use super::{
+    Result, Verdict,
+    unit::{Command, transact},
+};
 use crate::{
     commit::{
         ConversationColumns, InboxColumns, MemberColumns, MessageColumns, ReactionColumns,
         UserColumns, conversation_unnest, inbox_unnest, member_unnest, message_unnest,
         reaction_unnest, user_unnest,
     },
-    error::PgError,
     pool::Database,
     session::Session,
-    sql::{
-        FENCE_LOCK, LOCK_SHARED, conversation_columns, inbox_columns, member_columns,
-        message_columns, unit_columns, user_columns,
-    },
+    sql::{conversation_columns, inbox_columns, member_columns, message_columns, user_columns},
     value,
 };
 
-type Result<T> = std::result::Result<T, PgError>;
-
-const LOCK_UNIT: &str =
-    concat!("SELECT ", unit_columns!(), " FROM unit_state WHERE unit = $1 FOR UPDATE");
 const CONVERSATIONS: &str = concat!(
     "INSERT INTO conversation AS c (",
     conversation_columns!(),
@@ -172,54 +168,36 @@ fn put<K: Ord, T>(
 }
 
 /// Writes those rows that are newer than what is here, if the unit is importing at that epoch.
-pub(crate) async fn apply_rows(
+pub(super) async fn apply_rows(
     database: &Database,
     at: UnitAt,
     rows: &[Row],
-) -> std::result::Result<(), ShardError> {
+    pair: Pair,
+) -> Verdict<()> {
     let newest = Newest::of(rows);
-    let mut attempt = 0;
-    loop {
-        match database.timed(once(database, at, &newest)).await {
-            Err(error) if error.is_lost_race() && attempt < 5 => attempt += 1,
-            done => return done?,
-        }
-    }
+    transact!(database, |session| within(session, database, at, Some(&newest), pair))
 }
 
-async fn once(
+/// Everything that was imported is durable: each page was, when it was answered, so it is left to check and to note.
+pub(super) async fn import_complete(database: &Database, at: UnitAt, pair: Pair) -> Verdict<()> {
+    transact!(database, |session| within(session, database, at, None, pair))
+}
+
+async fn within(
+    session: &Session,
     database: &Database,
     at: UnitAt,
-    newest: &Newest,
-) -> Result<std::result::Result<(), ShardError>> {
-    let session = database.session().await?;
-    let done = transact(&session, database.server().lock_key(), at, newest).await;
-    session.end(done).await
-}
-
-async fn transact(
-    session: &Session,
-    lock_key: i32,
-    at: UnitAt,
-    newest: &Newest,
-) -> Result<std::result::Result<(), ShardError>> {
-    let lock = session.prepare(LOCK_SHARED).await?;
-    let unit = session.prepare(LOCK_UNIT).await?;
-    let unit_key = i64::from(at.unit.0);
-    let flight = tokio::join!(
-        biased;
-        session.plain("BEGIN"),
-        async { session.query(&lock, &[&FENCE_LOCK, &lock_key]).await },
-        async { session.query(&unit, &[&unit_key]).await },
-    );
-    flight.0?;
-    flight.1?;
-    let state = flight.2?.first().map(|row| value::unit_state(row, 0)).transpose()?;
-    if !state.is_some_and(|s| s.phase == UnitPhase::Importing && s.epoch == at.epoch) {
-        session.plain("ROLLBACK").await?;
-        return Ok(Err(ShardError::Unexpected(state)));
+    newest: Option<&Newest>,
+    pair: Pair,
+) -> Result<Verdict<()>> {
+    let incarnation = Some(database.server().incarnation());
+    let command = Command { at, phases: &[UnitPhase::Importing], pair, incarnation };
+    if let Err(error) = command.begin(session).await? {
+        return Ok(Err(error));
     }
-    write(session, newest).await?;
+    if let Some(newest) = newest {
+        write(session, newest).await?;
+    }
     session.plain("COMMIT").await?;
     Ok(Ok(()))
 }

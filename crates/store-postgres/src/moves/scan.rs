@@ -4,13 +4,14 @@ use std::{iter::Peekable, sync::Arc, vec::IntoIter};
 
 use ostracon_domain::{
     Conversation, ConversationId, InboxEntry, Member, Message, Reaction, Row, Subject, UnitId,
-    UserId,
+    UserId, UserState,
 };
 use ostracon_store::{ScanCursor, ScanPage};
 use uuid::Uuid;
 
-use super::{Result, column};
+use super::Result;
 use crate::{
+    read::column,
     session::{BEGIN_SNAPSHOT, Session},
     sql::{conversation_columns, inbox_columns, member_columns, message_columns, user_columns},
     value,
@@ -52,27 +53,45 @@ const INBOX: &str = concat!(
 const SUBJECTS: usize = 256;
 
 /// A page of about `limit` rows after a cursor.
-pub(crate) async fn scan(
+pub(super) async fn scan(
     session: &Session,
     unit: UnitId,
     from: Option<ScanCursor>,
     limit: u32,
 ) -> Result<ScanPage> {
-    let mut page = Page { session, unit, limit: (limit as usize).max(1), rows: Vec::new() };
+    let mut page = Page::new(session, unit, limit);
     session.plain(BEGIN_SNAPSHOT).await?;
     let next = page.fill(from).await?;
     session.plain("COMMIT").await?;
     Ok(ScanPage { rows: page.rows, next })
 }
 
-struct Page<'a> {
+/// How many of these conversations a page of so many rows may take, by what their own rows tell of them; at least one.
+/// What does not fit is not read: the messages of many long conversations would all be looked at for one page.
+pub(super) fn fitting(found: &[Arc<Conversation>], room: usize) -> usize {
+    let mut rows = 0u64;
+    let full = found.iter().position(|row| {
+        let before = rows;
+        let messages = row.head_seq.saturating_sub(row.retained_from.saturating_sub(1));
+        rows = rows.saturating_add(messages).saturating_add(u64::from(row.member_count) + 1);
+        before >= room as u64
+    });
+    full.unwrap_or(found.len()).max(1).min(found.len())
+}
+
+/// Rows of a unit that are being collected.
+pub(super) struct Page<'a> {
     session: &'a Session,
     unit: UnitId,
     limit: usize,
-    rows: Vec<Row>,
+    pub(super) rows: Vec<Row>,
 }
 
-impl Page<'_> {
+impl<'a> Page<'a> {
+    pub(super) fn new(session: &'a Session, unit: UnitId, limit: u32) -> Self {
+        Self { session, unit, limit: (limit as usize).max(1), rows: Vec::new() }
+    }
+
     fn room(&self) -> usize {
         self.limit.saturating_sub(self.rows.len())
     }
@@ -103,6 +122,7 @@ impl Page<'_> {
                 .iter()
                 .map(value::conversation)
                 .collect::<Result<_>>()?;
+            let found = &found[..fitting(&found, self.room())];
             let Some(last) = found.last() else {
                 return self.users(0).await;
             };
@@ -112,7 +132,7 @@ impl Page<'_> {
             }
             after = value::uuid_of(last.id);
             let places: Vec<_> = found.iter().map(|row| (row.id, 0)).collect();
-            let cursor = self.messages(&places, &found).await?;
+            let cursor = self.messages(&places, found).await?;
             if cursor.is_some() {
                 return Ok(cursor);
             }
@@ -121,7 +141,7 @@ impl Page<'_> {
 
     /// Appends conversations, each with its members if its row is given, and messages after a seq; a cursor when the page
     /// is full before the end of the last of them.
-    async fn messages(
+    pub(super) async fn messages(
         &mut self,
         places: &[(ConversationId, u64)],
         own: &[Arc<Conversation>],
@@ -232,27 +252,37 @@ impl Page<'_> {
             if states.is_empty() {
                 return Ok(None);
             }
-            let users: Vec<i64> = states.iter().map(|row| row.user.get() as i64).collect();
-            let entries: Vec<Arc<InboxEntry>> = self
-                .session
-                .run(INBOX, &[&users])
-                .await?
-                .iter()
-                .map(value::inbox_entry)
-                .collect::<Result<_>>()?;
-            let mut entries = entries.into_iter().peekable();
-            for state in states {
-                let user = state.user;
-                if self.room() == 0 && after > 0 {
-                    return Ok(user_cursor(after));
-                }
-                after = user.get();
-                self.rows.push(Row::User(state));
-                while let Some(row) = entries.next_if(|row| row.user == user) {
-                    self.rows.push(Row::Inbox(row));
-                }
+            let last = states.last().map_or(after, |row| row.user.get());
+            match self.entries(&states).await? {
+                Some(full) => return Ok(user_cursor(full)),
+                None => after = last,
             }
         }
+    }
+
+    /// Appends users, each with the entries of its list; the last one that fits, when the page is full before the end.
+    pub(super) async fn entries(&mut self, states: &[Arc<UserState>]) -> Result<Option<u64>> {
+        let users: Vec<i64> = states.iter().map(|row| row.user.get() as i64).collect();
+        let entries: Vec<Arc<InboxEntry>> = self
+            .session
+            .run(INBOX, &[&users])
+            .await?
+            .iter()
+            .map(value::inbox_entry)
+            .collect::<Result<_>>()?;
+        let mut entries = entries.into_iter().peekable();
+        let mut last = None;
+        for state in states {
+            if self.room() == 0 && last.is_some() {
+                return Ok(last);
+            }
+            last = Some(state.user.get());
+            self.rows.push(Row::User(Arc::clone(state)));
+            while let Some(row) = entries.next_if(|row| row.user == state.user) {
+                self.rows.push(Row::Inbox(row));
+            }
+        }
+        Ok(None)
     }
 }
 

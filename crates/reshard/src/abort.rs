@@ -1,0 +1,80 @@
+//! Giving a move up: the units serve at the source, the destination forgets them, and both remember the pair, so that a
+//! late request of this move finds itself stale.
+
+use ostracon_domain::{Epoch, MapChange, UnitAt};
+use ostracon_store::{
+    UnitPhase,
+    directory::{MoveLost, MovePhase},
+};
+
+use crate::{
+    call::{Side, Trouble, is_unanswered},
+    mover::{Attempt, Ended},
+};
+
+impl Attempt {
+    /// Gives the move up, unless it turns out to be committed.
+    pub(crate) async fn give_up(&mut self, why: Trouble) -> Ended {
+        tracing::warn!(id = self.row.id, %why, "a move is given up");
+        self.note(Some(why.to_string())).await;
+        let from = self.row.phase;
+        match self.advance(from, MovePhase::Aborting).await {
+            Ok(()) => self.undo_and_close(why.to_string()).await,
+            Err(Trouble::Superseded) => Ended::Superseded,
+            Err(_) if self.row.phase == MovePhase::Committed => match self.finish().await {
+                Ok(()) => Ended::Done,
+                Err(Trouble::Superseded) => Ended::Superseded,
+                Err(trouble) => Ended::Later(trouble.to_string()),
+            },
+            Err(trouble) => Ended::Later(trouble.to_string()),
+        }
+    }
+
+    /// Undoes what both shards did for the move.
+    pub(crate) async fn undo_and_close(&mut self, why: String) -> Ended {
+        match self.undo().await {
+            Ok(()) => {}
+            Err(Trouble::Superseded) => return Ended::Superseded,
+            Err(trouble) => {
+                let why = format!("{why}; and then: {trouble}");
+                self.note(Some(why.clone())).await;
+                return Ended::Later(why);
+            }
+        }
+        self.around.host.units_changed().await;
+        loop {
+            let now = self.around.host.now();
+            match self.around.directory.finish_abort(self.row.id, self.row.lease, now).await {
+                Ok(_) => return Ended::Aborted(why),
+                Err(error) if is_unanswered(&error) => {
+                    tokio::time::sleep(self.around.options.retry).await;
+                }
+                Err(MoveLost::Lost(row)) if row.phase == MovePhase::Aborted => {
+                    return Ended::Aborted(why);
+                }
+                Err(MoveLost::Lost(_)) => return Ended::Superseded,
+                Err(MoveLost::Failed(error)) => return Ended::Later(error.to_string()),
+            }
+        }
+    }
+
+    async fn undo(&mut self) -> Result<(), Trouble> {
+        if !matches!(self.row.change, MapChange::Move { .. }) {
+            return self.take_back().await;
+        }
+        let units = self.source_units();
+        self.set_all(Side::Source, &units, UnitPhase::Open).await?;
+        let there: Vec<UnitAt> = units
+            .into_iter()
+            .map(|at| {
+                // What was never begun there keeps its epoch, and remembers the pair.
+                let known = self.state(Side::Destination, at.unit);
+                let kept =
+                    known.filter(|state| state.phase == UnitPhase::Moved && state.epoch > Epoch(0));
+                let epoch = kept.map_or(Epoch(at.epoch.0 + 1), |state| state.epoch);
+                UnitAt { unit: at.unit, epoch }
+            })
+            .collect();
+        self.set_all(Side::Destination, &there, UnitPhase::Moved).await
+    }
+}

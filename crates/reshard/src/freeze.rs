@@ -1,0 +1,117 @@
+//! The freeze: from "nobody serves these units" to the commit, within a budget, or back.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::join;
+use ostracon_domain::{Epoch, MapChange, UnitAt};
+use ostracon_store::{
+    UnitPhase,
+    directory::{MoveLost, MovePhase},
+};
+use tokio::time::Instant;
+
+use crate::{
+    call::{Side, Trouble, is_unanswered, trouble, until_answered},
+    mover::Attempt,
+};
+
+impl Attempt {
+    /// Freezes, brings over what is missing, and commits. In any trouble before the commit the units serve again at the
+    /// source when this returns.
+    pub(crate) async fn freeze(&mut self) -> Result<(), Trouble> {
+        self.go_on()?;
+        self.advance(MovePhase::Copying, MovePhase::Freezing).await?;
+        let began = Instant::now();
+        self.progress.freezes += 1;
+        let budget = self.around.options.freeze_budget;
+        let frozen = tokio::time::timeout(budget, self.while_frozen()).await;
+        let result = match frozen {
+            Ok(Err(Trouble::Superseded)) => return Err(Trouble::Superseded),
+            Ok(Ok(version)) => Ok(version),
+            Ok(Err(why)) => self.back(why).await,
+            Err(_) => self.back(Trouble::OverBudget).await,
+        };
+        if let Ok(version) = result {
+            // Who waits is served before anything is tidied.
+            let host = Arc::clone(&self.around.host);
+            let change = self.row.change.clone();
+            let (opened, ()) = join(self.open(), host.map_changed(version, &change)).await;
+            opened?;
+        }
+        self.note_freeze(began.elapsed());
+        self.around.host.units_changed().await;
+        result.map(drop)
+    }
+
+    fn note_freeze(&mut self, length: Duration) {
+        metrics::histogram!("unit_freeze_seconds").record(length);
+        self.progress.freeze_us.push(u32::try_from(length.as_micros()).unwrap_or(u32::MAX));
+    }
+
+    /// The version of the map that the commit made.
+    async fn while_frozen(&mut self) -> Result<u64, Trouble> {
+        let units = self.source_units();
+        self.set_all(Side::Source, &units, UnitPhase::Frozen).await?;
+        if let MapChange::Move { .. } = self.row.change {
+            self.drain().await?;
+            self.compare_frozen().await?;
+            self.complete_import().await?;
+            let handed_over = self.around.host.dispatched(self.row.source).await;
+            handed_over.map_err(|_| Trouble::OverBudget)?;
+        } else {
+            self.give().await?;
+        }
+        self.commit().await
+    }
+
+    /// What was imported is durable on the destination.
+    async fn complete_import(&mut self) -> Result<(), Trouble> {
+        for at in self.moved_units() {
+            let there = UnitAt { unit: at.unit, epoch: Epoch(at.epoch.0 + 1) };
+            let pair = self.steps.next();
+            let ask = || self.destination.import_complete(there, pair);
+            let complete = until_answered(self.around.options.retry, ask).await;
+            complete.map_err(|error| trouble(error, pair, Side::Destination))?;
+        }
+        Ok(())
+    }
+
+    /// The commit point: one compare-and-set in the directory. The version of the map that it made; 0 where that is not
+    /// known, because an answer was lost.
+    async fn commit(&mut self) -> Result<u64, Trouble> {
+        let (id, lease, freeze) = (self.row.id, self.row.lease, self.row.freeze);
+        loop {
+            let now = self.around.host.now();
+            match self.around.directory.commit_move(id, lease, freeze, now).await {
+                Ok(version) => return Ok(version),
+                Err(error) if is_unanswered(&error) => {
+                    tokio::time::sleep(self.around.options.retry).await;
+                }
+                Err(MoveLost::Lost(row)) if row.lease != lease => return Err(Trouble::Superseded),
+                // Its answer was lost, not the commit.
+                Err(MoveLost::Lost(row)) if row.phase == MovePhase::Committed => return Ok(0),
+                Err(MoveLost::Lost(row)) => {
+                    return Err(Trouble::Hopeless(format!("move {id} is {}", row.phase)));
+                }
+                Err(MoveLost::Failed(error)) => return Err(Trouble::Hopeless(error.to_string())),
+            }
+        }
+    }
+
+    /// Back to the copy: the directory first, then the source. If the commit was taken after all, forward.
+    async fn back(&mut self, why: Trouble) -> Result<u64, Trouble> {
+        match self.advance(MovePhase::Freezing, MovePhase::Copying).await {
+            Ok(()) => {}
+            Err(Trouble::Hopeless(_)) if self.row.phase == MovePhase::Committed => return Ok(0),
+            Err(other) => return Err(other),
+        }
+        match self.row.change {
+            MapChange::Move { .. } => {
+                let units = self.source_units();
+                self.set_all(Side::Source, &units, UnitPhase::Capturing).await?;
+            }
+            _ => self.take_back().await?,
+        }
+        Err(why)
+    }
+}

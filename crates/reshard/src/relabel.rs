@@ -1,0 +1,125 @@
+//! Carving and merging: subjects get another unit on the shard where they are. Nothing is copied; one row each changes.
+//!
+//! Which subjects: those whose place by the map after the commit is the other unit. The units that give rows away are
+//! frozen meanwhile and open again at the next epoch, so that a router with an older map is fenced.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use ostracon_domain::{MapChange, PlacementMap, Subject, UnitAt, UnitId};
+use ostracon_store::{Relabel, UnitPhase};
+
+use crate::{
+    call::{Side, Trouble, trouble, until_answered},
+    mover::Attempt,
+};
+
+impl Attempt {
+    /// Freezes and relabels until the move is committed.
+    pub(crate) async fn relabel(&mut self) -> Result<(), Trouble> {
+        // Whoever drove this before may have relabelled and not come back.
+        self.take_back().await?;
+        let options = self.around.options;
+        let mut pause = options.freeze_pause;
+        for _ in 0..options.freezes_max {
+            self.begin_capture().await?;
+            match self.freeze().await {
+                Err(Trouble::OverBudget) => {}
+                other => return other,
+            }
+            self.wait(pause).await?;
+            pause *= 2;
+        }
+        Err(Trouble::Hopeless(format!(
+            "{} freezes did not end within {:?}",
+            options.freezes_max, options.freeze_budget
+        )))
+    }
+
+    /// Gives the subjects to their new units. The units that give are frozen.
+    pub(crate) async fn give(&self) -> Result<(), Trouble> {
+        for at in self.source_units() {
+            let subjects = self.subjects(&self.source, at.unit).await?;
+            for (other, subjects) in by_unit(&self.after, subjects) {
+                if other == at.unit {
+                    continue;
+                }
+                if !self.row.units().contains(&other) {
+                    return Err(Trouble::Hopeless(format!(
+                        "{:?} carries unit {} and belongs to {other}: see `ostracon doctor`",
+                        subjects.first(),
+                        at.unit
+                    )));
+                }
+                let pair = self.steps.next();
+                self.send(Relabel { frozen: at, other, away: true, subjects, pair }).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes back what was given and not committed, and opens the units again.
+    pub(crate) async fn take_back(&mut self) -> Result<(), Trouble> {
+        let others: Vec<UnitId> = match &self.row.change {
+            MapChange::Carve { child, .. } => vec![*child],
+            MapChange::Merge { parents, .. } => parents.clone(),
+            _ => Vec::new(),
+        };
+        let units = self.source_units();
+        for other in others {
+            self.refresh_state(other).await?;
+            let subjects = self.subjects(&self.source, other).await?;
+            let mut astray = by_unit(&self.map, subjects);
+            astray.remove(&other);
+            let unborn = self.phase(Side::Source, other) == Some(UnitPhase::Importing);
+            for at in &units {
+                let subjects = astray.remove(&at.unit).unwrap_or_default();
+                let frozen = self.phase(Side::Source, at.unit) == Some(UnitPhase::Frozen);
+                if frozen && (!subjects.is_empty() || unborn) {
+                    let pair = self.steps.next();
+                    self.send(Relabel { frozen: *at, other, away: false, subjects, pair }).await?;
+                }
+            }
+        }
+        self.set_all(Side::Source, &units, UnitPhase::Open).await
+    }
+
+    async fn send(&self, relabel: Relabel) -> Result<(), Trouble> {
+        let pair = relabel.pair;
+        let source = Arc::clone(&self.source);
+        let ask = || source.relabel(relabel.clone());
+        let sent = until_answered(self.around.options.retry, ask).await;
+        sent.map_err(|error| trouble(error, pair, Side::Source))
+    }
+
+    /// Opens the units of a committed carve or merge at their new epochs; one that is merged to the end is closed.
+    pub(crate) async fn open_relabelled(&mut self) -> Result<(), Trouble> {
+        let child = match self.row.change {
+            MapChange::Carve { child, .. } => Some(child),
+            _ => None,
+        };
+        let given = self.source_units();
+        let open: Vec<UnitAt> = given
+            .iter()
+            .map(|at| at.unit)
+            .chain(child)
+            .filter_map(|unit| Some(UnitAt { unit, epoch: self.after.home(unit)?.epoch }))
+            .collect();
+        self.set_all(Side::Source, &open, UnitPhase::Open).await?;
+        let gone = given.into_iter().filter(|at| self.after.home(at.unit).is_none());
+        let gone: Vec<UnitAt> = gone.collect();
+        self.set_all(Side::Source, &gone, UnitPhase::Moved).await
+    }
+}
+
+/// Subjects by the unit that a map gives them.
+fn by_unit(map: &PlacementMap, subjects: Vec<Subject>) -> BTreeMap<UnitId, Vec<Subject>> {
+    let mut by_unit: BTreeMap<UnitId, Vec<Subject>> = BTreeMap::new();
+    for subject in subjects {
+        let unit = match subject {
+            Subject::Conversation(id) => map.unit_of(id),
+            Subject::User(user) => map.unit_of_user(user),
+        };
+        by_unit.entry(unit).or_default().push(subject);
+    }
+    by_unit
+}

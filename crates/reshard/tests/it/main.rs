@@ -1,0 +1,7 @@
+//! Moves over the memory twins: what an operator asks for, and what goes wrong on the way.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod carving;
+mod moving;
+mod trouble;
+mod world;

@@ -1,0 +1,93 @@
+//! What goes wrong: restarts of either side, a task that dies, a job that is given up.
+
+use std::time::Duration;
+
+use ostracon_domain::ShardId;
+use ostracon_store::{
+    Moves,
+    directory::{JobState, MovePhase},
+};
+
+use crate::world::{START, World, talk, user};
+
+/// Moves back and forth while something happens at random moments; nothing may be lost.
+async fn back_and_forth(world: &World, rounds: u32, disturb: impl AsyncFn(u32)) {
+    let id = talk(1, 2);
+    let unit = id.slot().unit();
+    let mut said = 0;
+    for n in 0..30 {
+        said += 1;
+        assert_eq!(world.say(id, user(1), &n.to_string()).await, said);
+    }
+    for round in 0..rounds {
+        let from = world.map().await.home(unit).unwrap().shard.0;
+        let job = world.begin_moves(world.one(unit, from, 1 - from)).await;
+        for n in 0..10 {
+            disturb(round * 10 + n).await;
+            said += 1;
+            assert_eq!(world.say(id, user(2), "more").await, said);
+            tokio::time::sleep(Duration::from_micros(u64::from((round * 7 + n) % 40) * 300)).await;
+        }
+        let state = world.over(job).await;
+        assert!(matches!(state, JobState::Done | JobState::Failed));
+        world.clean().await;
+        world.check().await;
+        assert_eq!(world.texts(id).await.len() as u64, said);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn shards_that_restart() {
+    let world = World::new(2).await;
+    world.start();
+    back_and_forth(&world, 20, async |n| {
+        if n % 3 == 0 {
+            world.memory[&ShardId(n % 2)].restart();
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_task_of_a_move_dies() {
+    let world = World::new(2).await;
+    world.start();
+    back_and_forth(&world, 20, async |n| {
+        if n % 4 == 1 {
+            for id in world.coordinator.moves_under_way() {
+                world.coordinator.kill(id);
+            }
+            world.coordinator.wake();
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_is_given_up() {
+    let world = World::new(2).await;
+    let id = talk(1, 2);
+    let unit = id.slot().unit();
+    for n in 0..100 {
+        world.say(id, user(1), &n.to_string()).await;
+    }
+    let from = world.map().await.home(unit).unwrap().shard.0;
+    world.start();
+    let job = world.begin_moves(world.one(unit, from, 1 - from)).await;
+    while world.coordinator.moves_under_way().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let running = [JobState::Running];
+    world.directory.set_job(job, &running, JobState::Aborted, None, START).await.unwrap();
+    world.coordinator.stop_job(job);
+    loop {
+        let moves = world.directory.moves_of(job).await.unwrap();
+        if moves.iter().all(|row| matches!(row.phase, MovePhase::Aborted | MovePhase::Done)) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    world.clean().await;
+    world.check().await;
+    assert_eq!(world.say(id, user(1), "100").await, 101);
+}
