@@ -358,6 +358,13 @@ impl Slot {
 #[serde(transparent)]
 pub struct UnitId(pub u32);
 
+impl UnitId {
+    /// The slot whose unit this is; none for a carved one.
+    pub const fn slot(self) -> Option<Slot> {
+        if self.0 < SLOTS as u32 { Some(Slot(self.0 as u16)) } else { None }
+    }
+}
+
 impl fmt::Display for UnitId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

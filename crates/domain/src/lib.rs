@@ -42,7 +42,11 @@ pub use message::{ClientId, Mention, Message, MessageKind, MessageView, Quote, R
 pub use message_id::MessageIds;
 pub use outcome::Outcome;
 pub use pair_hash::pair_hash;
-pub use placement::{PlacementMap, UnitAt, UnitHome};
+pub use placement::{
+    PlacementMap, UnitAt, UnitHome,
+    change::{Cover, MapChange, MapError},
+    user_override::UserOverride,
+};
 pub use refusal::{Refusal, RefusalCode};
 pub use row::{Reaction, Row};
 pub use slice::{ConversationSlice, InboxSlice};

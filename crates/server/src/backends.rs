@@ -90,7 +90,7 @@ async fn make_shards(
     data_dir: &Arc<DataDir>,
     ids: &Arc<NodeIds>,
 ) -> Result<Homes, StartError> {
-    let row = |number, url: &str| ShardRow { id: ShardId(number), url: url.to_owned() };
+    let row = |number, url: &str| ShardRow::new(ShardId(number), url);
     let new: Vec<_> = match config.shards.as_slice() {
         [] => (0..SHARDS).map(|number| row(number, ShardUrl::EMBEDDED)).collect(),
         named => named.iter().map(|shard| row(u32::from(shard.id), shard.url.as_str())).collect(),

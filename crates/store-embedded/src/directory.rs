@@ -4,9 +4,14 @@
 //! It is not on the way of a message. It serves one node: the second process is kept out by the lock of the data directory.
 
 mod accounts;
+mod audit;
 mod cluster;
 mod copy;
 mod failure;
+mod job_rows;
+mod map;
+mod move_rows;
+mod moves;
 mod schema;
 mod sessions;
 mod threads;

@@ -1,9 +1,23 @@
-//! The seam of the directory: the one small transactional store of accounts, sessions, shards and the map.
+//! The seam of the directory: the one small transactional store of accounts, sessions, shards, the map and its moves.
 //!
-//! Three traits by noun; a directory is all of them.
+//! Five traits by noun; a directory is all of them.
+
+pub mod audit;
+pub mod job_row;
+pub mod move_error;
+pub mod move_row;
+pub mod move_rules;
+pub mod moves;
+
+pub use audit::{Audit, AuditEntry, AuditRow};
+pub use job_row::{JobRow, JobState, NewJob};
+pub use move_error::{MoveLost, MoveRefusal};
+pub use move_row::{FREEZES_KEPT, Garbage, MoveKind, MovePhase, MoveRow, NewMove, Progress};
+pub use moves::Moves;
 
 use async_trait::async_trait;
 use ostracon_domain::{Millis, PlacementMap, ShardId, UserId};
+use serde::{Deserialize, Serialize};
 
 /// A person or bot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +99,25 @@ pub struct ShardRow {
     pub id: ShardId,
     /// How to reach it: `embedded`, or the URL of a database.
     pub url: String,
+    /// Whether moves bring units to it.
+    pub state: ShardAdmission,
+}
+
+impl ShardRow {
+    /// A shard that takes units.
+    pub fn new(id: ShardId, url: impl Into<String>) -> Self {
+        Self { id, url: url.into(), state: ShardAdmission::Accepting }
+    }
+}
+
+/// Whether moves bring units to a shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShardAdmission {
+    /// They do.
+    Accepting,
+    /// They only take away: the shard is being emptied.
+    Draining,
 }
 
 /// A node's lease: its number and from when on its ids may lie.
@@ -204,6 +237,6 @@ fn first<T>(created: Vec<T>) -> Result<T> {
 }
 
 /// All of a directory.
-pub trait Directory: Accounts + Sessions + Cluster {}
+pub trait Directory: Accounts + Sessions + Cluster + Moves + Audit {}
 
-impl<T: Accounts + Sessions + Cluster> Directory for T {}
+impl<T: Accounts + Sessions + Cluster + Moves + Audit> Directory for T {}

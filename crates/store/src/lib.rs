@@ -18,7 +18,7 @@ pub mod shard;
 pub mod unit_state;
 pub mod working_set;
 
-pub use directory::{Accounts, Cluster, Directory, DirectoryError, Sessions};
+pub use directory::{Accounts, Audit, Cluster, Directory, DirectoryError, Moves, Sessions};
 pub use read::{
     Changes, ChangesSince, InboxChanges, InboxPage, InboxRows, MembersPage, MembersRows,
     MessagePage, Messages, Overview, PagePosition, Place,

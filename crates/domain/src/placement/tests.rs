@@ -50,7 +50,7 @@ fn an_override_beats_the_slot_and_touches_nothing_else() {
     let plain = PlacementMap::initial(&shards(4));
     let there = UnitHome { shard: ShardId(3), epoch: Epoch(5) };
     let homes = plain.units().chain([(carved, there)]);
-    let map = PlacementMap::new(2, homes, [(hot, carved)]);
+    let map = PlacementMap::new(2, homes, [(hot, carved)], []);
     assert_eq!(map.unit_of(hot), carved);
     assert_eq!(map.home(carved), Some(there));
     assert_eq!(map.unit_of(other), other.slot().unit());
@@ -63,7 +63,7 @@ fn an_override_beats_the_slot_and_touches_nothing_else() {
 #[test]
 fn a_map_with_holes_says_so() {
     let home = UnitHome { shard: ShardId(0), epoch: Epoch(1) };
-    let map = PlacementMap::new(1, [(UnitId(5), home)], []);
+    let map = PlacementMap::new(1, [(UnitId(5), home)], [], []);
     assert_eq!(map.home(UnitId(5)), Some(home));
     assert_eq!(map.home(UnitId(4)), None);
     assert_eq!(PlacementMap::initial(&[]).home(UnitId(0)), None);

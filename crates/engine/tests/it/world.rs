@@ -84,7 +84,7 @@ impl World {
 
     pub(crate) async fn planned(plan: Plan) -> Self {
         let directory = Arc::new(MemoryDirectory::new(7));
-        let row = |id| ShardRow { id: ShardId(id), url: "memory".into() };
+        let row = |id| ShardRow::new(ShardId(id), "memory");
         directory.found(&(0..plan.shards).map(row).collect::<Vec<_>>()).await.unwrap();
         let new = |n: u64| NewUser {
             username: Some(format!("user{n}")),

@@ -58,7 +58,7 @@ mod tests {
     use crate::config::{Config, Shard};
 
     fn row(id: u32, url: &str) -> ShardRow {
-        ShardRow { id: ShardId(id), url: url.to_owned() }
+        ShardRow::new(ShardId(id), url)
     }
 
     fn config(shards: &[(u16, &str)]) -> Config {

@@ -39,7 +39,7 @@ impl World {
     /// Two shards of the first map, holding these rows.
     async fn new(rows: &[Row]) -> Self {
         let directory = MemoryDirectory::new(1);
-        let shard_rows = SHARDS.map(|id| ShardRow { id, url: "embedded".to_owned() });
+        let shard_rows = SHARDS.map(|id| ShardRow::new(id, "embedded"));
         directory.found(&shard_rows).await.unwrap();
         let map = directory.map().await.unwrap();
         let parts = by_unit(rows);

@@ -1,21 +1,19 @@
 //! Identity, shards, map, node number and secrets.
 
 use async_trait::async_trait;
-use ostracon_domain::{ConversationId, Epoch, Millis, PlacementMap, ShardId, UnitHome, UnitId};
+use ostracon_domain::{Millis, PlacementMap};
 use ostracon_store::{
     Cluster, DirectoryError,
     directory::{NodeLease, ShardRow},
 };
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{SqliteDirectory, failure::Failure};
+use super::{SqliteDirectory, failure::Failure, map};
 
 type Result<T> = std::result::Result<T, DirectoryError>;
 
 /// There is exactly one node beside a SQLite directory.
 const ONLY_NODE: u16 = 0;
-/// `override.kind` of a conversation.
-const OF_CONVERSATION: i64 = 1;
 
 #[async_trait]
 impl Cluster for SqliteDirectory {
@@ -28,15 +26,7 @@ impl Cluster for SqliteDirectory {
     }
 
     async fn shards(&self) -> Result<Vec<ShardRow>> {
-        self.threads
-            .look_up(|conn| {
-                let mut statement = conn.prepare_cached("SELECT id, url FROM shard ORDER BY id")?;
-                let shard =
-                    |row: &Row<'_>| Ok(ShardRow { id: ShardId(row.get(0)?), url: row.get(1)? });
-                let found = statement.query_map([], shard)?;
-                Ok(found.collect::<rusqlite::Result<_>>()?)
-            })
-            .await
+        self.threads.look_up(|conn| map::shards(conn)).await
     }
 
     async fn found(&self, shards: &[ShardRow]) -> Result<()> {
@@ -45,7 +35,12 @@ impl Cluster for SqliteDirectory {
     }
 
     async fn map(&self) -> Result<PlacementMap> {
-        self.threads.scan(map).await
+        let load = |conn: &mut Connection| {
+            // One snapshot: rows and version belong together.
+            let tx = conn.transaction()?;
+            map::load(&tx)
+        };
+        self.threads.scan(load).await
     }
 
     async fn lease_node(&self, now: Millis) -> Result<NodeLease> {
@@ -119,8 +114,8 @@ fn found(conn: &mut Connection, shards: &[ShardRow]) -> std::result::Result<(), 
         return Err(DirectoryError::Refused(why.to_owned()).into());
     }
     for shard in shards {
-        let sql = "INSERT INTO shard (id, url) VALUES (?1, ?2)";
-        tx.execute(sql, params![shard.id.0, shard.url])?;
+        let sql = "INSERT INTO shard (id, url, state) VALUES (?1, ?2, ?3)";
+        tx.execute(sql, params![shard.id.0, shard.url, map::admission(shard.state)])?;
     }
     let ids: Vec<_> = shards.iter().map(|shard| shard.id).collect();
     let map = PlacementMap::initial(&ids);
@@ -133,33 +128,6 @@ fn found(conn: &mut Connection, shards: &[ShardRow]) -> std::result::Result<(), 
     tx.execute("UPDATE cluster SET map_version = ?1", [map.version])?;
     tx.commit()?;
     Ok(())
-}
-
-fn map(conn: &mut Connection) -> std::result::Result<PlacementMap, Failure> {
-    // One snapshot: rows and version belong together.
-    let tx = conn.transaction()?;
-    let version = tx.query_row("SELECT map_version FROM cluster", [], |row| row.get(0))?;
-    let home = |row: &Row<'_>| {
-        let home = UnitHome { shard: ShardId(row.get(1)?), epoch: Epoch(row.get(2)?) };
-        Ok((UnitId(row.get(0)?), home))
-    };
-    let homes = tx
-        .prepare("SELECT id, shard, epoch FROM unit ORDER BY id")?
-        .query_map([], home)?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
-    let overrides = tx
-        .prepare("SELECT subject, unit FROM override WHERE kind = ?1")?
-        .query_map([OF_CONVERSATION], conversation_override)?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
-    Ok(PlacementMap::new(version, homes, overrides))
-}
-
-fn conversation_override(row: &Row<'_>) -> rusqlite::Result<(ConversationId, UnitId)> {
-    let id: [u8; 16] = row.get(0)?;
-    let id = ConversationId::from_u128(u128::from_be_bytes(id)).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Blob, Box::new(error))
-    })?;
-    Ok((id, UnitId(row.get(1)?)))
 }
 
 fn secret(conn: &Connection, name: &str) -> rusqlite::Result<Option<[u8; 32]>> {

@@ -1,7 +1,8 @@
 //! The tables, as steps. A released step never changes; a new one goes to the end. `docs/data.md` describes them.
 
 /// Scripts in the order they are taken.
-pub(super) const STEPS: &[&str] = &["
+pub(super) const STEPS: &[&str] = &[
+    "
 CREATE TABLE cluster (
     one         INTEGER PRIMARY KEY CHECK (one = 1),
     id          BLOB NOT NULL CHECK (length(id) = 16),
@@ -63,4 +64,106 @@ CREATE TABLE session (
 ) STRICT;
 CREATE INDEX session_by_user ON session (user);
 CREATE INDEX session_by_end ON session (expires_at) WHERE expires_at IS NOT NULL;
-"];
+",
+    "
+-- state 0: moves bring units to it; 1: it is being emptied.
+ALTER TABLE shard ADD COLUMN state INTEGER NOT NULL DEFAULT 0 CHECK (state IN (0, 1));
+
+CREATE TABLE hot_user (
+    user INTEGER PRIMARY KEY,
+    rank INTEGER NOT NULL UNIQUE,
+    own  INTEGER REFERENCES unit (id)
+) STRICT;
+
+CREATE TABLE hot_user_slot (
+    user INTEGER NOT NULL REFERENCES hot_user (user),
+    slot INTEGER NOT NULL CHECK (slot BETWEEN 0 AND 16383),
+    unit INTEGER NOT NULL REFERENCES unit (id),
+    PRIMARY KEY (user, slot)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE hot_user_target (
+    user  INTEGER NOT NULL REFERENCES hot_user (user),
+    place INTEGER NOT NULL,
+    shard INTEGER NOT NULL REFERENCES shard (id),
+    PRIMARY KEY (user, place)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE job (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    title      TEXT NOT NULL,
+    request    TEXT NOT NULL,
+    asked_by   TEXT NOT NULL,
+    state      INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    error      TEXT
+) STRICT;
+
+-- A shard may be gone while its moves are remembered: no reference.
+CREATE TABLE move (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    job         INTEGER NOT NULL REFERENCES job (id),
+    source      INTEGER NOT NULL,
+    destination INTEGER NOT NULL,
+    change      TEXT NOT NULL,
+    phase       INTEGER NOT NULL,
+    attempt     INTEGER NOT NULL,
+    lease       INTEGER NOT NULL,
+    freeze      INTEGER NOT NULL,
+    created_at  INTEGER NOT NULL,
+    since       INTEGER NOT NULL,
+    progress    TEXT NOT NULL,
+    error       TEXT,
+    retry_at    INTEGER
+) STRICT;
+CREATE INDEX move_by_job ON move (job);
+-- Copying, freezing, committed, aborting.
+CREATE INDEX move_active ON move (id) WHERE phase IN (2, 3, 4, 6);
+
+CREATE TABLE move_unit (
+    unit INTEGER NOT NULL,
+    move INTEGER NOT NULL REFERENCES move (id),
+    PRIMARY KEY (unit, move)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE garbage (
+    id    INTEGER PRIMARY KEY AUTOINCREMENT,
+    shard INTEGER NOT NULL REFERENCES shard (id),
+    unit  INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    since INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE garbage_slot (
+    garbage INTEGER NOT NULL REFERENCES garbage (id) ON DELETE CASCADE,
+    slot    INTEGER NOT NULL,
+    PRIMARY KEY (garbage, slot)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE sequence (
+    name TEXT PRIMARY KEY,
+    last INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO sequence VALUES
+    ('lease', 0),
+    ('rank', (SELECT coalesce(max(rank), 0) FROM override)),
+    ('unit', (SELECT max(16383, coalesce(max(id), 0)) FROM unit));
+
+CREATE TABLE coordinator (
+    one    INTEGER PRIMARY KEY CHECK (one = 1),
+    holder INTEGER NOT NULL,
+    until  INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE audit (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    at      INTEGER NOT NULL,
+    who     TEXT NOT NULL,
+    origin  TEXT NOT NULL,
+    action  TEXT NOT NULL,
+    target  TEXT NOT NULL,
+    detail  TEXT NOT NULL
+) STRICT;
+",
+];

@@ -224,7 +224,7 @@ async fn two_directories_are_two_clusters() {
 async fn overrides_are_part_of_the_map() {
     let dir = tempfile::tempdir().unwrap();
     let d = open(dir.path());
-    let shards = [0, 1].map(|n| ShardRow { id: ShardId(n), url: "embedded".to_owned() });
+    let shards = [0, 1].map(|n| ShardRow::new(ShardId(n), "embedded"));
     d.found(&shards).await.unwrap();
     let user = |n| UserId::new(n).unwrap();
     let id = ConversationId::direct(user(1), user(2));

@@ -2,15 +2,19 @@
 //!
 //! It is deterministic: its cluster id and secrets come from a seed. It keeps nothing over its end.
 
+mod audit;
+mod moves;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use ostracon_domain::{Millis, PlacementMap, ShardId, UserId};
 use parking_lot::Mutex;
 
+use self::moves::MoveState;
 use crate::directory::{
-    AccountRole, Accounts, Cluster, DirectoryError, NewSession, NewUser, NodeLease, Session,
-    Sessions, ShardRow, User,
+    AccountRole, Accounts, AuditRow, Cluster, DirectoryError, NewSession, NewUser, NodeLease,
+    Session, Sessions, ShardRow, User,
 };
 
 type Result<T> = std::result::Result<T, DirectoryError>;
@@ -29,6 +33,8 @@ struct State {
     shards: BTreeMap<ShardId, ShardRow>,
     map: PlacementMap,
     nodes: BTreeMap<u16, Millis>,
+    moves: MoveState,
+    audit: Vec<AuditRow>,
 }
 
 #[derive(Clone)]
@@ -53,8 +59,10 @@ impl MemoryDirectory {
                 sessions: BTreeMap::new(),
                 last_session: 0,
                 shards: BTreeMap::new(),
-                map: PlacementMap::new(0, [], []),
+                map: PlacementMap::new(0, [], [], []),
                 nodes: BTreeMap::new(),
+                moves: MoveState::new(),
+                audit: Vec::new(),
             }),
         }
     }
@@ -268,6 +276,7 @@ impl Cluster for MemoryDirectory {
             return Err(DirectoryError::Taken("shard number"));
         }
         let ids: Vec<_> = shards.iter().map(|row| row.id).collect();
+        state.moves.last_shard = ids.iter().map(|id| id.0).max().unwrap_or_default();
         state.shards = rows;
         state.map = PlacementMap::initial(&ids);
         Ok(())

@@ -7,7 +7,7 @@ use super::Fixture;
 use crate::directory::{DirectoryError, ShardRow};
 
 fn embedded(ids: &[u32]) -> Vec<ShardRow> {
-    ids.iter().map(|id| ShardRow { id: ShardId(*id), url: "embedded".to_owned() }).collect()
+    ids.iter().map(|id| ShardRow::new(ShardId(*id), "embedded")).collect()
 }
 
 /// Made once, the same for ever; secrets differ by name.
@@ -29,7 +29,7 @@ pub async fn identity_and_secrets_stay(fixture: &dyn Fixture) {
 pub async fn a_cluster_is_founded_once(fixture: &dyn Fixture) {
     let d = fixture.fresh().await;
     assert_eq!(d.shards().await.unwrap(), []);
-    assert_eq!(d.map().await.unwrap(), PlacementMap::new(0, [], []));
+    assert_eq!(d.map().await.unwrap(), PlacementMap::new(0, [], [], []));
     let mut shards = embedded(&[0, 1, 2, 3]);
     shards[2].url = "postgres://user@host/db?schema=s2".to_owned();
     d.found(&shards).await.unwrap();
