@@ -1,8 +1,13 @@
 //! The configurations: small worlds, each made to let one part of the protocol go wrong.
 //! Every bound is here: how many commands, moves, take-overs, restarts, aborts and late requests.
 
-use crate::names::{Conversation, Shard, Unit};
-use crate::subject::Act;
+use crate::{
+    names::{
+        Conversation::{self, X, Y},
+        Shard, Unit,
+    },
+    subject::Act,
+};
 
 /// A command that a client gives to one router.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -142,8 +147,6 @@ const fn edit(router: u8, conversation: Conversation) -> Command {
 const fn remove(router: u8, conversation: Conversation) -> Command {
     Command { router, conversation, act: Act::Remove }
 }
-
-use Conversation::{X, Y};
 
 /// Every configuration; the protocol holds in all of them.
 pub const CONFIGURATIONS: &[Configuration] = &[

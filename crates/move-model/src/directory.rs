@@ -7,7 +7,7 @@ use crate::{
     invariants::Violation,
     map::Home,
     model::Model,
-    names::{Epoch, Shard, Unit},
+    names::{Epoch, JobNumber, Shard, Unit},
     request::{Answer, Change, DirectoryRequest, Garbage},
     state::{Phase, State},
 };
@@ -81,7 +81,7 @@ impl Model {
 
     /// An entry of garbage. Its id is its own, so that a late deletion never hits a later entry
     /// of the same unit and epoch.
-    fn garbage(&self, shard: Shard, unit: Unit, epoch: Epoch, job: u8) -> Garbage {
+    fn garbage(&self, shard: Shard, unit: Unit, epoch: Epoch, job: JobNumber) -> Garbage {
         let id = if self.removed(Guard::GarbageId) { 0 } else { job };
         Garbage { shard, unit, epoch, id }
     }

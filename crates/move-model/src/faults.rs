@@ -2,13 +2,13 @@
 //! background, events go out. And the timer that must not exist.
 
 use crate::{
-    configuration::Side,
+    configuration::{LateKinds, Side},
     fence::{Fence, Stance},
     guard::Guard,
     invariants::Violation,
     model::{Model, Successors},
     names::{Key, PerConversation, Shard, Unit},
-    request::Answer,
+    request::{Answer, Late, Request},
     state::{Phase, State},
 };
 
@@ -28,6 +28,18 @@ impl Model {
             }
         }
         Ok(())
+    }
+
+    /// True if this request may stay under way: the bound and the configuration allow it.
+    pub(crate) fn may_be_late(&self, request: &Request, state: &State) -> bool {
+        state.used.late < self.configuration.late
+            && match self.configuration.late_kinds {
+                LateKinds::Any => true,
+                LateKinds::Purge => {
+                    matches!(request, Request::Purge(_) | Request::ForgetGarbage(_))
+                }
+                LateKinds::Commands => matches!(request, Request::Command(_)),
+            }
     }
 
     /// The next restart of the configuration: notes are lost, an importing shard may lose what it
@@ -125,4 +137,11 @@ impl Model {
         }
         Ok(())
     }
+}
+
+/// The state with one more request under way.
+pub(crate) fn with_late(mut state: State, request: Request, stale: bool) -> State {
+    state.late.push(Late { request, stale });
+    state.used.late += 1;
+    state
 }

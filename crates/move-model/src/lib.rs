@@ -6,8 +6,8 @@
 //! short enough to be searched completely. What it leaves out is in `docs/model.md`.
 //!
 //! Read the modules in this order: [`fence`] and [`request`] are the words, [`state`] is all there
-//! is, [`shard`], [`directory`], [`coordinator`], [`router`], [`reader`], [`purge`] and [`faults`]
-//! are what can happen, [`invariants`] is what must never be.
+//! is, [`shard`], [`directory`], [`coordinator`], [`takeover`], [`router`], [`reader`], [`purge`] and
+//! [`faults`] are what can happen, [`invariants`] is what must never be.
 //!
 //! To add a guard: a variant in [`guard`] with its rule in words, `self.removed(Guard::…)` where
 //! it guards, and a line in [`mutants`] with a configuration that notices its absence.
@@ -34,3 +34,4 @@ pub mod shard;
 pub mod state;
 pub mod step;
 pub mod subject;
+pub mod takeover;

@@ -2,11 +2,12 @@
 //! It has no lease: fence, epoch and the row's unit guard it.
 
 use crate::{
+    faults::with_late,
     guard::Guard,
     invariants::Violation,
     list::List,
     model::{Model, Successors},
-    request::{Answer, Garbage, Late, PurgePage, Request},
+    request::{Answer, Garbage, PurgePage, Request},
     state::State,
 };
 
@@ -107,24 +108,4 @@ impl Model {
         let answer = if next.garbage == state.garbage { Answer::Refused } else { Answer::Done };
         (answer, next)
     }
-
-    /// True if this request may stay under way: the bound and the configuration allow it.
-    pub(crate) fn may_be_late(&self, request: &Request, state: &State) -> bool {
-        use crate::configuration::LateKinds;
-        state.used.late < self.configuration.late
-            && match self.configuration.late_kinds {
-                LateKinds::Any => true,
-                LateKinds::Purge => {
-                    matches!(request, Request::Purge(_) | Request::ForgetGarbage(_))
-                }
-                LateKinds::Commands => matches!(request, Request::Command(_)),
-            }
-    }
-}
-
-/// The state with one more request under way.
-pub(crate) fn with_late(mut state: State, request: Request, stale: bool) -> State {
-    state.late.push(Late { request, stale });
-    state.used.late += 1;
-    state
 }

@@ -8,6 +8,7 @@ use crate::{
     model::{Model, Successors},
     names::{Conversation, Epoch, Shard, Unit, Version},
     state::{Cached, Reader, State},
+    subject::Content,
 };
 
 impl Model {
@@ -28,7 +29,7 @@ impl Model {
     }
 
     fn reader(&self, state: &State, number: u8, out: &mut Successors) -> Result<(), Violation> {
-        let version = |content: &crate::subject::Content| content.small.version;
+        let version = |content: &Content| content.small.version;
         let stored = |shard: Shard| {
             state.rows[shard][Conversation::X].map_or(0, |row| row.content.small.version)
         };

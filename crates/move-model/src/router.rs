@@ -2,13 +2,13 @@
 //! A router has one parking lot for the slot; what is parked leaves first in, first out.
 
 use crate::{
+    faults::with_late,
     fence::Stance,
     guard::Guard,
     invariants::Violation,
     list::List,
     model::{Model, Successors},
     names::{CommandNumber, Conversation, Epoch, Key, Shard, Unit},
-    purge::with_late,
     request::{Answer, Request, Sent},
     state::{Event, Parked, Router, Running, State},
     subject::{Content, Row},

@@ -2,10 +2,11 @@
 //! order expects, then the order itself. Commands of clients are in `router`.
 
 use crate::{
+    configuration::Side,
     fence::{Fence, Stance},
     guard::Guard,
     model::Model,
-    names::{Conversation, Shard, Unit},
+    names::{Conversation, Epoch, Incarnation, Shard, Unit},
     request::{Answer, Cursor, Import, Order, ShardRequest, Undo},
     state::{Durable, State},
     subject::Row,
@@ -214,7 +215,7 @@ impl Model {
                         relabel(next, shard, Unit::P, Unit::C);
                         next.fences[shard][Unit::C] = Fence {
                             stance: Importing,
-                            epoch: crate::names::Epoch(1),
+                            epoch: Epoch(1),
                             lease: request.lease,
                             incarnation,
                             capture: 0,
@@ -245,7 +246,7 @@ impl Model {
         &self,
         fence: &Fence,
         request: &ShardRequest,
-        incarnation: u8,
+        incarnation: Incarnation,
     ) -> Result<(), Answer> {
         if fence.stance != Stance::Importing
             || fence.job != Some(request.job)
@@ -286,7 +287,7 @@ impl Model {
 
     /// What a restart of the shard would keep from now on; only where one may happen.
     pub(crate) fn synced(&self, state: &State, shard: Shard) -> Option<Durable> {
-        let may = self.configuration.restarts.contains(&crate::configuration::Side::Destination);
+        let may = self.configuration.restarts.contains(&Side::Destination);
         may.then(|| Durable { rows: state.rows[shard], cursor: state.cursor })
     }
 

@@ -237,8 +237,17 @@ CREATE FUNCTION slot_of(a bigint, b bigint)
 RETURNS int LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN mod(pair_hash(a, b), 16384)::int;
 
+-- The id of the direct conversation of two users: 53 bits of the smaller one and 53 of the larger one in the free bits
+-- of a UUID of version 8.
+CREATE FUNCTION direct_id(a bigint, b bigint)
+RETURNS uuid LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN (lpad(to_hex(least(a, b) >> 5), 12, '0')
+    || '8' || lpad(to_hex(((least(a, b) & 31) << 7) | (greatest(a, b) >> 46)), 3, '0')
+    || lpad(to_hex((2::bigint << 62) | ((greatest(a, b) & 70368744177663) << 16)), 16, '0'))::uuid;
+
 -- The shard of a pair by the plain rule "hash mod number of shards". This is where a new cluster of so many shards puts
--- it if their number divides 16384; rows that have moved since are elsewhere: the view below says where a row is.
+-- it if their number divides 16384 and they are numbered from 0; rows that have moved since are elsewhere: the view below
+-- says where a row is.
 CREATE FUNCTION calculate_shard_id(a bigint, b bigint, shards int)
 RETURNS int LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN mod(pair_hash(a, b), shards)::int;

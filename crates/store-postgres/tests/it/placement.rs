@@ -1,6 +1,6 @@
 //! Placement computed by SQL is that of the server, and rows can be asked for by it.
 
-use ostracon_domain::{UserId, pair_hash};
+use ostracon_domain::{ConversationId, UserId, pair_hash};
 use serde_json::Value;
 use tokio_postgres::{Client, NoTls};
 
@@ -49,6 +49,20 @@ async fn sql_computes_the_vectors() {
 }
 
 #[tokio::test]
+async fn sql_computes_ids_of_direct_conversations() {
+    let options = options();
+    formatted(&options, &[]).await;
+    let client = sql(options.schema().as_str()).await;
+    let last = (1 << 53) - 1;
+    for (a, b) in [(1, 2), (2, 1), (7, 7), (1, last), (last, last), (31, 1 << 46), (1 << 46, 33)] {
+        let row = client.query_one("SELECT direct_id($1, $2)", &[&a, &b]).await.unwrap();
+        let user = |id: i64| UserId::new(id as u64).unwrap();
+        let id = ConversationId::direct(user(a), user(b));
+        assert_eq!(row.get::<_, uuid::Uuid>(0).as_u128(), id.as_u128(), "{a} {b}");
+    }
+}
+
+#[tokio::test]
 async fn rows_can_be_asked_for_by_their_placement() {
     let options = options();
     let shard = formatted(&options, &units()).await;
@@ -58,7 +72,7 @@ async fn rows_can_be_asked_for_by_their_placement() {
     let rows = client
         .query(
             "SELECT content, unit, slot FROM placed_message \
-             WHERE shard_id = $1 AND slot = slot_of($2, $3) ORDER BY seq",
+             WHERE shard_id = $1 AND conversation = direct_id($2, $3) AND slot = slot_of($2, $3) ORDER BY seq",
             &[&i64::from(SHARD.0), &(ALICE.get() as i64), &(BOB.get() as i64)],
         )
         .await
