@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use ostracon_domain::{
     Conversation, ConversationId, HistoryFor, Member, Rev, Row, Seq, UnitAt, UserId,
 };
-use ostracon_store::{MembersPage, Read, Shard, ShardError};
+use ostracon_store::{MembersPage, Shard, ShardError};
 use rustc_hash::FxHashMap;
 
 use crate::limits::{AUDIENCES_MAX, MEMBERS_PER_READ};
@@ -84,8 +84,7 @@ impl Audiences {
         rows: &[Row],
     ) -> Result<(), ShardError> {
         if self.0.get(&id).is_none_or(|(known, _)| *known != at) {
-            let audience =
-                if born(rows) { Audience::default() } else { load(shard, at, id).await? };
+            let audience = if born(rows) { Audience::default() } else { load(shard, id).await? };
             if self.0.len() >= AUDIENCES_MAX {
                 self.0.clear();
             }
@@ -120,19 +119,13 @@ fn born(rows: &[Row]) -> bool {
 
 /// Reads who is a member. Not behind the fence: what a shard committed is dispatched, also when its unit is frozen or
 /// has left.
-async fn load(
-    shard: &Arc<dyn Shard>,
-    at: UnitAt,
-    id: ConversationId,
-) -> Result<Audience, ShardError> {
+async fn load(shard: &Arc<dyn Shard>, id: ConversationId) -> Result<Audience, ShardError> {
     let mut audience = Audience::default();
     let mut after = None;
     loop {
         let page = MembersPage { after, limit: MEMBERS_PER_READ };
-        let page = match shard.members(at, id, page).await? {
-            Read::Rows(page) => page,
-            Read::Absent => return Ok(audience),
-            Read::Fenced(_) => return Err(ShardError::Unavailable("fenced".to_owned())),
+        let Some(page) = shard.members_here(id, page).await? else {
+            return Ok(audience);
         };
         page.members.iter().for_each(|row| audience.take(row));
         after = page.members.last().map(|row| row.user);

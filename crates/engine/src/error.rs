@@ -34,7 +34,7 @@ impl From<ShardError> for EngineError {
                 tracing::warn!(reason, "shard unavailable");
                 Self::Unavailable
             }
-            ShardError::Corrupt(_) | ShardError::Unexpected(_) => {
+            ShardError::Corrupt(_) | ShardError::Unexpected(_) | ShardError::Restarted => {
                 tracing::error!(%error, "shard failed");
                 Self::Internal
             }

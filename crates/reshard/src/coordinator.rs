@@ -3,7 +3,7 @@
 //! Its state is in the directory; what is here is only who is at work. A task that dies is noticed and its move taken over.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque, btree_map::Entry},
     sync::Arc,
     time::Duration,
 };
@@ -203,7 +203,7 @@ impl Coordinator {
             }
         }
         self.begin_moves(memory, &unfinished, tasks, at_work).await?;
-        if memory.rounds % ROUNDS_A_PURGE == 0 && !memory.purging {
+        if memory.rounds.is_multiple_of(ROUNDS_A_PURGE) && !memory.purging {
             memory.purging = true;
             let around = self.around.clone();
             let task = tasks.spawn(async move { Finished::Purge(purge(&around).await) });
@@ -267,12 +267,14 @@ impl Coordinator {
                 memory.queues.remove(&job.id);
                 continue;
             }
-            if !memory.queues.contains_key(&job.id) {
-                let moves = directory(options.retry, || known.moves_of(job.id)).await?;
-                let planned = moves.into_iter().filter(|row| row.phase == MovePhase::Planned);
-                memory.queues.insert(job.id, planned.collect());
-            }
-            let Some(queue) = memory.queues.get_mut(&job.id) else { continue };
+            let queue = match memory.queues.entry(job.id) {
+                Entry::Occupied(queue) => queue.into_mut(),
+                Entry::Vacant(unknown) => {
+                    let moves = directory(options.retry, || known.moves_of(job.id)).await?;
+                    let planned = moves.into_iter().filter(|row| row.phase == MovePhase::Planned);
+                    unknown.insert(planned.collect())
+                }
+            };
             let under_way = unfinished.iter().any(|row| row.job == job.id)
                 || self.running.lock().values().any(|running| running.job == job.id);
             if queue.is_empty() && !under_way {

@@ -120,7 +120,7 @@ impl Attempt {
     /// Drives the move to its end.
     pub(crate) async fn drive(&mut self) -> Ended {
         let ended = match self.row.phase {
-            MovePhase::Copying => match self.to_commit().await {
+            MovePhase::Copying => match self.lead_to_commit().await {
                 Ok(()) => self.finish().await,
                 Err(Trouble::Superseded) => Err(Trouble::Superseded),
                 Err(why) => return self.give_up(why).await,
@@ -143,7 +143,7 @@ impl Attempt {
         }
     }
 
-    async fn to_commit(&mut self) -> Result<(), Trouble> {
+    async fn lead_to_commit(&mut self) -> Result<(), Trouble> {
         match self.row.change {
             MapChange::Move { .. } => self.transfer().await,
             _ => self.relabel().await,

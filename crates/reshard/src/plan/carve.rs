@@ -78,11 +78,9 @@ pub fn user(
         before: Some(MapChange::AddUser { user, rank, targets: to.to_vec() }),
         ..Plan::default()
     };
-    let mut next = first_child.0;
     let mut last = Vec::new();
-    for ((home, target), group) in wanted {
-        let child = UnitId(next);
-        next += 1;
+    for (child, ((home, target), group)) in (first_child.0..).zip(wanted) {
+        let child = UnitId(child);
         let group: Vec<Slot> = group.into_iter().collect();
         for slots in group.chunks(PARENTS_A_CARVE) {
             let parents = slots.iter().map(|slot| slot.unit()).collect();

@@ -180,7 +180,7 @@ impl World {
                 command: Command::Conversation(command),
             };
             let now = self.node.now();
-            let batch = Batch { now, limits: Limits::default(), orders: vec![order] };
+            let batch = Batch { now, limits: Limits::default(), orders: vec![order].into() };
             let shard = self.node.shard(home.shard).unwrap();
             match shard.commit(batch).await.map(|mut commit| commit.answers.remove(0)) {
                 Ok(Answer::Done { outcome, .. }) => return outcome,
