@@ -9,11 +9,14 @@ use std::{
 };
 
 use async_trait::async_trait;
-use ostracon_domain::{ConversationId, InboxEntry, Row, ShardId, UnitAt, UnitId, UserId, UserRev};
+use ostracon_domain::{
+    ConversationId, InboxEntry, Row, ShardId, Subject, UnitAt, UnitId, UserId, UserRev,
+};
 use ostracon_store::{
     Answer, Batch, Changes, ChangesSince, Commit, InboxChanges, InboxPage, InboxRows, Incarnation,
-    MembersPage, MembersRows, MessagePage, Messages, Overview, Position, Read, ScanCursor,
-    ScanPage, Shard, ShardError, ShardStats, Undispatched, UnitChange, UnitState,
+    MembersPage, MembersRows, MessagePage, Messages, Note, Overview, Pair, Position, Purged, Read,
+    Relabel, ScanCursor, ScanPage, Shard, ShardError, ShardStats, SubjectDigest, SubjectHead,
+    SubjectRows, SubjectVersion, Transfer, Undispatched, UnitChange, UnitState,
     memory::MemoryShard,
 };
 use parking_lot::Mutex;
@@ -207,6 +210,26 @@ impl Shard for TestShard {
         answer
     }
 
+    async fn undispatched(
+        &self,
+        after: Option<Position>,
+        limit: u32,
+    ) -> Result<Vec<Undispatched>, ShardError> {
+        self.memory.undispatched(after, limit).await
+    }
+
+    async fn dispatched(&self, up_to: Position) -> Result<(), ShardError> {
+        self.memory.dispatched(up_to).await
+    }
+
+    async fn stats(&self) -> Result<ShardStats, ShardError> {
+        self.memory.stats().await
+    }
+}
+
+/// The mover's part, unchanged but for members that cannot be read.
+#[async_trait]
+impl Transfer for TestShard {
     async fn unit_states(&self) -> Result<Vec<UnitState>, ShardError> {
         self.memory.unit_states().await
     }
@@ -224,23 +247,63 @@ impl Shard for TestShard {
         self.memory.scan_unit(unit, from, limit).await
     }
 
-    async fn apply_rows(&self, at: UnitAt, rows: Vec<Row>) -> Result<(), ShardError> {
-        self.memory.apply_rows(at, rows).await
-    }
-
-    async fn undispatched(
+    async fn subjects_since(
         &self,
-        after: Option<Position>,
+        unit: UnitId,
+        since: &[(Subject, SubjectVersion)],
+    ) -> Result<Vec<Option<SubjectRows>>, ShardError> {
+        self.memory.subjects_since(unit, since).await
+    }
+
+    async fn heads(
+        &self,
+        unit: UnitId,
+        after: Option<Subject>,
         limit: u32,
-    ) -> Result<Vec<Undispatched>, ShardError> {
-        self.memory.undispatched(after, limit).await
+    ) -> Result<Vec<SubjectHead>, ShardError> {
+        self.memory.heads(unit, after, limit).await
     }
 
-    async fn dispatched(&self, up_to: Position) -> Result<(), ShardError> {
-        self.memory.dispatched(up_to).await
+    async fn digests(
+        &self,
+        unit: UnitId,
+        subjects: &[Subject],
+    ) -> Result<Vec<SubjectDigest>, ShardError> {
+        self.memory.digests(unit, subjects).await
     }
 
-    async fn stats(&self) -> Result<ShardStats, ShardError> {
-        self.memory.stats().await
+    async fn notes(&self, at: UnitAt, limit: u32) -> Result<Vec<Note>, ShardError> {
+        self.memory.notes(at, limit).await
+    }
+
+    async fn drop_notes(&self, at: UnitAt, notes: &[Note], pair: Pair) -> Result<(), ShardError> {
+        self.memory.drop_notes(at, notes, pair).await
+    }
+
+    async fn apply_rows(&self, at: UnitAt, rows: Vec<Row>, pair: Pair) -> Result<(), ShardError> {
+        self.memory.apply_rows(at, rows, pair).await
+    }
+
+    async fn import_complete(&self, at: UnitAt, pair: Pair) -> Result<(), ShardError> {
+        self.memory.import_complete(at, pair).await
+    }
+
+    async fn relabel(&self, relabel: Relabel) -> Result<(), ShardError> {
+        self.memory.relabel(relabel).await
+    }
+
+    async fn purge(&self, at: UnitAt, limit: u32) -> Result<Purged, ShardError> {
+        self.memory.purge(at, limit).await
+    }
+
+    async fn members_here(
+        &self,
+        conversation: ConversationId,
+        page: MembersPage,
+    ) -> Result<Option<MembersRows>, ShardError> {
+        if self.members_fail.load(Ordering::Relaxed) {
+            return Err(ShardError::Unavailable("told to fail".to_owned()));
+        }
+        self.memory.members_here(conversation, page).await
     }
 }

@@ -8,7 +8,7 @@ use ostracon_domain::{
     Row, ShardId, Slot, UnitAt, UnitId, UserId,
 };
 use ostracon_store::{
-    Answer, Batch, Cluster, Order, Pair, Shard, Shards, UnitChange, UnitPhase,
+    Answer, Batch, Cluster, Order, Pair, Shard, Shards, Transfer, UnitChange, UnitPhase,
     directory::ShardRow,
     memory::{CountingIds, MemoryShard, directory::MemoryDirectory},
 };
@@ -140,9 +140,10 @@ async fn import(shard: &MemoryShard, unit: UnitId, rows: Vec<Row>, then: UnitPha
         pair: Pair { lease: 1, step },
     };
     shard.set_unit_state(step(None, UnitPhase::Importing, 1)).await.unwrap();
-    shard.apply_rows(UnitAt { unit, epoch: Epoch(1) }, rows).await.unwrap();
+    let at = UnitAt { unit, epoch: Epoch(1) };
+    shard.apply_rows(at, rows, Pair { lease: 1, step: 2 }).await.unwrap();
     let importing = Some((UnitPhase::Importing, Epoch(1)));
-    shard.set_unit_state(step(importing, then, 2)).await.unwrap();
+    shard.set_unit_state(step(importing, then, 3)).await.unwrap();
 }
 
 fn text(content: &str, client_id: Option<&str>) -> Action {
