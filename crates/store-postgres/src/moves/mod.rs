@@ -10,9 +10,11 @@
 //!
 //! **Pairs** are written with the work, without a new version of the fence: a batch does not care for them.
 
+mod copy;
 mod digests;
 mod heads;
 mod members;
+mod newest;
 mod notes;
 mod pages;
 mod purge;
