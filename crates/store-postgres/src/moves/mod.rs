@@ -83,9 +83,9 @@ impl Transfer for PostgresShard {
     }
 
     async fn notes(&self, at: UnitAt, limit: u32) -> Verdict<Vec<Note>> {
-        let incarnation = self.database.server().incarnation();
+        let server = self.database.server();
         let notes: Verdict<_> =
-            in_session!(self, |session| notes::read(session, incarnation, at, limit));
+            in_session!(self, |session| notes::read(session, server, at, limit));
         notes?
     }
 

@@ -17,15 +17,12 @@ use ostracon_store::{
     Answer, Note, Order, Pair, Relabel, ShardError, SubjectVersion, Transfer, UnitChange,
     UnitPhase::{self, Capturing, Frozen, Importing, Moved, Open},
 };
-use ostracon_store_postgres::{PostgresOptions, PostgresShard};
+use ostracon_store_postgres::{PostgresOptions, PostgresShard, testing::Server};
 use tokio_postgres::{Client, NoTls};
 
-use crate::{
-    fixture::{
-        ALICE, commit, direct, formatted, home, ids, open, options, options_on, order_in, say,
-        send_in, sent, texts, units, user,
-    },
-    server::{Server, shared_url},
+use crate::fixture::{
+    ALICE, commit, direct, formatted, home, ids, open, options, options_on, order_in, say, send_in,
+    sent, shared_url, texts, units, user,
 };
 
 const PAIRS: u64 = 8;
@@ -83,6 +80,17 @@ impl Mover {
     async fn heads(&self, unit: UnitId) -> BTreeMap<Subject, SubjectVersion> {
         let heads = self.shard.heads(unit, None, 1_000).await.unwrap();
         heads.into_iter().map(|head| (head.subject, head.version)).collect()
+    }
+}
+
+/// Asks again until the server serves.
+async fn available<T>(ask: impl AsyncFn() -> Result<T, ShardError>) -> T {
+    loop {
+        match ask().await {
+            Ok(done) => return done,
+            Err(error) => assert!(matches!(error, ShardError::Unavailable(_)), "{error}"),
+        }
+        tokio::task::yield_now().await;
     }
 }
 
@@ -334,7 +342,7 @@ async fn pages_survive_a_server_that_dies_between_and_within_them() {
         first = first.or(Some((page.to_vec(), pair)));
         if n % 2 == 0 {
             // Answered, so it is there after the kill, and its repetition changes nothing.
-            shard.apply_rows(there, page.to_vec(), pair).await.unwrap();
+            available(async || shard.apply_rows(there, page.to_vec(), pair).await).await;
             server.tell("kill");
             let later = shard.apply_rows(there, page.to_vec(), pair).await;
             assert!(matches!(later, Err(ShardError::Unavailable(_))));
@@ -347,29 +355,17 @@ async fn pages_survive_a_server_that_dies_between_and_within_them() {
             server.tell("kill");
             let _ = writing.await.unwrap();
             server.tell("restart");
-            while let Err(error) = shard.apply_rows(there, page.to_vec(), pair).await {
-                assert!(matches!(error, ShardError::Unavailable(_)), "{error}");
-            }
+            available(async || shard.apply_rows(there, page.to_vec(), pair).await).await;
         }
     }
     let complete = mover.pair();
-    loop {
-        match shard.import_complete(there, complete).await {
-            Ok(()) => break,
-            Err(error) => assert!(matches!(error, ShardError::Unavailable(_)), "{error}"),
-        }
-    }
+    available(async || shard.import_complete(there, complete).await).await;
     let (page, pair) = first.unwrap();
     let late = shard.apply_rows(there, page, pair).await;
     assert!(matches!(late, Err(ShardError::Unexpected(Some(_)))));
     server.tell("kill");
     server.tell("restart");
-    let found = loop {
-        match shard.scan_unit(unit, None, 1_000).await {
-            Ok(page) => break page.rows,
-            Err(error) => assert!(matches!(error, ShardError::Unavailable(_)), "{error}"),
-        }
-    };
+    let found = available(async || shard.scan_unit(unit, None, 1_000).await).await.rows;
     assert_eq!(found, rows);
 }
 
