@@ -80,16 +80,21 @@ impl Core {
         if dispatches {
             self.notes.lock().note(&rows);
         }
-        self.overlay.publish(at, &rows);
-        if rows.iter().any(is_deletion) {
-            let mut deleted = self.deleted.lock();
-            let known = deleted.get_or_insert(Deleted { since: now, through: at, rotated: None });
-            known.through = at;
-        }
+        self.overlay.publish(at, &rows, dispatches);
+        self.note_deletions(at, &rows, now);
         self.queue.put(at, rows, Vec::new());
         self.last.store(at, Ordering::SeqCst);
         if dispatches {
             self.last_batch.store(at, Ordering::SeqCst);
+        }
+    }
+
+    /// Remembers that content is to be gone for good some time later, if these rows delete any.
+    pub(crate) fn note_deletions(&self, at: Position, rows: &[Row], now: Option<Millis>) {
+        if rows.iter().any(is_deletion) {
+            let mut deleted = self.deleted.lock();
+            let known = deleted.get_or_insert(Deleted { since: now, through: at, rotated: None });
+            known.through = known.through.max(at);
         }
     }
 
@@ -100,7 +105,7 @@ impl Core {
 
     /// Makes synced rows that carry another unit now visible, with the states of these units.
     pub(crate) fn publish_relabelled(&self, at: Position, rows: Vec<Row>, states: Vec<UnitState>) {
-        self.overlay.publish(at, &rows);
+        self.overlay.publish(at, &rows, false);
         {
             let mut notes = self.notes.lock();
             for state in &states {
@@ -178,11 +183,13 @@ impl Core {
     pub(crate) async fn pages_written(&self, unit: UnitId) -> Result<(), ShardError> {
         let mut progress = self.queue.watch();
         let reached = progress
-            .wait_for(|progress| progress.failure.is_some() || !self.queue.has_direct(unit))
+            .wait_for(|progress| progress.failure.is_some() || self.queue.direct_of(unit) == 0)
             .await
             .map_err(|_| ShardError::Unavailable("the shard is closing".to_owned()))?;
         match &reached.failure {
-            Some(why) if self.queue.has_direct(unit) => Err(ShardError::Unavailable(why.clone())),
+            Some(why) if self.queue.direct_of(unit) > 0 => {
+                Err(ShardError::Unavailable(why.clone()))
+            }
             _ => Ok(()),
         }
     }

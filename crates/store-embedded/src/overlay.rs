@@ -110,8 +110,9 @@ impl Overlay {
         self.total.load(Ordering::Relaxed)
     }
 
-    /// Makes the rows of a synced batch visible, all at once.
-    pub(crate) fn publish(&self, at: Position, rows: &[Row]) {
+    /// Makes the rows of a synced record visible, all at once. Of messages that were `born` here the tables know nothing
+    /// unless an older record does; of imported ones they may.
+    pub(crate) fn publish(&self, at: Position, rows: &[Row], born: bool) {
         let mut change = 0;
         let mut all = self.rows.write();
         let Rows { conversations, users, by_unit } = &mut *all;
@@ -133,7 +134,7 @@ impl Overlay {
                     Some(id) => {
                         let known = conversations.entry(id).or_default();
                         let before = known.unit();
-                        let change = known.put(at, row, self.client_keys);
+                        let change = known.put(at, row, born, self.client_keys);
                         by_unit.follow(Subject::Conversation(id), before, known.unit());
                         change
                     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use ostracon_domain::{ConversationId, InboxEntry, ShardId, UnitAt, UserId, UserRev};
+use ostracon_domain::{ConversationId, InboxEntry, ShardId, UnitAt, UnitId, UserId, UserRev};
 use ostracon_store::{
     Batch, Changes, ChangesSince, Commit, InboxChanges, InboxPage, InboxRows, Incarnation,
     MembersPage, MembersRows, MessagePage, Messages, Overview, Position, Read, Shard, ShardError,
@@ -92,6 +92,11 @@ impl EmbeddedShard {
     /// Holds the applier before its next transaction, or lets it go on: what is acked meanwhile is read from the overlay.
     pub fn pause_applier(&self, paused: bool) {
         self.core.queue.pause(paused);
+    }
+
+    /// Pages of movers that are on their way into the tables, of one unit.
+    pub fn pages_under_way(&self, unit: UnitId) -> usize {
+        self.core.queue.direct_of(unit)
     }
 
     /// Waits until everything acked so far is in the tables.

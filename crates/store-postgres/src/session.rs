@@ -1,8 +1,9 @@
 //! One connection in use. It goes back to its pool only when nothing is open on it: whoever drops it half-way,
 //! a cancelled caller for one, closes it, and the server rolls back.
 
+use bytes::Bytes;
 use deadpool_postgres::Object;
-use tokio_postgres::{Client, Row, Statement, types::ToSql};
+use tokio_postgres::{Client, CopyInSink, Row, Statement, types::ToSql};
 
 use crate::error::PgError;
 
@@ -67,6 +68,11 @@ impl Session {
     pub(crate) async fn run(&self, sql: &str, params: &Params<'_>) -> Result<Vec<Row>> {
         let statement = self.prepare(sql).await?;
         self.query(&statement, params).await
+    }
+
+    /// Begins to copy rows into a table.
+    pub(crate) async fn copy(&self, statement: &Statement) -> Result<CopyInSink<Bytes>> {
+        Ok(self.client()?.copy_in(statement).await?)
     }
 
     /// Goes back to the pool: nothing is open on it.

@@ -57,6 +57,8 @@ impl Applier {
                     importing.write(row)?;
                 }
                 self.writer.commit()?;
+                // What a tombstone replaces may have come with an earlier page.
+                self.core.note_deletions(self.core.journal.synced(), rows, None);
                 self.rows_since_checkpoint += rows.len();
                 Ok(Purged::default())
             }

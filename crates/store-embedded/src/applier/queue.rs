@@ -81,6 +81,8 @@ struct State {
     direct: VecDeque<Direct>,
     /// Pages of a unit that wait or are being written.
     direct_of: FxHashMap<UnitId, usize>,
+    /// The work before was a page: rows that are due come first now.
+    after_direct: bool,
     /// When the newest page came.
     direct_at: Option<Instant>,
     /// When the oldest batch came.
@@ -108,22 +110,25 @@ impl State {
         if self.paused {
             return Err(None);
         }
-        if let Some(page) = self.direct.front() {
-            let is_first = self.waiting.front().is_none_or(|batch| batch.at > page.after);
-            if !is_first {
-                return Ok(Work::Apply(self.take(now)));
-            }
-            if let Some(page) = self.direct.pop_front() {
-                self.settle_at = Some(now + IDLE);
-                return Ok(Work::Direct(page));
-            }
+        let age = self.since.map(|since| now - since);
+        let (first, page) = (self.waiting.front(), self.direct.front());
+        let is_due = first.zip(age).is_some_and(|(first, age)| {
+            self.rows >= ROWS_NOW || first.at <= self.flush || age >= WAIT
+        });
+        let is_before_page = first
+            .zip(page)
+            .is_some_and(|(first, page)| first.at <= page.after || (is_due && self.after_direct));
+        if is_before_page || (is_due && page.is_none()) {
+            self.after_direct = false;
+            return Ok(Work::Apply(self.take(now)));
         }
-        if let (Some(first), Some(since)) = (self.waiting.front(), self.since) {
-            let age = now - since;
-            if self.rows >= ROWS_NOW || first.at <= self.flush || age >= WAIT {
-                return Ok(Work::Apply(self.take(now)));
-            }
-            return Err(Some(WAIT - age));
+        if let Some(page) = self.direct.pop_front() {
+            self.after_direct = true;
+            self.settle_at = Some(now + IDLE);
+            return Ok(Work::Direct(page));
+        }
+        if let Some(age) = age {
+            return Err(Some(WAIT.saturating_sub(age)));
         }
         if std::mem::take(&mut self.truncate) {
             return Ok(Work::Truncate);
@@ -196,9 +201,9 @@ impl Queue {
         waiting
     }
 
-    /// Whether a page of a unit waits or is being written.
-    pub(crate) fn has_direct(&self, unit: UnitId) -> bool {
-        self.state.lock().direct_of.contains_key(&unit)
+    /// Pages of a unit that wait or are being written.
+    pub(crate) fn direct_of(&self, unit: UnitId) -> usize {
+        self.state.lock().direct_of.get(&unit).copied().unwrap_or(0)
     }
 
     /// A page of a unit was written, or failed.

@@ -5,7 +5,9 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use ostracon_domain::{ConversationId, Message, Reaction, Row, Seq, UnitAt, UnitId, UserId};
+use ostracon_domain::{
+    Conversation, ConversationId, Message, Reaction, Row, Seq, UnitAt, UnitId, UserId,
+};
 use ostracon_store::{Pair, UnitPhase};
 use rustc_hash::FxHashMap;
 
@@ -97,6 +99,7 @@ fn newer_rows(
         for row in rows {
             if judge.wins(row)? {
                 newer.push(row.clone());
+                newer.extend(judge.gone(row)?);
             }
         }
         for ((conversation, seq), gone) in judge.before {
@@ -157,14 +160,28 @@ impl Judge<'_> {
         Ok(reactions)
     }
 
+    fn conversation(&self, id: ConversationId) -> Known<Arc<Conversation>> {
+        match self.snapshot.overlay().conversation(id) {
+            Some(known) => Ok(Some(known)),
+            None => Ok(self.snapshot.tables().conversation(id)?.map(|(_, known)| known)),
+        }
+    }
+
+    /// Messages that a conversation no longer has, if they may be here.
+    fn gone(&self, row: &Row) -> Known<Row> {
+        let Row::Conversation(row) = row else {
+            return Ok(None);
+        };
+        let below = row.retained_from;
+        let known = self.conversation(row.id)?.filter(|known| known.retained_from < below);
+        Ok(known.map(|known| Row::MessagesGone { conversation: known.id, below }))
+    }
+
     fn wins(&mut self, row: &Row) -> std::result::Result<bool, TableError> {
         let (overlay, tables) = (self.snapshot.overlay(), self.snapshot.tables());
         Ok(match row {
             Row::Conversation(row) => {
-                let known = match overlay.conversation(row.id) {
-                    Some(known) => Some(known),
-                    None => tables.conversation(row.id)?.map(|(_, known)| known),
-                };
+                let known = self.conversation(row.id)?;
                 known.is_none_or(|known| row.rev + row.mark_rev >= known.rev + known.mark_rev)
             }
             Row::Member(row) => {

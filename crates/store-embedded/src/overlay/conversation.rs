@@ -99,7 +99,7 @@ impl ConversationRows {
     }
 
     /// Takes a row; answers by how many bytes this grew.
-    pub(super) fn put(&mut self, at: Position, row: &Row, keys: ClientKeys) -> isize {
+    pub(super) fn put(&mut self, at: Position, row: &Row, born: bool, keys: ClientKeys) -> isize {
         match row {
             Row::Conversation(row) => {
                 let cost = size_of::<Conversation>() + ENTRY_BYTES;
@@ -111,7 +111,7 @@ impl ConversationRows {
                 let new = self.members.insert(row.user, (Arc::clone(row), at)).is_none();
                 if new { cost.cast_signed() } else { 0 }
             }
-            Row::Message(row) => self.put_message(at, row, keys),
+            Row::Message(row) => self.put_message(at, row, born, keys),
             Row::Reaction(row) => self.put_reaction(at, row, true),
             Row::ReactionGone(row) => self.put_reaction(at, row, false),
             Row::MessagesGone { below, .. } => self.put_gone(at, *below),
@@ -119,7 +119,13 @@ impl ConversationRows {
         }
     }
 
-    fn put_message(&mut self, at: Position, row: &Arc<Message>, keys: ClientKeys) -> isize {
+    fn put_message(
+        &mut self,
+        at: Position,
+        row: &Arc<Message>,
+        born: bool,
+        keys: ClientKeys,
+    ) -> isize {
         let mut change = cost(row).cast_signed();
         let client = row.client_id.as_ref().map(|id| keys.of(row.sender, id));
         if let Some(key) = client {
@@ -133,7 +139,7 @@ impl ConversationRows {
         }
         let entry = Entry { row: Arc::clone(row), at, client };
         let next = self.fresh.back().map_or(row.seq, |(last, _)| last.row.seq + 1);
-        let is_insert = row.rev == row.created_rev;
+        let is_insert = born && row.rev == row.created_rev;
         if is_insert && row.seq == next && !self.changed.contains_key(&row.seq) {
             self.fresh.push_back((entry, at));
             return change;

@@ -97,9 +97,9 @@ fn seqs(overlay: &Overlay) -> Vec<(Seq, Rev)> {
 fn what_changed_later_stays() {
     let overlay = overlay();
     let first = [conversation(3), member(3), message(1, 1), message(2, 2), message(3, 3)];
-    overlay.publish(10, &first);
+    overlay.publish(10, &first, true);
     let second = [message(2, 4), reaction(2, true), conversation(4)];
-    overlay.publish(20, &second);
+    overlay.publish(20, &second, true);
     assert_eq!(seqs(&overlay), [(1, 1), (2, 4), (3, 3)]);
     assert_eq!(overlay.range(id(), 1, 3).whole_from, 1);
 
@@ -124,8 +124,8 @@ fn what_changed_later_stays() {
 #[test]
 fn old_messages_stand_beside_fresh_ones() {
     let overlay = overlay();
-    overlay.publish(10, &[message(100, 100), message(101, 101)]);
-    overlay.publish(20, &[message(5, 102), message(100, 103), message(102, 104)]);
+    overlay.publish(10, &[message(100, 100), message(101, 101)], true);
+    overlay.publish(20, &[message(5, 102), message(100, 103), message(102, 104)], true);
     // 102 was changed before it was ever seen here: not an insert.
     assert_eq!(seqs(&overlay), [(5, 102), (100, 103), (101, 101), (102, 104)]);
     let range = overlay.range(id(), 100, 101);
@@ -137,9 +137,9 @@ fn old_messages_stand_beside_fresh_ones() {
 #[test]
 fn removals_hide_what_the_tables_have() {
     let overlay = overlay();
-    overlay.publish(10, &[message(1, 1), message(2, 2), reaction(2, true)]);
+    overlay.publish(10, &[message(1, 1), message(2, 2), reaction(2, true)], true);
     let gone = [Row::MessagesGone { conversation: id(), below: 3 }];
-    overlay.publish(20, &gone);
+    overlay.publish(20, &gone, true);
     assert!(matches!(overlay.message(id(), 1), Found::Gone));
     assert!(matches!(overlay.message(id(), 3), Found::Nothing));
     assert!(overlay.range(id(), 1, 5).reactions.is_empty());
@@ -153,11 +153,11 @@ fn removals_hide_what_the_tables_have() {
 fn client_ids_are_found_and_forgotten() {
     let overlay = overlay();
     let sent = [message(1, 1)];
-    overlay.publish(10, &sent);
+    overlay.publish(10, &sent, true);
     let key = overlay.hashes().of(user(1), &ClientId::new("1").unwrap());
     assert_eq!(overlay.by_client_id(id(), key).unwrap().seq, 1);
     let tombstone = [message(1, 2)];
-    overlay.publish(20, &tombstone);
+    overlay.publish(20, &tombstone, true);
     assert_eq!(overlay.by_client_id(id(), key).unwrap().rev, 2);
     overlay.evict(&sent, 10);
     assert_eq!(overlay.by_client_id(id(), key).unwrap().rev, 2);

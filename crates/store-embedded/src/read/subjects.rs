@@ -1,5 +1,8 @@
 //! Heads of a unit's subjects and what subjects became, overlay and tables together as of one moment, for a mover.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,

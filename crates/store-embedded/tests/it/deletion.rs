@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use ostracon_domain::Action;
+use ostracon_domain::{Action, Epoch, Row, UnitAt};
+use ostracon_store::{Pair, Shard as _, Transfer as _, UnitChange, UnitPhase};
 use ostracon_store_embedded::EmbeddedStore;
 
 use crate::fixture::{ALICE, Home, NOW, SHARD, commit, options, order, say, send};
@@ -56,11 +57,55 @@ async fn deleted_content_is_gone_from_every_file_in_time() {
     drop((shard, home.take_store()));
     let store = EmbeddedStore::open(options(home.dir.path(), &home.ids)).unwrap();
     let shard = store.shard(SHARD).unwrap();
-    use ostracon_store::Shard as _;
     shard.dispatched(position).await.unwrap();
     for minute in 0..=10 {
         store.maintain(minutes(minute)).await.unwrap();
         shard.settle().await.unwrap();
+    }
+    assert_eq!(holding(home.dir.path()), Vec::<String>::new());
+}
+
+/// Copied first, and then deleted on the other side.
+#[tokio::test]
+async fn content_that_is_deleted_while_it_moves_is_gone_from_its_new_home_in_time() {
+    let source = Home::of_pair(None).await;
+    let shard = source.shard();
+    let mut orders: Vec<_> = (0..400).map(|n| send(&n.to_string(), "other")).collect();
+    orders.push(send("a", SECRET));
+    commit(&*shard, orders).await.unwrap();
+    let at = UnitAt { epoch: Epoch(2), ..send("", "").at };
+    let rows = async || shard.scan_unit(at.unit, None, 1_000).await.unwrap().rows;
+    let before: Vec<Row> = rows().await;
+    commit(&*shard, vec![order(ALICE, Action::Delete { seq: 401 })]).await.unwrap();
+    let after = rows().await;
+
+    let home = Home::of_pair(None).await;
+    let target = home.shard();
+    let way = [
+        (UnitPhase::Open, 1),
+        (UnitPhase::Capturing, 1),
+        (UnitPhase::Frozen, 1),
+        (UnitPhase::Moved, 1),
+        (UnitPhase::Importing, 2),
+    ];
+    for (step, way) in (1..).zip(way.windows(2)) {
+        let change = UnitChange {
+            unit: at.unit,
+            expect: Some((way[0].0, Epoch(way[0].1))),
+            phase: way[1].0,
+            epoch: Epoch(way[1].1),
+            pair: Pair { lease: 1, step },
+        };
+        target.set_unit_state(change).await.unwrap();
+    }
+    for (step, rows) in [(1, before), (2, after)] {
+        let pair = Pair { lease: 2, step };
+        target.apply_rows(at, rows, pair).await.unwrap();
+        assert!(!holding(home.dir.path()).is_empty());
+    }
+    for minute in 0..=10 {
+        home.store().maintain(NOW + minute * 60_000).await.unwrap();
+        target.settle().await.unwrap();
     }
     assert_eq!(holding(home.dir.path()), Vec::<String>::new());
 }

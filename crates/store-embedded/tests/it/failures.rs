@@ -111,7 +111,7 @@ async fn an_abandoned_batch_is_finished_by_the_next() {
 }
 
 /// Polls once.
-fn futures_now<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> Option<T> {
+pub(crate) fn futures_now<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> Option<T> {
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     match future.poll(&mut context) {
         std::task::Poll::Ready(value) => Some(value),

@@ -6,5 +6,6 @@ mod contract;
 mod deletion;
 mod failures;
 mod fixture;
+mod moves;
 mod racing;
 mod restless;

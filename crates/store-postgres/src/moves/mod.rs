@@ -10,9 +10,11 @@
 //!
 //! **Pairs** are written with the work, without a new version of the fence: a batch does not care for them.
 
+mod copy;
 mod digests;
 mod heads;
 mod members;
+mod newest;
 mod notes;
 mod pages;
 mod purge;
@@ -81,9 +83,9 @@ impl Transfer for PostgresShard {
     }
 
     async fn notes(&self, at: UnitAt, limit: u32) -> Verdict<Vec<Note>> {
-        let incarnation = self.database.server().incarnation();
+        let server = self.database.server();
         let notes: Verdict<_> =
-            in_session!(self, |session| notes::read(session, incarnation, at, limit));
+            in_session!(self, |session| notes::read(session, server, at, limit));
         notes?
     }
 

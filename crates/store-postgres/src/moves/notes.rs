@@ -5,7 +5,7 @@
 
 use ostracon_domain::{Subject, UnitAt, UnitId, UserId};
 use ostracon_store::{
-    Incarnation, Note, Pair, SubjectVersion,
+    Note, Pair, SubjectVersion,
     UnitPhase::{Capturing, Frozen},
     admit,
 };
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     error::PgError,
-    pool::Database,
+    pool::{Database, Server},
     session::{BEGIN_SNAPSHOT, Session},
     sql::UNIT,
     value,
@@ -96,7 +96,7 @@ fn note_of(row: &tokio_postgres::Row) -> Result<Note> {
 /// Notes of a unit by subject.
 pub(super) async fn read(
     session: &Session,
-    incarnation: Incarnation,
+    server: &Server,
     at: UnitAt,
     limit: u32,
 ) -> Result<Verdict<Vec<Note>>> {
@@ -115,7 +115,9 @@ pub(super) async fn read(
     let notes = flight.2?;
     flight.3?;
     let pair = current.map_or_else(Pair::default, |state| state.pair);
-    if let Err((error, _)) = admit(current, at, &[Capturing, Frozen], pair, Some(incarnation)) {
+    // Known from the connection that was just used, or from a later one.
+    let incarnation = Some(server.incarnation());
+    if let Err((error, _)) = admit(current, at, &[Capturing, Frozen], pair, incarnation) {
         return Ok(Err(error));
     }
     notes.iter().map(note_of).collect::<Result<Vec<_>>>().map(Ok)

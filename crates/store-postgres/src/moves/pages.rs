@@ -2,17 +2,19 @@
 //!
 //! One transaction a page; pages of one unit follow one another, since each locks the unit's row.
 
-use std::{collections::BTreeMap, sync::Arc};
-
-use ostracon_domain::{
-    Conversation, ConversationId, InboxEntry, Member, Message, Reaction, Row, Seq, UnitAt, UserId,
-    UserState,
+use bytes::BytesMut;
+use ostracon_domain::{ConversationId, Message, Row, Seq, UnitAt};
+use ostracon_store::{
+    Pair, UnitPhase,
+    record::{encode_mentions, message_kind_byte},
 };
-use ostracon_store::{Pair, UnitPhase};
+use rustc_hash::FxHashMap;
 use uuid::Uuid;
 
 use super::{
     Result, Verdict,
+    copy::{Copy, put_row},
+    newest::Newest,
     unit::{Command, transact},
 };
 use crate::{
@@ -64,9 +66,12 @@ const MESSAGES: &str = concat!(
      kind = excluded.kind, content = excluded.content, reply_to = excluded.reply_to, mentions = excluded.mentions, \
      created_at = excluded.created_at, edited_at = excluded.edited_at, deleted_at = excluded.deleted_at, \
      deleted_by = excluded.deleted_by, uncounted = excluded.uncounted, created_rev = excluded.created_rev, \
-     rev = excluded.rev, content_rev = excluded.content_rev WHERE m.rev <= excluded.rev \
-     RETURNING conversation, seq"
+     rev = excluded.rev, content_rev = excluded.content_rev WHERE m.rev <= excluded.rev"
 );
+const COPY_MESSAGES: &str =
+    concat!("COPY message (", message_columns!(), ") FROM STDIN (FORMAT binary)");
+const KNOWN: &str = "SELECT conversation, seq, rev FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS k (of, first, last) \
+     JOIN message ON conversation = k.of AND seq BETWEEN k.first AND k.last";
 const REACTIONS_BEFORE: &str = "DELETE FROM reaction USING unnest($1::uuid[], $2::bigint[]) AS k (of, n) \
      WHERE conversation = k.of AND seq = k.n";
 const REACTIONS: &str = concat!(
@@ -95,77 +100,6 @@ const INBOX: &str = concat!(
      removed = excluded.removed, user_rev = excluded.user_rev, listed = excluded.listed \
      WHERE i.user_rev <= excluded.user_rev"
 );
-
-type WithReactions = (Arc<Message>, Vec<Arc<Reaction>>);
-
-/// The newest state of each row of a page, in the order of its key, so that writers never wait in a circle.
-#[derive(Default)]
-struct Newest {
-    conversations: BTreeMap<ConversationId, Arc<Conversation>>,
-    members: BTreeMap<(ConversationId, UserId), Arc<Member>>,
-    gone: BTreeMap<ConversationId, Seq>,
-    messages: BTreeMap<(ConversationId, Seq), WithReactions>,
-    users: BTreeMap<UserId, Arc<UserState>>,
-    inbox: BTreeMap<(UserId, ConversationId), Arc<InboxEntry>>,
-}
-
-impl Newest {
-    fn of(rows: &[Row]) -> Self {
-        let mut newest = Self::default();
-        // Reactions follow their message; those of an older state than one before on this page go with it.
-        let mut message_taken = false;
-        for row in rows {
-            match row {
-                Row::Conversation(row) => {
-                    let version = |row: &Conversation| row.rev.saturating_add(row.mark_rev);
-                    put(&mut newest.conversations, row.id, row, version);
-                }
-                Row::Member(row) => {
-                    let version = |row: &Member| row.rev.saturating_add(row.mark_rev);
-                    put(&mut newest.members, (row.conversation, row.user), row, version);
-                }
-                Row::Message(row) => {
-                    let key = (row.conversation, row.seq);
-                    let known = newest.messages.get(&key);
-                    message_taken = known.is_none_or(|(known, _)| known.rev <= row.rev);
-                    if message_taken {
-                        newest.messages.insert(key, (Arc::clone(row), Vec::new()));
-                    }
-                }
-                Row::Reaction(row) => {
-                    if message_taken
-                        && let Some((_, reactions)) =
-                            newest.messages.get_mut(&(row.conversation, row.seq))
-                    {
-                        reactions.push(Arc::clone(row));
-                    }
-                }
-                Row::ReactionGone(_) => {}
-                Row::MessagesGone { conversation, below } => {
-                    newest.messages.retain(|(id, seq), _| id != conversation || seq >= below);
-                    let gone = newest.gone.entry(*conversation).or_default();
-                    *gone = (*gone).max(*below);
-                }
-                Row::User(row) => put(&mut newest.users, row.user, row, |row| row.user_rev),
-                Row::Inbox(row) => {
-                    put(&mut newest.inbox, (row.user, row.conversation), row, |row| row.user_rev);
-                }
-            }
-        }
-        newest
-    }
-}
-
-fn put<K: Ord, T>(
-    rows: &mut BTreeMap<K, Arc<T>>,
-    key: K,
-    row: &Arc<T>,
-    version: impl Fn(&T) -> u64,
-) {
-    if rows.get(&key).is_none_or(|known| version(known) <= version(row)) {
-        rows.insert(key, Arc::clone(row));
-    }
-}
 
 /// Writes those rows that are newer than what is here, if the unit is importing at that epoch.
 pub(super) async fn apply_rows(
@@ -219,29 +153,7 @@ async fn write(session: &Session, newest: &Newest) -> Result<()> {
         session.run(MESSAGES_GONE, &[&ids, &below]).await?;
         session.run(REACTIONS_OF_GONE, &[&ids, &below]).await?;
     }
-    if !newest.messages.is_empty() {
-        let mut columns = MessageColumns::default();
-        newest.messages.values().for_each(|(row, _)| columns.push(row));
-        let written = session.run(MESSAGES, &columns.params()).await?;
-        let (mut ids, mut seqs) = (Vec::<Uuid>::new(), Vec::<i64>::new());
-        let mut reactions = ReactionColumns::default();
-        let mut some = false;
-        for row in &written {
-            ids.push(value::get(row, 0)?);
-            seqs.push(value::get(row, 1)?);
-            let key = (value::conversation_id(row, 0)?, value::number(row, 1)?);
-            for row in newest.messages.get(&key).into_iter().flat_map(|(_, reactions)| reactions) {
-                reactions.push(row);
-                some = true;
-            }
-        }
-        if !ids.is_empty() {
-            session.run(REACTIONS_BEFORE, &[&ids, &seqs]).await?;
-        }
-        if some {
-            session.run(REACTIONS, &reactions.params()).await?;
-        }
-    }
+    write_messages(session, newest).await?;
     if !newest.users.is_empty() {
         let mut columns = UserColumns::default();
         newest.users.values().for_each(|row| columns.push(row));
@@ -253,4 +165,106 @@ async fn write(session: &Session, newest: &Newest) -> Result<()> {
         session.run(INBOX, &columns.params()).await?;
     }
     Ok(())
+}
+
+/// Messages that are not there are copied in, which is twice as fast as an insert that minds conflicts; those that are
+/// there and not newer are written over, with their reactions. Nobody else writes them meanwhile: this transaction has
+/// the row of the unit that they belong to.
+async fn write_messages(session: &Session, newest: &Newest) -> Result<()> {
+    if newest.messages.is_empty() {
+        return Ok(());
+    }
+    let known = known(session, newest).await?;
+    let mut copy = None;
+    let mut changed = MessageColumns::default();
+    let (mut of, mut seqs) = (Vec::<Uuid>::new(), Vec::<i64>::new());
+    let mut reactions = ReactionColumns::default();
+    let mut reacted = 0;
+    for (key, (row, its)) in &newest.messages {
+        match known.get(key) {
+            None => {
+                let copy = match &mut copy {
+                    Some(copy) => copy,
+                    None => copy.insert(Copy::begin(session, COPY_MESSAGES).await?),
+                };
+                copy.push(|to| put_message(row, to)).await?;
+            }
+            Some(rev) if *rev <= row.rev => {
+                changed.push(row);
+                of.push(value::uuid_of(row.conversation));
+                seqs.push(row.seq as i64);
+            }
+            Some(_) => continue,
+        }
+        its.iter().for_each(|row| reactions.push(row));
+        reacted += its.len();
+    }
+    if let Some(copy) = copy {
+        copy.end().await?;
+    }
+    if !of.is_empty() {
+        session.run(MESSAGES, &changed.params()).await?;
+        session.run(REACTIONS_BEFORE, &[&of, &seqs]).await?;
+    }
+    if reacted > 0 {
+        session.run(REACTIONS, &reactions.params()).await?;
+    }
+    Ok(())
+}
+
+/// The revs of those messages that are there, asked for by runs of neighbouring seqs: a page mostly is a few of these.
+async fn known(
+    session: &Session,
+    newest: &Newest,
+) -> Result<FxHashMap<(ConversationId, Seq), u64>> {
+    let (mut of, mut first, mut last) = (Vec::<Uuid>::new(), Vec::<i64>::new(), Vec::<i64>::new());
+    let mut before: Option<(ConversationId, Seq)> = None;
+    for (id, seq) in newest.messages.keys() {
+        let follows =
+            before.is_some_and(|(of, last)| of == *id && last.checked_add(1) == Some(*seq));
+        before = Some((*id, *seq));
+        match last.last_mut() {
+            Some(last) if follows => *last = *seq as i64,
+            _ => {
+                of.push(value::uuid_of(*id));
+                first.push(*seq as i64);
+                last.push(*seq as i64);
+            }
+        }
+    }
+    let rows = session.run(KNOWN, &[&of, &first, &last]).await?;
+    rows.iter()
+        .map(|row| {
+            let key = (value::conversation_id(row, 0)?, value::number(row, 1)?);
+            Ok((key, value::number(row, 2)?))
+        })
+        .collect()
+}
+
+/// A message in the order of its columns.
+fn put_message(row: &Message, to: &mut BytesMut) {
+    put_row(
+        &[
+            &value::uuid_of(row.conversation),
+            &row.seq,
+            &row.message_id.get(),
+            &(row.slot.get() as i16),
+            &row.sender.get(),
+            &row.client_id.as_ref().map(value::stored_client_id),
+            &row.payload_hash.map(|hash| hash.to_be_bytes().to_vec()),
+            &i16::from(message_kind_byte(row.kind)),
+            &row.content,
+            &row.reply_to,
+            &(!row.mentions.is_empty()).then(|| encode_mentions(&row.mentions)),
+            &row.created_at,
+            &row.edited_at,
+            &row.deleted.map(|(at, _)| at),
+            &row.deleted.map(|(_, by)| by.get()),
+            &row.uncounted,
+            &row.created_rev,
+            &row.rev,
+            &row.content_rev,
+        ],
+        to,
+    );
 }

@@ -1,9 +1,10 @@
 //! The PostgreSQL store against real servers that these tests start themselves: the contract of the seam, several
-//! writers, placement in SQL, versions and owners, a server that dies, hangs and fails over.
+//! writers, moves, placement in SQL, versions and owners, a server that dies, hangs and fails over.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod contract;
 mod fixture;
+mod moves;
 mod opening;
 mod order;
 mod placement;
