@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     conversation::Conversation,
-    id::{MarkRev, Millis, Rev, Seq, UserId},
+    id::{History, MarkRev, Millis, Rev, Seq, UserId},
     inbox::InboxEntry,
     member::Member,
     message::MessageView,
@@ -28,6 +28,8 @@ pub enum Outcome {
         message: MessageView,
         /// The sender's mark rev, which moved to this message.
         mark_rev: MarkRev,
+        /// The line of numbers that its revs belong to.
+        history: History,
         /// Whether an earlier send with the same client id made it.
         duplicate: bool,
     },
@@ -35,6 +37,8 @@ pub enum Outcome {
     Changed {
         /// The message as it is now.
         message: MessageView,
+        /// The line of numbers that its revs belong to.
+        history: History,
     },
     /// A message is deleted.
     Deleted {
@@ -42,6 +46,8 @@ pub enum Outcome {
         seq: Seq,
         /// Rev of the deletion.
         rev: Rev,
+        /// The line of numbers that the rev belongs to.
+        history: History,
         /// When.
         at: Millis,
         /// By whom.
@@ -60,6 +66,8 @@ pub enum Outcome {
         members: Vec<Arc<Member>>,
         /// The conversation's rev after it.
         rev: Rev,
+        /// The line of numbers that the rev belongs to.
+        history: History,
     },
     /// The conversation was renamed, changed or deleted.
     Group {

@@ -68,13 +68,14 @@ impl Audience {
     }
 }
 
-/// The audiences one dispatcher knows.
+/// The audiences one dispatcher knows, each with the unit and epoch under which it was learnt: while a unit was away,
+/// others came and went.
 #[derive(Debug, Default)]
-pub(crate) struct Audiences(FxHashMap<ConversationId, Audience>);
+pub(crate) struct Audiences(FxHashMap<ConversationId, (UnitAt, Audience)>);
 
 impl Audiences {
-    /// Learns the audience after these rows of this conversation; it is read from the shard if it is not known.
-    /// After an error nothing has changed.
+    /// Learns the audience after these rows of this conversation; it is read from the shard that holds it if it is not
+    /// known. After an error nothing has changed.
     pub(crate) async fn learn(
         &mut self,
         shard: &Arc<dyn Shard>,
@@ -82,14 +83,15 @@ impl Audiences {
         id: ConversationId,
         rows: &[Row],
     ) -> Result<(), ShardError> {
-        if !self.0.contains_key(&id) {
-            let known = if born(rows) { Audience::default() } else { load(shard, at, id).await? };
+        if self.0.get(&id).is_none_or(|(known, _)| *known != at) {
+            let audience =
+                if born(rows) { Audience::default() } else { load(shard, at, id).await? };
             if self.0.len() >= AUDIENCES_MAX {
                 self.0.clear();
             }
-            self.0.insert(id, known);
+            self.0.insert(id, (at, audience));
         }
-        let audience = self.0.entry(id).or_default();
+        let (_, audience) = self.0.entry(id).or_insert_with(|| (at, Audience::default()));
         for row in rows {
             if let Row::Member(row) = row {
                 audience.take(row);
@@ -99,7 +101,7 @@ impl Audiences {
     }
 
     pub(crate) fn get(&self, id: ConversationId) -> Option<&Audience> {
-        self.0.get(&id)
+        self.0.get(&id).map(|(_, audience)| audience)
     }
 
     pub(crate) fn forget(&mut self, id: ConversationId) {
@@ -116,6 +118,8 @@ fn born(rows: &[Row]) -> bool {
     rows.iter().any(|row| matches!(row, Row::Conversation(row) if is_birth(row)))
 }
 
+/// Reads who is a member. Not behind the fence: what a shard committed is dispatched, also when its unit is frozen or
+/// has left.
 async fn load(
     shard: &Arc<dyn Shard>,
     at: UnitAt,
@@ -125,8 +129,10 @@ async fn load(
     let mut after = None;
     loop {
         let page = MembersPage { after, limit: MEMBERS_PER_READ };
-        let Read::Rows(page) = shard.members(at, id, page).await? else {
-            return Ok(audience);
+        let page = match shard.members(at, id, page).await? {
+            Read::Rows(page) => page,
+            Read::Absent => return Ok(audience),
+            Read::Fenced(_) => return Err(ShardError::Unavailable("fenced".to_owned())),
         };
         page.members.iter().for_each(|row| audience.take(row));
         after = page.members.last().map(|row| row.user);

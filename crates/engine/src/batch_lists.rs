@@ -6,10 +6,9 @@
 use std::sync::Arc;
 
 use ostracon_domain::{Conversation, ConversationId, Outcome, Row};
-use ostracon_store::Answer;
 use rustc_hash::FxHashMap;
 
-use crate::committer::Asker;
+use crate::committer::{Asker, Decided};
 
 /// What the batch leaves of one conversation.
 struct Last {
@@ -35,10 +34,10 @@ pub(crate) enum ListChange {
 }
 
 impl BatchLists {
-    pub(crate) fn of(items: &[(Asker, Answer)]) -> Self {
+    pub(crate) fn of(items: &[(Asker, Decided)]) -> Self {
         let mut lists = Self::default();
-        for (_, answer) in items {
-            if let Answer::Done { outcome, rows } = answer {
+        for (_, decided) in items {
+            if let Decided::Done { outcome, rows } = decided {
                 lists.take_in(outcome, rows);
             }
         }

@@ -10,33 +10,35 @@ use ostracon_domain::{
     UnitAt, UserId, limits::LARGE_ABOVE,
 };
 use ostracon_proto::frame::InboxUpdated;
-use ostracon_store::{Answer, Position, Shard, ShardError};
+use ostracon_store::{Overview, Position, Shard, ShardError};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     audience::{Audiences, is_birth},
     batch_lists::{BatchLists, ListChange},
-    committer::{Asker, Committed},
+    committer::{Asker, Committed, Decided, Handed},
     connection::Connection,
     engine::Core,
-    error::EngineError,
     event::{self, Event, Frames},
     limits::{LARGE_COALESCE, READ_RETRY},
-    reply::Reply,
     view,
 };
 
 pub(crate) struct Dispatcher {
     shard: Arc<dyn Shard>,
     audiences: Audiences,
+    /// Ends waiting for a shard that does not answer.
+    stop: CancellationToken,
 }
 
 impl Dispatcher {
-    pub(crate) fn new(shard: Arc<dyn Shard>) -> Self {
-        Self { shard, audiences: Audiences::default() }
+    pub(crate) fn new(shard: Arc<dyn Shard>, stop: CancellationToken) -> Self {
+        Self { shard, audiences: Audiences::default(), stop }
     }
 
     /// Repeats what may not have taken effect before a crash. Nobody is connected yet: only lists are brought up to date.
+    /// Members are read where the conversation lives now.
     pub(crate) async fn repeat(&mut self, core: &Core) -> Result<(), ShardError> {
         const AT_ONCE: u32 = 1_000;
         let mut after = None;
@@ -61,13 +63,11 @@ impl Dispatcher {
             let id = conversation.id;
             let of_it: Vec<Row> =
                 rows.iter().filter(|row| is_member_of(row, id)).cloned().collect();
-            let unit = conversation.unit;
-            let Some(home) = core.map.load().home(unit) else {
-                continue;
-            };
+            let home =
+                core.place(id).ok().and_then(|(at, shard)| Some((at, core.shard(shard).ok()?)));
+            let Some((at, home)) = home else { continue };
             if concerns_everybody(conversation, &of_it) {
-                let at = UnitAt { unit, epoch: home.epoch };
-                self.audiences.learn(&self.shard, at, id, &of_it).await?;
+                self.audiences.learn(&home, at, id, &of_it).await?;
             }
             self.update_lists(core, conversation, &of_it);
             self.forget_large(conversation);
@@ -76,33 +76,39 @@ impl Dispatcher {
     }
 
     /// Runs until the committer is gone.
-    pub(crate) async fn run(mut self, core: Arc<Core>, mut batches: mpsc::Receiver<Committed>) {
+    pub(crate) async fn run(mut self, core: Arc<Core>, mut handed: mpsc::Receiver<Handed>) {
         // Whether everything so far has reached the lanes: only then may the cursor follow.
         let mut complete = true;
-        while let Some(batch) = batches.recv().await {
+        while let Some(next) = handed.recv().await {
             core.dispatch_gate.pass().await;
-            let mut lists = BatchLists::of(&batch.items);
-            for (asker, answer) in batch.items {
-                match answer {
-                    Answer::Done { outcome, rows } => {
+            let Committed { position, items } = match next {
+                Handed::Batch(batch) => batch,
+                Handed::Barrier(passed) => {
+                    // Who asked may have gone away.
+                    passed.send(()).ok();
+                    continue;
+                }
+            };
+            let mut lists = BatchLists::of(&items);
+            for (asker, decided) in items {
+                match decided {
+                    Decided::Done { outcome, rows } => {
                         complete &= self.done(&core, &mut lists, asker, outcome, rows).await;
                     }
-                    Answer::Refused(refusal) => asker.reply.fail(refusal.into()),
-                    Answer::Fenced(state) => {
-                        tracing::warn!(?state, unit = asker.at.unit.0, "fenced");
-                        asker.reply.fail(EngineError::Unavailable);
-                    }
+                    Decided::Refused(refusal) => asker.reply.fail(refusal.into()),
                 }
             }
             if complete {
-                self.mark(&core, batch.position);
+                self.mark(&core, position);
             }
         }
     }
 
     fn mark(&self, core: &Core, position: Position) {
         let source = self.shard.id();
-        for lane in core.lanes.values() {
+        // A lane that appears right now is marked here, or begins with this mark of the others.
+        let _no_lane_appears = core.marking.lock();
+        for lane in core.topology.load().all_lanes() {
             lane.mark(source, position);
         }
     }
@@ -110,7 +116,7 @@ impl Dispatcher {
     /// Tells everybody whom a command concerns, then who asked; `false` when it could not tell the members.
     async fn done(
         &mut self,
-        core: &Core,
+        core: &Arc<Core>,
         lists: &mut BatchLists,
         asker: Asker,
         outcome: Outcome,
@@ -124,16 +130,12 @@ impl Dispatcher {
         if let Some(conversation) = &conversation {
             told = self.tell(core, lists, &asker, conversation, &outcome, &rows).await;
         } else if let Outcome::Inbox { entries } = &outcome {
-            self.tell_user(core, entries).await;
+            tell_user(core, entries).await;
         }
         if let (Some(connection), Some(id)) = (asker.reply.origin(), asker.conversation) {
             // The answer must not overtake what is held back.
             if let Some(group) = core.hub.large.get(id) {
                 group.flush_to(connection.id);
-            }
-            if conversation.is_none() && names_a_rev(&outcome) {
-                answer_again(core, asker.reply, outcome, id).await;
-                return told;
             }
         }
         asker.reply.done(outcome, conversation.as_ref());
@@ -152,7 +154,7 @@ impl Dispatcher {
         rows: &[Row],
     ) -> bool {
         if concerns_everybody(conversation, rows)
-            && !self.learn(core, asker.at, conversation.id, rows).await
+            && !self.learn(asker.at, conversation.id, rows).await
         {
             return false;
         }
@@ -176,12 +178,12 @@ impl Dispatcher {
 
     /// Learns who is a member. A shard that does not answer is asked again and again: its dispatcher has nothing
     /// better to do, and what it left out now nobody would make up for.
-    async fn learn(&mut self, core: &Core, at: UnitAt, id: ConversationId, rows: &[Row]) -> bool {
+    async fn learn(&mut self, at: UnitAt, id: ConversationId, rows: &[Row]) -> bool {
         while let Err(error) = self.audiences.learn(&self.shard, at, id, rows).await {
             tracing::error!(%error, "members could not be read");
             tokio::select! {
                 () = tokio::time::sleep(READ_RETRY) => {}
-                () = core.stop_committers.cancelled() => return false,
+                () = self.stop.cancelled() => return false,
             }
         }
         true
@@ -274,14 +276,14 @@ impl Dispatcher {
         };
         for row in rows {
             if let Row::Member(row) = row {
-                put(core, row.user, change(Some(row)));
+                core.lists.put(core, row.user, change(Some(row)));
             }
         }
         if concerns_everybody(conversation, rows)
             && let Some(audience) = self.audiences.get(conversation.id)
         {
             for user in audience.listed(conversation) {
-                put(core, user, change(None));
+                core.lists.put(core, user, change(None));
             }
         }
     }
@@ -292,45 +294,67 @@ impl Dispatcher {
             self.audiences.forget(conversation.id);
         }
     }
+}
 
-    /// Tells a user's connections that entries of the list moved on.
-    async fn tell_user(&self, core: &Core, entries: &[Arc<InboxEntry>]) {
-        let Some(first) = entries.first() else { return };
-        let user = first.user;
-        let newest = entries.iter().map(|entry| entry.user_rev).max().unwrap_or(0);
-        core.hub.heard_of(user, newest);
-        if !core.hub.is_online(user) {
-            return;
-        }
-        let ids: Vec<ConversationId> = entries.iter().map(|entry| entry.conversation).collect();
-        let shown = match core.overviews(user, &ids).await {
-            Ok(shown) => shown,
-            Err(error) => {
-                // The heartbeat tells the user rev: nobody misses more than promptness.
-                tracing::warn!(%error, "unread could not be counted");
-                return;
-            }
-        };
-        for (entry, overview) in entries.iter().zip(shown) {
-            let unread = overview.as_ref().and_then(|rows| {
-                let member = rows.member.as_deref()?;
-                Some(ostracon_domain::unread(&rows.conversation, member, rows.uncounted))
-            });
-            let member = overview.as_ref().and_then(|rows| rows.member.as_deref());
-            let updated = InboxUpdated {
-                conversation_id: entry.conversation,
-                history: entry.applied.history,
-                rev: entry.applied.rev,
-                mark_rev: entry.applied.mark_rev,
-                user_rev: entry.user_rev,
-                unread: unread.unwrap_or(0),
-                inbox: Some(view::inbox(Some(entry), member)),
-            };
-            core.hub.each(user, |connection| {
-                connection.events([&event::plain(connection.encoding, &updated)]);
-            });
+/// Tells a user's connections that entries of the list moved on. Those of conversations between two shards are told
+/// later: a dispatcher never waits for a unit.
+async fn tell_user(core: &Arc<Core>, entries: &[Arc<InboxEntry>]) {
+    let Some(first) = entries.first() else { return };
+    let user = first.user;
+    let newest = entries.iter().map(|entry| entry.user_rev).max().unwrap_or(0);
+    core.hub.heard_of(user, newest);
+    if !core.hub.is_online(user) {
+        return;
+    }
+    let ids: Vec<ConversationId> = entries.iter().map(|entry| entry.conversation).collect();
+    let seen = match core.overviews_now(user, &ids).await {
+        Ok(seen) => seen,
+        // The heartbeat tells the user rev: nobody misses more than promptness.
+        Err(error) => return tracing::warn!(%error, "unread could not be counted"),
+    };
+    let mut later = Vec::new();
+    for (index, entry) in entries.iter().enumerate() {
+        if seen.fenced.contains(&index) {
+            later.push(Arc::clone(entry));
+        } else {
+            tell_entry(core, entry, seen.found.get(index).and_then(Option::as_ref));
         }
     }
+    if later.is_empty() {
+        return;
+    }
+    let core = Arc::clone(core);
+    tokio::spawn(async move {
+        let ids: Vec<ConversationId> = later.iter().map(|entry| entry.conversation).collect();
+        match core.overviews(user, &ids).await {
+            Ok(found) => {
+                for (entry, overview) in later.iter().zip(found) {
+                    tell_entry(&core, entry, overview.as_ref());
+                }
+            }
+            Err(error) => tracing::warn!(%error, "unread could not be counted"),
+        }
+    });
+}
+
+fn tell_entry(core: &Core, entry: &InboxEntry, overview: Option<&Overview>) {
+    let unread = overview.and_then(|rows| {
+        let member = rows.member.as_deref()?;
+        Some(ostracon_domain::unread(&rows.conversation, member, rows.uncounted))
+    });
+    let member = overview.and_then(|rows| rows.member.as_deref());
+    let updated = InboxUpdated {
+        conversation_id: entry.conversation,
+        history: entry.applied.history,
+        rev: entry.applied.rev,
+        mark_rev: entry.applied.mark_rev,
+        user_rev: entry.user_rev,
+        unread: unread.unwrap_or(0),
+        inbox: Some(view::inbox(Some(entry), member)),
+    };
+    core.hub.each(entry.user, |connection| {
+        connection.events([&event::plain(connection.encoding, &updated)]);
+    });
 }
 
 /// Queues an event for every connection of a user but the one that made it.
@@ -346,15 +370,6 @@ fn deliver(
             connection.events([frames.get(user, joined_seq, connection.encoding)]);
         }
     });
-}
-
-fn put(core: &Core, user: UserId, change: InboxChange) {
-    let Ok((_, shard)) = core.place_user(user) else {
-        return;
-    };
-    if let Some(lane) = core.lanes.get(&shard) {
-        lane.put(user, change, core.hub.is_online(user));
-    }
 }
 
 /// The member that a membership event is about.
@@ -388,21 +403,4 @@ fn became_large(conversation: &Conversation, rows: &[Row]) -> bool {
     };
     let informed = conversation.info_rev == conversation.rev;
     conversation.large && (is_birth(conversation) || (informed && grew()))
-}
-
-/// Whether the answer is about a rev, which means nothing without its line of numbers.
-const fn names_a_rev(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Sent { .. } | Outcome::Changed { .. } | Outcome::Deleted { .. })
-}
-
-/// Answers a command that changed nothing: what it repeats is known, its line of numbers has to be looked up.
-async fn answer_again(core: &Core, reply: Reply, outcome: Outcome, id: ConversationId) {
-    let Some(reader) = reply.origin().map(|connection| connection.user) else {
-        return reply.done(outcome, None);
-    };
-    match core.overviews(reader, &[id]).await.map(|found| found.into_iter().flatten().next()) {
-        Ok(Some(overview)) => reply.done(outcome, Some(&overview.conversation)),
-        Ok(None) => reply.fail(EngineError::Unavailable),
-        Err(error) => reply.fail(error),
-    }
 }

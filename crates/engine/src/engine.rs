@@ -5,16 +5,21 @@ use std::{collections::BTreeMap, sync::Arc};
 use arc_swap::ArcSwap;
 use ostracon_domain::{
     Action, Command, ConversationCommand, ConversationId, InboxAction, InboxCommand, Limits,
-    NewGroup, PlacementMap, ShardId, UnitAt, UserId, limits::USERS_PER_REQUEST_MAX,
+    NewGroup, PlacementMap, Refusal, ShardId, Subject, UnitAt, UserId,
+    limits::USERS_PER_REQUEST_MAX,
 };
 use ostracon_proto::{CloseCode, Encoding, frame::Hello};
-use ostracon_store::{Directory, DirectoryError, Order, Position, Shards};
-use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
+use ostracon_store::{Directory, DirectoryError, Position, Shard, Shards};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
-    committer::{CommitterQueue, Job, committer},
+    committer::{Committer, Handed, Job, Unsent, committer},
     connection::Connection,
     dispatcher::Dispatcher,
     error::EngineError,
@@ -23,10 +28,13 @@ use crate::{
     keys::Keys,
     known_users::KnownUsers,
     lane::Lane,
-    limits::{Bounds, CURSOR_PERIOD, IN_FLIGHT_MAX, RATE_TIDY_PERIOD},
+    limits::{Bounds, CURSOR_PERIOD, IN_FLIGHT_MAX, LANE_PERIOD, RATE_TIDY_PERIOD, REMOVAL_MAX},
+    lists::Lists,
     node_ids::NodeIds,
     rate_limit::RateLimits,
     reply::{Done, Reply},
+    router::{self, Router},
+    topology::Topology,
 };
 
 /// What an engine is told about its surroundings.
@@ -47,9 +55,11 @@ pub(crate) struct Core {
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) ids: Arc<NodeIds>,
     pub(crate) map: ArcSwap<PlacementMap>,
-    pub(crate) shards: Shards,
-    pub(crate) committers: BTreeMap<ShardId, CommitterQueue>,
-    pub(crate) lanes: BTreeMap<ShardId, Arc<Lane>>,
+    pub(crate) topology: ArcSwap<Topology>,
+    /// Held while lanes are marked, and while one appears.
+    pub(crate) marking: parking_lot::Mutex<()>,
+    pub(crate) router: Router,
+    pub(crate) lists: Lists,
     pub(crate) hub: Hub,
     pub(crate) keys: Keys,
     pub(crate) known_users: KnownUsers,
@@ -80,10 +90,35 @@ impl Core {
         Ok((UnitAt { unit, epoch: home.epoch }, home.shard))
     }
 
-    fn place_command(&self, command: &Command) -> Result<(UnitAt, ShardId), EngineError> {
+    /// Where a subject lives.
+    pub(crate) fn place_subject(&self, subject: Subject) -> Result<(UnitAt, ShardId), EngineError> {
+        match subject {
+            Subject::Conversation(id) => self.place(id),
+            Subject::User(user) => self.place_user(user),
+        }
+    }
+
+    /// Where a command goes.
+    pub(crate) fn place_command(
+        &self,
+        command: &Command,
+    ) -> Result<(UnitAt, ShardId), EngineError> {
         match command {
             Command::Conversation(command) => self.place(command.conversation),
             Command::Inbox(command) => self.place_user(command.user),
+        }
+    }
+
+    /// Puts a job into the queue of its shard, by the newest map.
+    pub(crate) fn send(&self, mut job: Job) -> Result<(), Box<Unsent>> {
+        let (at, shard) = match self.place_command(&job.order.command) {
+            Ok(place) => place,
+            Err(error) => return Err(Box::new(Unsent::Never(job, error))),
+        };
+        job.order.at = at;
+        match self.topology.load().committers.get(&shard) {
+            Some(queue) => queue.send(job),
+            None => Err(Box::new(Unsent::Never(job, EngineError::Unavailable))),
         }
     }
 
@@ -91,31 +126,32 @@ impl Core {
     pub(crate) fn submit(&self, command: Command, reply: Reply) {
         // What a user does to the own list puts nothing into a lane, and reading it must go on.
         let fills_lanes = matches!(command, Command::Conversation(_));
-        if fills_lanes && self.lanes.values().any(|lane| lane.is_full()) {
+        if fills_lanes && self.topology.load().lanes.values().any(|lane| lane.is_full()) {
             metrics::counter!("commands_refused_busy_total").increment(1);
             return reply.fail(EngineError::Busy);
         }
-        let (at, shard) = match self.place_command(&command) {
-            Ok(place) => place,
-            Err(error) => return reply.fail(error),
-        };
-        let Some(queue) = self.committers.get(&shard) else {
-            return reply.fail(EngineError::Internal);
-        };
-        let private = matches!(
-            &command,
-            Command::Conversation(ConversationCommand { action: Action::ChangeView(_), .. })
-        );
-        queue.send(Job { order: Order { at, command }, reply, private });
+        self.router.submit(self, command, reply);
     }
+}
+
+/// The tasks of one shard.
+struct ShardTasks {
+    lane: JoinHandle<()>,
+    pipeline: [JoinHandle<()>; 2],
+    stop_lane: CancellationToken,
+    stop_pipeline: CancellationToken,
 }
 
 /// The live part of one node. Dropping it without [`stop`](Engine::stop) is like a crash: nothing that was answered is
 /// lost, and the next start makes up for the rest.
 pub struct Engine {
     core: Arc<Core>,
-    lanes: parking_lot::Mutex<Vec<JoinHandle<()>>>,
-    pipelines: parking_lot::Mutex<Vec<JoinHandle<()>>>,
+    shards: parking_lot::Mutex<BTreeMap<ShardId, ShardTasks>>,
+    /// Tasks of the node: those that end with the lanes, and those that end with the committers.
+    cursors: parking_lot::Mutex<Vec<JoinHandle<()>>>,
+    routers: parking_lot::Mutex<Vec<JoinHandle<()>>>,
+    /// Shards come and go one at a time.
+    changing: tokio::sync::Mutex<()>,
 }
 
 impl Engine {
@@ -147,24 +183,16 @@ impl Engine {
     ) -> Result<Self, EngineError> {
         let keys = Keys::load(&*directory).await?;
         let map = directory.map().await?;
-        let mut committers = BTreeMap::new();
-        let mut parts = Vec::new();
-        for (id, shard) in &shards {
-            let (committer, queue, committed) = committer(Arc::clone(shard), &bounds);
-            committers.insert(*id, queue);
-            parts.push((committer, committed, Dispatcher::new(Arc::clone(shard))));
-        }
-        let lanes: BTreeMap<_, _> =
-            shards.keys().map(|id| (*id, Arc::new(Lane::new(bounds.lane_entries)))).collect();
         let core = Arc::new(Core {
             clock,
             known_users: KnownUsers::new(Arc::clone(&directory)),
             directory,
             ids,
             map: ArcSwap::from_pointee(map),
-            shards,
-            committers,
-            lanes,
+            topology: ArcSwap::default(),
+            marking: parking_lot::Mutex::default(),
+            router: Router::new(bounds.parked_bytes),
+            lists: Lists::new(),
             hub: Hub::new(),
             keys,
             limits: options.limits,
@@ -176,35 +204,122 @@ impl Engine {
             stop_lanes: CancellationToken::new(),
             stop_committers: CancellationToken::new(),
         });
-        for (_, _, dispatcher) in &mut parts {
+        let mut parts: Vec<_> =
+            shards.into_values().map(|shard| Parts::new(&core, shard)).collect();
+        for Parts { dispatcher, .. } in &mut parts {
             dispatcher.repeat(&core).await?;
         }
-        let mut pipelines = Vec::new();
-        for (committer, committed, dispatcher) in parts {
-            pipelines.push(tokio::spawn(committer.run(Arc::clone(&core))));
-            pipelines.push(tokio::spawn(dispatcher.run(Arc::clone(&core), committed)));
-        }
-        let mut lanes: Vec<_> = core
-            .lanes
-            .values()
-            .map(|lane| tokio::spawn(Arc::clone(lane).run(Arc::clone(&core))))
-            .collect();
-        lanes.push(tokio::spawn(advance_cursors(Arc::clone(&core))));
+        let tasks = parts.into_iter().map(|parts| (parts.shard, parts.spawn(&core))).collect();
+        let cursors = vec![tokio::spawn(advance_cursors(Arc::clone(&core)))];
+        let routers = vec![
+            tokio::spawn(router::look_after_lots(Arc::clone(&core))),
+            tokio::spawn(router::follow_map(Arc::clone(&core))),
+        ];
         Ok(Self {
             core,
-            lanes: parking_lot::Mutex::new(lanes),
-            pipelines: parking_lot::Mutex::new(pipelines),
+            shards: parking_lot::Mutex::new(tasks),
+            cursors: parking_lot::Mutex::new(cursors),
+            routers: parking_lot::Mutex::new(routers),
+            changing: tokio::sync::Mutex::default(),
         })
     }
 
     /// Stops in order: lists are committed, then what waits is committed and answered, then cursors are noted.
     /// Nothing is accepted any more once this was called.
     pub async fn stop(&self) {
+        let _one = self.changing.lock().await;
+        let shards = std::mem::take(&mut *self.shards.lock());
+        let (lanes, pipelines): (Vec<_>, Vec<_>) =
+            shards.into_values().map(|tasks| (tasks.lane, tasks.pipeline)).unzip();
         self.core.stop_lanes.cancel();
-        join(&self.lanes).await;
+        join(lanes).await;
+        let cursors = std::mem::take(&mut *self.cursors.lock());
+        join(cursors).await;
         self.core.stop_committers.cancel();
-        join(&self.pipelines).await;
+        join(pipelines.into_iter().flatten()).await;
+        let routers = std::mem::take(&mut *self.routers.lock());
+        join(routers).await;
         note_cursors(&self.core, &mut BTreeMap::new()).await;
+    }
+
+    /// Takes a shard in while everything runs. What a crash may have left of it is dispatched before this returns;
+    /// the map may name it from then on.
+    ///
+    /// # Errors
+    /// `Refused` when it is here already; otherwise when it does not answer: then it is not here.
+    pub async fn add_shard(&self, shard: Arc<dyn Shard>) -> Result<(), EngineError> {
+        let _one = self.changing.lock().await;
+        let id = shard.id();
+        if self.core.topology.load().shards.contains_key(&id) {
+            return Err(Refusal::conflict("This shard is here already.").into());
+        }
+        let mut parts = Parts::new(&self.core, shard);
+        if let Err(error) = parts.dispatcher.repeat(&self.core).await {
+            // Its lane may hold something by now: that goes on until it is committed.
+            let now = self.core.topology.load();
+            self.core.topology.store(Arc::new(now.with_lane_leaving(id).without(id, None)));
+            drop(tokio::spawn(parts.lane.run(Arc::clone(&self.core), parts.stop_lane)));
+            return Err(error.into());
+        }
+        let tasks = parts.spawn(&self.core);
+        self.shards.lock().insert(id, tasks);
+        Ok(())
+    }
+
+    /// Lets a shard go while everything runs: what it committed is dispatched, what its lane holds is committed where
+    /// these users live now, then its tasks end.
+    ///
+    /// # Errors
+    /// `Refused` while the map names it; `Unavailable` when what it holds does not get away in time: then it stays.
+    pub async fn remove_shard(&self, id: ShardId) -> Result<(), EngineError> {
+        let _one = self.changing.lock().await;
+        let core = &self.core;
+        if core.map.load().units().any(|(_, home)| home.shard == id) {
+            return Err(Refusal::conflict("The shard still has units.").into());
+        }
+        let before = core.topology.load_full();
+        let Some(shard) = before.shards.get(&id) else { return Ok(()) };
+        let lane = before.lanes.get(&id);
+        core.topology.store(Arc::new(before.with_lane_leaving(id)));
+        lane.iter().for_each(|lane| lane.hurry(true));
+        let drained = tokio::time::timeout(REMOVAL_MAX, drained(core, id, lane)).await;
+        let noted = match drained {
+            Ok(Ok(position)) => shard.dispatched(position).await.map_err(EngineError::from),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(EngineError::Unavailable),
+        };
+        if let Err(error) = noted {
+            lane.iter().for_each(|lane| lane.hurry(false));
+            core.topology.store(before);
+            return Err(error);
+        }
+        core.topology.store(Arc::new(core.topology.load().without(id, lane)));
+        lane.iter().for_each(|lane| lane.end());
+        let tasks = self.shards.lock().remove(&id);
+        if let Some(tasks) = tasks {
+            tasks.stop_lane.cancel();
+            join([tasks.lane]).await;
+            tasks.stop_pipeline.cancel();
+            join(tasks.pipeline).await;
+        }
+        Ok(())
+    }
+
+    /// Reads the map and lets everything that waits for a unit try again: to be called when the map or the state of a
+    /// unit has changed. The newest map is in force when this returns.
+    ///
+    /// # Errors
+    /// When the directory does not answer; what waits has tried again nevertheless.
+    pub async fn refresh_map(&self) -> Result<(), EngineError> {
+        router::refresh(&self.core).await
+    }
+
+    /// Returns when the dispatcher of a shard has handed over everything that was committed before this call.
+    ///
+    /// # Errors
+    /// `Unavailable` when the shard is not here or the engine stops.
+    pub async fn dispatch_barrier(&self, shard: ShardId) -> Result<(), EngineError> {
+        barrier(&self.core, shard).await
     }
 
     pub(crate) fn core(&self) -> &Arc<Core> {
@@ -387,26 +502,95 @@ impl Engine {
         self.core.map.load_full()
     }
 
-    /// The shards, for operators' questions.
-    pub fn shards(&self) -> &Shards {
-        &self.core.shards
-    }
-}
-
-/// Waits for tasks that have been told to end.
-async fn join(tasks: &parking_lot::Mutex<Vec<JoinHandle<()>>>) {
-    loop {
-        let Some(task) = tasks.lock().pop() else { return };
-        if let Err(error) = task.await {
-            tracing::error!(%error, "a task of the engine failed");
-        }
+    /// The shards that are here now, for operators' questions.
+    pub fn shards(&self) -> Shards {
+        self.core.topology.load().shards.clone()
     }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        for task in self.lanes.get_mut().drain(..).chain(self.pipelines.get_mut().drain(..)) {
-            task.abort();
+        let shards = std::mem::take(self.shards.get_mut()).into_values();
+        let tasks = shards.flat_map(|tasks| [tasks.lane].into_iter().chain(tasks.pipeline));
+        let node = [self.cursors.get_mut(), self.routers.get_mut()].map(std::mem::take);
+        tasks.chain(node.into_iter().flatten()).for_each(|task| task.abort());
+    }
+}
+
+/// A shard that is in the topology and whose tasks do not run yet.
+struct Parts {
+    shard: ShardId,
+    committer: Committer,
+    committed: mpsc::Receiver<Handed>,
+    dispatcher: Dispatcher,
+    lane: Arc<Lane>,
+    stop_lane: CancellationToken,
+    stop_pipeline: CancellationToken,
+}
+
+impl Parts {
+    fn new(core: &Core, shard: Arc<dyn Shard>) -> Self {
+        let id = shard.id();
+        let (committer, queue, committed) = committer(Arc::clone(&shard), &core.bounds);
+        let (stop_lane, stop_pipeline) =
+            (core.stop_lanes.child_token(), core.stop_committers.child_token());
+        let dispatcher = Dispatcher::new(Arc::clone(&shard), stop_pipeline.clone());
+        let lane = Arc::new(Lane::new(id, core.bounds.lane_entries));
+        let marking = core.marking.lock();
+        let before = core.topology.load_full();
+        let other = before.lane(id);
+        // What was marked in the others went into them: of that, nothing is missing here.
+        other.iter().for_each(|other| lane.begin_like(other));
+        core.topology.store(Arc::new(before.with(shard, queue, Arc::clone(&lane))));
+        drop(marking);
+        other.iter().for_each(|other| core.lists.appeared(id, other));
+        Self { shard: id, committer, committed, dispatcher, lane, stop_lane, stop_pipeline }
+    }
+
+    fn spawn(self, core: &Arc<Core>) -> ShardTasks {
+        let Self { committer, committed, dispatcher, lane, stop_lane, stop_pipeline, .. } = self;
+        ShardTasks {
+            lane: tokio::spawn(lane.run(Arc::clone(core), stop_lane.clone())),
+            pipeline: [
+                tokio::spawn(committer.run(Arc::clone(core), stop_pipeline.clone())),
+                tokio::spawn(dispatcher.run(Arc::clone(core), committed)),
+            ],
+            stop_lane,
+            stop_pipeline,
+        }
+    }
+}
+
+async fn barrier(core: &Core, shard: ShardId) -> Result<(), EngineError> {
+    let queue = core.topology.load().committers.get(&shard).cloned();
+    queue.ok_or(EngineError::Unavailable)?.barrier().await
+}
+
+/// Returns when nothing of a shard that leaves is missing elsewhere, and where its dispatch cursor may stand then.
+async fn drained(
+    core: &Core,
+    id: ShardId,
+    lane: Option<&Arc<Lane>>,
+) -> Result<Position, EngineError> {
+    let topology = core.topology.load_full();
+    // Behind it nobody puts anything into the lane that leaves, and all that the shard committed is in lanes.
+    for shard in topology.committers.keys() {
+        barrier(core, *shard).await?;
+    }
+    loop {
+        let empty = lane.is_none_or(|lane| lane.is_empty());
+        if empty && topology.all_lanes().all(|lane| lane.is_done_with(id)) {
+            return Ok(topology.done(id));
+        }
+        tokio::time::sleep(LANE_PERIOD).await;
+    }
+}
+
+/// Waits for tasks that have been told to end.
+async fn join(tasks: impl IntoIterator<Item = JoinHandle<()>>) {
+    for task in tasks {
+        if let Err(error) = task.await {
+            tracing::error!(%error, "a task of the engine failed");
         }
     }
 }
@@ -464,8 +648,9 @@ async fn advance_cursors(core: Arc<Core>) {
 }
 
 async fn note_cursors(core: &Core, noted: &mut BTreeMap<ShardId, Position>) {
-    for (id, shard) in &core.shards {
-        let done = core.lanes.values().map(|lane| lane.done(*id)).min().unwrap_or(0);
+    let topology = core.topology.load_full();
+    for (id, shard) in &topology.shards {
+        let done = topology.done(*id);
         let known = noted.entry(*id).or_default();
         if done <= *known {
             continue;

@@ -46,7 +46,7 @@ pub(crate) fn events<'a>(outcome: &'a Outcome, rows: &'a [Row], private: bool) -
                 Outcome::Sent { message, mark_rev, .. } => {
                     events.push((row.rev, Event::New { message, mark_rev: *mark_rev }));
                 }
-                Outcome::Changed { message } => {
+                Outcome::Changed { message, .. } => {
                     events.push((row.rev, Event::Updated { message }));
                 }
                 _ => {}

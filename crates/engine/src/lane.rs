@@ -8,7 +8,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -22,13 +22,15 @@ use tokio::{
     sync::{Notify, oneshot, watch},
     time::Instant,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     committer::Job,
     engine::Core,
     error::EngineError,
     limits::{LANE_PERIOD, LANE_PERIOD_OFFLINE, LANE_RETRY, LANE_USERS_PER_FLUSH},
-    reply::{Done, Reply},
+    reply::{ListAnswer, Reply},
+    router::Patience,
 };
 
 type Changes = BTreeMap<ConversationId, InboxChange>;
@@ -38,6 +40,7 @@ type Users = FxHashMap<UserId, Changes>;
 type Marks = BTreeMap<ShardId, Position>;
 
 pub(crate) struct Lane {
+    shard: ShardId,
     state: Mutex<State>,
     /// Changes that may wait, those in flight included.
     entries_max: usize,
@@ -45,6 +48,10 @@ pub(crate) struct Lane {
     wake: Notify,
     /// Rises when a user's commit has ended.
     settled: watch::Sender<u64>,
+    /// The last flush of everything that kept its promise.
+    flushed: AtomicU64,
+    /// Its shard goes: nobody's changes wait long.
+    hurries: AtomicBool,
 }
 
 /// A user's changes wait in one of three places, so that they are committed together.
@@ -62,12 +69,16 @@ struct State {
     put: Marks,
     /// Source positions whose changes are all committed.
     done: Marks,
-    /// How often changes were put back; rises.
+    /// How often changes were put back, or came from another lane; rises.
     put_backs: u64,
+    /// Flushes of everything that have begun.
+    flushes: u64,
 }
 
 /// What will be true when a flush has committed all that was due at its beginning.
 struct Promise {
+    /// Its number among the flushes.
+    flush: u64,
     marks: Marks,
     put_backs: u64,
     /// Users of whom something was due or under way.
@@ -91,9 +102,13 @@ impl State {
         self.online.entry(user).or_insert(waiting)
     }
 
-    fn take(&mut self, user: UserId) -> Option<Changes> {
+    fn remove(&mut self, user: UserId) -> Option<Changes> {
         let Self { due, online, offline, .. } = self;
-        let changes = [due, online, offline].into_iter().find_map(|users| users.remove(&user))?;
+        [due, online, offline].into_iter().find_map(|users| users.remove(&user))
+    }
+
+    fn take(&mut self, user: UserId) -> Option<Changes> {
+        let changes = self.remove(user)?;
         self.in_flight.insert(user);
         Some(changes)
     }
@@ -110,7 +125,9 @@ impl State {
         if offline_too {
             self.due.extend(self.offline.drain());
         }
+        self.flushes += 1;
         self.offline.is_empty().then(|| Promise {
+            flush: self.flushes,
             marks: self.put.clone(),
             put_backs: self.put_backs,
             // Those who are due may be taken by others before this flush gets to them.
@@ -125,27 +142,119 @@ impl State {
         }
     }
 
-    /// Keeps a promise, unless something of it failed or is not finished.
-    fn keep(&mut self, promise: Promise) {
+    /// Keeps a promise, unless something of it failed or is not finished; its number if it is kept.
+    fn keep(&mut self, promise: Promise) -> Option<u64> {
         let finished = self.due.is_empty() && self.in_flight.is_disjoint(&promise.unfinished);
         if finished && self.put_backs == promise.put_backs {
             for (source, position) in promise.marks {
                 let done = self.done.entry(source).or_default();
                 *done = position.max(*done);
             }
+            return Some(promise.flush);
         }
+        None
+    }
+
+    /// Takes over what waited for a user in another lane. What that one does not vouch for is not done here either.
+    fn take_over(&mut self, user: UserId, older: Changes, done: &Marks) -> usize {
+        self.put_backs += 1;
+        for (source, here) in &mut self.done {
+            *here = done.get(source).copied().unwrap_or(0).min(*here);
+        }
+        let place = self.place(user, true);
+        let mut gone = 0;
+        for (conversation, newer) in std::mem::replace(place, older) {
+            match place.get_mut(&conversation) {
+                Some(older) => {
+                    older.merge(newer);
+                    gone += 1;
+                }
+                None => {
+                    place.insert(conversation, newer);
+                }
+            }
+        }
+        gone
     }
 }
 
 impl Lane {
-    pub(crate) fn new(entries_max: usize) -> Self {
+    pub(crate) fn new(shard: ShardId, entries_max: usize) -> Self {
         Self {
+            shard,
             state: Mutex::default(),
             entries_max,
             entries: AtomicUsize::new(0),
             wake: Notify::new(),
             settled: watch::Sender::new(0),
+            flushed: AtomicU64::new(0),
+            hurries: AtomicBool::new(false),
         }
+    }
+
+    /// Flushes of everything that have begun.
+    pub(crate) fn flushes(&self) -> u64 {
+        self.state.lock().flushes
+    }
+
+    /// Everything that was put in before this flush began is committed.
+    pub(crate) fn flushed(&self) -> u64 {
+        self.flushed.load(Ordering::Acquire)
+    }
+
+    /// Nobody's changes wait long from now on, or again as long as usual.
+    pub(crate) fn hurry(&self, hurries: bool) {
+        self.hurries.store(hurries, Ordering::Relaxed);
+        self.wake.notify_one();
+    }
+
+    /// Its shard is gone, and it holds nothing.
+    pub(crate) fn end(&self) {
+        self.flushed.store(u64::MAX, Ordering::Release);
+    }
+
+    /// Whether it holds nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        let state = self.state.lock();
+        state.is_empty() && state.in_flight.is_empty()
+    }
+
+    /// Whether everything of a source that was put in is committed.
+    pub(crate) fn is_done_with(&self, source: ShardId) -> bool {
+        let state = self.state.lock();
+        state.put.get(&source) == state.done.get(&source)
+    }
+
+    /// Makes a new lane vouch for what the others were given before it was there.
+    pub(crate) fn begin_like(&self, other: &Self) {
+        let marks = other.state.lock().put.clone();
+        let mut state = self.state.lock();
+        state.put.clone_from(&marks);
+        state.done = marks;
+    }
+
+    /// Gives what waits for a user to another lane; `false` while some of it is being committed here.
+    pub(crate) fn hand_over(&self, to: &Self, user: UserId) -> bool {
+        let (mut from_state, mut to_state);
+        if self.shard < to.shard {
+            from_state = self.state.lock();
+            to_state = to.state.lock();
+        } else {
+            to_state = to.state.lock();
+            from_state = self.state.lock();
+        }
+        if from_state.in_flight.contains(&user) {
+            return false;
+        }
+        let Some(changes) = from_state.remove(user) else { return true };
+        let moved = changes.len();
+        let merged = to_state.take_over(user, changes, &from_state.done);
+        self.entries.fetch_sub(moved, Ordering::Relaxed);
+        to.entries.fetch_add(moved - merged, Ordering::Relaxed);
+        from_state.note_if_empty();
+        drop((from_state, to_state));
+        to.wake.notify_one();
+        true
     }
 
     /// Whether no more may be put in until something is committed.
@@ -186,11 +295,18 @@ impl Lane {
     /// Commits what waits for one user, also what is being committed right now.
     pub(crate) async fn flush_user(&self, core: &Core, user: UserId) -> Result<(), EngineError> {
         let mut settled = self.settled.subscribe();
+        let mut patience = Patience::default();
         loop {
             if let Some(taken) = self.take_user(user) {
-                let nothing = taken.users.is_empty();
-                let all = nothing || taken.commit(core).await;
-                return if all { Ok(()) } else { Err(EngineError::Unavailable) };
+                if taken.users.is_empty() {
+                    return Ok(());
+                }
+                match taken.commit(core).await {
+                    Flushed::All => return Ok(()),
+                    Flushed::NotFenced => patience.wait(core).await?,
+                    Flushed::Failed => return Err(EngineError::Unavailable),
+                }
+                continue;
             }
             // A lost sender means that the engine has stopped.
             settled.changed().await.map_err(|_| EngineError::Unavailable)?;
@@ -208,23 +324,24 @@ impl Lane {
     }
 
     /// The lane's task.
-    pub(crate) async fn run(self: Arc<Self>, core: Arc<Core>) {
+    pub(crate) async fn run(self: Arc<Self>, core: Arc<Core>, stop: CancellationToken) {
         let mut next = Instant::now();
         let mut next_offline = next + LANE_PERIOD_OFFLINE;
-        while !core.stop_lanes.is_cancelled() {
+        while !stop.is_cancelled() {
             if self.state.lock().is_empty() {
                 tokio::select! {
                     () = self.wake.notified() => {}
-                    () = core.stop_lanes.cancelled() => break,
+                    () = stop.cancelled() => break,
                 }
             }
             tokio::select! {
                 () = tokio::time::sleep_until(next) => {}
-                () = core.stop_lanes.cancelled() => break,
+                () = stop.cancelled() => break,
             }
             let now = Instant::now();
             let crowded = self.entries.load(Ordering::Relaxed) >= self.entries_max / 4;
-            let offline_too = crowded || now >= next_offline;
+            let hurries = self.hurries.load(Ordering::Relaxed);
+            let offline_too = crowded || hurries || now >= next_offline;
             if offline_too {
                 next_offline = now + LANE_PERIOD_OFFLINE;
             }
@@ -243,12 +360,15 @@ impl Lane {
             if users.is_empty() {
                 break;
             }
-            if !(Taken { lane: self, users }).commit(core).await {
+            // Whose unit is fenced waits for the next flush, and holds nobody else up.
+            if (Taken { lane: self, users }).commit(core).await == Flushed::Failed {
                 return false;
             }
         }
-        if let Some(promise) = promise {
-            self.state.lock().keep(promise);
+        if let Some(promise) = promise
+            && let Some(flush) = self.state.lock().keep(promise)
+        {
+            self.flushed.fetch_max(flush, Ordering::Release);
         }
         true
     }
@@ -293,25 +413,39 @@ struct Taken<'a> {
     users: VecDeque<(UserId, Changes)>,
 }
 
+/// What became of a portion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Flushed {
+    /// All of it is committed.
+    All,
+    /// All but what is fenced.
+    NotFenced,
+    /// Some of it failed.
+    Failed,
+}
+
 impl Taken<'_> {
-    /// Whether all of them are committed.
-    async fn commit(mut self, core: &Core) -> bool {
+    async fn commit(mut self, core: &Core) -> Flushed {
         let mut waiting = Vec::with_capacity(self.users.len());
         for (user, changes) in &self.users {
             waiting.push(send(core, *user, changes).await);
         }
-        let mut all = true;
+        let mut flushed = Flushed::All;
         for sent in waiting {
-            let committed = match sent {
-                Some(answer) => matches!(answer.await, Ok(Ok(_))),
-                None => false,
+            let answer = match sent {
+                Some(answer) => answer.await.unwrap_or(ListAnswer::Failed),
+                None => ListAnswer::Failed,
             };
-            all &= committed;
+            flushed = flushed.max(match answer {
+                ListAnswer::Committed => Flushed::All,
+                ListAnswer::Fenced => Flushed::NotFenced,
+                ListAnswer::Failed => Flushed::Failed,
+            });
             if let Some((user, changes)) = self.users.pop_front() {
-                self.lane.settle(user, changes, committed);
+                self.lane.settle(user, changes, answer == ListAnswer::Committed);
             }
         }
-        all
+        flushed
     }
 }
 
@@ -327,15 +461,18 @@ async fn send(
     core: &Core,
     user: UserId,
     changes: &Changes,
-) -> Option<oneshot::Receiver<Result<Done, EngineError>>> {
+) -> Option<oneshot::Receiver<ListAnswer>> {
     let (at, shard) = core.place_user(user).ok()?;
+    let topology = core.topology.load_full();
     let command = Command::Inbox(InboxCommand {
         user,
         action: InboxAction::Apply(changes.values().cloned().collect()),
     });
     let (answer, waiting) = oneshot::channel();
-    let job = Job { order: Order { at, command }, reply: Reply::Call(answer), private: true };
-    core.committers.get(&shard)?.send_inbox(job).await.ok()?;
+    // Without a ticket: it is never parked, but comes back.
+    let order = Order { at, command };
+    let job = Job { order, reply: Reply::Lane(answer), private: true, ticket: None };
+    topology.committers.get(&shard)?.send_inbox(job).await.ok()?;
     Some(waiting)
 }
 

@@ -16,6 +16,9 @@ pub struct Bounds {
     pub lane_entries: usize,
     /// Events that wait for one connection; beyond it they are dropped and the client is told `sync_required`.
     pub outbox_events: u32,
+    /// Bytes of commands that wait for a unit between two shards; beyond it new ones are refused with `busy`. What a
+    /// committer gives back always has room: its queue has a bound.
+    pub parked_bytes: usize,
 }
 
 impl Default for Bounds {
@@ -26,10 +29,19 @@ impl Default for Bounds {
             dispatch_queue: 8,
             lane_entries: 200_000,
             outbox_events: 4_096,
+            parked_bytes: PARKED_BYTES_MAX,
         }
     }
 }
 
+/// Bytes of commands that wait for a unit between two shards, on one node.
+pub const PARKED_BYTES_MAX: usize = 64 << 20;
+/// How long a command or read waits for a unit between two shards; then it is refused with `busy`.
+pub const PARKING_MAX: Duration = Duration::from_secs(5);
+/// How often the map is read, and a unit between two shards is asked for, while something waits for it.
+pub const ROUTER_PERIOD: Duration = Duration::from_millis(5);
+/// How long a shard that is to be removed may take to hand over what it still holds.
+pub const REMOVAL_MAX: Duration = Duration::from_secs(30);
 /// Users whose list changes are committed in one go.
 pub const LANE_USERS_PER_FLUSH: usize = 2_000;
 /// A lane is drained at most this often for users with a connection here.

@@ -7,17 +7,18 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use ostracon_domain::{
     Access, Applied, ConversationId, History, InboxAction, InboxChange, InboxEntry, Member,
-    MessageId, Millis, Seq, ShardId, UnitAt, UserId, UserRev, access, unread,
+    MessageId, Millis, Seq, ShardId, Subject, UnitAt, UserId, UserRev, access, unread,
 };
 use ostracon_store::{
-    Changes, ChangesSince, InboxPage, MembersPage, MembersRows, MessagePage, Messages, Overview,
-    PagePosition, Read, Shard,
+    Changes, ChangesSince, InboxChanges, InboxPage, InboxRows, MembersPage, MembersRows,
+    MessagePage, Messages, Overview, PagePosition, Read, Shard, ShardError,
 };
 
 use crate::{
     connection::Connection,
     engine::{Core, Engine},
     error::EngineError,
+    router::Patience,
 };
 
 /// A line of the chat list, as rows.
@@ -66,45 +67,127 @@ struct Questions {
     wanted: Vec<(UnitAt, ConversationId)>,
 }
 
+/// Conversations as a user sees them; place n belongs to id n.
+pub(crate) struct Seen {
+    /// None for what is not there, or not known yet.
+    pub(crate) found: Vec<Option<Overview>>,
+    /// Places of those whose unit is between two shards.
+    pub(crate) fenced: Vec<usize>,
+}
+
 impl Core {
-    /// Conversations as a user sees them; answer n belongs to id n, none for what is not there.
+    /// Conversations as a user sees them; answer n belongs to id n, none for what is not there. Waits for those whose
+    /// unit is between two shards.
     pub(crate) async fn overviews(
         &self,
         reader: UserId,
         ids: &[ConversationId],
     ) -> Result<Vec<Option<Overview>>, EngineError> {
-        let mut by_shard: BTreeMap<ShardId, Questions> = BTreeMap::new();
-        for (index, id) in ids.iter().enumerate() {
-            let (at, shard) = self.place(*id)?;
-            let Questions { places, wanted } = by_shard.entry(shard).or_default();
-            places.push(index);
-            wanted.push((at, *id));
+        let mut seen = self.overviews_now(reader, ids).await?;
+        let mut patience = Patience::default();
+        while !seen.fenced.is_empty() {
+            patience.wait(self).await?;
+            let places = std::mem::take(&mut seen.fenced);
+            self.look(reader, ids, &places, &mut seen).await?;
         }
-        let mut found: Vec<Option<Overview>> = vec![None; ids.len()];
+        Ok(seen.found)
+    }
+
+    /// The same, without waiting.
+    pub(crate) async fn overviews_now(
+        &self,
+        reader: UserId,
+        ids: &[ConversationId],
+    ) -> Result<Seen, EngineError> {
+        let mut seen = Seen { found: vec![None; ids.len()], fenced: Vec::new() };
+        let places: Vec<usize> = (0..ids.len()).collect();
+        self.look(reader, ids, &places, &mut seen).await?;
+        Ok(seen)
+    }
+
+    /// Asks for some of the ids.
+    async fn look(
+        &self,
+        reader: UserId,
+        ids: &[ConversationId],
+        places: &[usize],
+        seen: &mut Seen,
+    ) -> Result<(), EngineError> {
+        let mut by_shard: BTreeMap<ShardId, Questions> = BTreeMap::new();
+        for place in places {
+            let (at, shard) = self.place(ids[*place])?;
+            let questions = by_shard.entry(shard).or_default();
+            questions.places.push(*place);
+            questions.wanted.push((at, ids[*place]));
+        }
         for (shard, Questions { places, wanted }) in by_shard {
             let answers = self.shard(shard)?.overviews(reader, &wanted).await?;
-            for (index, answer) in places.into_iter().zip(answers) {
+            for (place, answer) in places.into_iter().zip(answers) {
                 match answer {
-                    Read::Rows(overview) => found[index] = Some(overview),
+                    Read::Rows(overview) => seen.found[place] = Some(overview),
                     Read::Absent => {}
-                    Read::Fenced(_) => return Err(EngineError::Unavailable),
+                    Read::Fenced(_) => seen.fenced.push(place),
                 }
             }
         }
-        Ok(found)
+        Ok(())
     }
 
-    pub(crate) fn shard(&self, id: ShardId) -> Result<&Arc<dyn Shard>, EngineError> {
-        self.shards.get(&id).ok_or(EngineError::Internal)
+    /// Asks the shard of a subject. Where its unit is between two shards it waits and asks again, by the newest map.
+    pub(crate) async fn ask<T, F>(
+        &self,
+        subject: Subject,
+        ask: impl Fn(Arc<dyn Shard>, UnitAt) -> F,
+    ) -> Result<T, EngineError>
+    where
+        F: Future<Output = Result<Read<T>, ShardError>>,
+    {
+        let mut patience = Patience::default();
+        loop {
+            let (at, shard) = self.place_subject(subject)?;
+            match ask(self.shard(shard)?, at).await? {
+                Read::Rows(rows) => return Ok(rows),
+                Read::Absent => return Err(ostracon_domain::Refusal::no_conversation().into()),
+                Read::Fenced(_) => patience.wait(self).await?,
+            }
+        }
+    }
+
+    pub(crate) fn shard(&self, id: ShardId) -> Result<Arc<dyn Shard>, EngineError> {
+        self.topology.load().shards.get(&id).cloned().ok_or(EngineError::Internal)
+    }
+
+    /// A page of a user's list.
+    async fn inbox(&self, user: UserId, page: InboxPage) -> Result<InboxRows, EngineError> {
+        let ask = |shard: Arc<dyn Shard>, at| async move { shard.inbox(at, user, page).await };
+        self.ask(Subject::User(user), ask).await
+    }
+
+    async fn inbox_large(&self, user: UserId) -> Result<InboxRows, EngineError> {
+        let ask = |shard: Arc<dyn Shard>, at| async move { shard.inbox_large(at, user).await };
+        self.ask(Subject::User(user), ask).await
+    }
+
+    async fn inbox_changes(
+        &self,
+        user: UserId,
+        since: UserRev,
+        limit: u32,
+    ) -> Result<InboxChanges, EngineError> {
+        let ask = |shard: Arc<dyn Shard>, at| async move {
+            shard.inbox_changes(at, user, since, limit).await
+        };
+        self.ask(Subject::User(user), ask).await
     }
 
     /// Commits what waits for a user's list.
     pub(crate) async fn flush(&self, user: UserId) -> Result<(), EngineError> {
-        let (_, shard) = self.place_user(user)?;
-        match self.lanes.get(&shard) {
-            Some(lane) => lane.flush_user(self, user).await,
-            None => Ok(()),
+        // All of them: where the user lives may just have changed.
+        let topology = self.topology.load_full();
+        for lane in topology.all_lanes() {
+            lane.flush_user(self, user).await?;
         }
+        Ok(())
     }
 }
 
@@ -116,11 +199,10 @@ impl Engine {
     ) -> Result<UserRev, EngineError> {
         let core = self.core();
         let user = connection.user;
-        let (at, shard) = core.place_user(user)?;
         loop {
             let departures = core.hub.large.departures();
             core.flush(user).await?;
-            let large = rows(core.shard(shard)?.inbox_large(at, user).await?)?;
+            let large = core.inbox_large(user).await?;
             let ids: Vec<_> = large.entries.iter().map(|entry| entry.conversation).collect();
             // The list keeps what its owner has left; the member row decides.
             let overviews = core.overviews(user, &ids).await?;
@@ -139,8 +221,7 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let core = self.core();
         core.flush(user).await?;
-        let (at, shard) = core.place_user(user)?;
-        let large = rows(core.shard(shard)?.inbox_large(at, user).await?)?.entries;
+        let large = core.inbox_large(user).await?.entries;
         let known: BTreeMap<_, _> =
             large.iter().map(|entry| (entry.conversation, entry.applied)).collect();
         let mut ids: Vec<_> = known.keys().copied().collect();
@@ -185,8 +266,7 @@ impl Engine {
             self.bring_up_to_date(user, None).await?;
         }
         let core = self.core();
-        let (at, shard) = core.place_user(user)?;
-        let page = rows(core.shard(shard)?.inbox(at, user, InboxPage { after, limit }).await?)?;
+        let page = core.inbox(user, InboxPage { after, limit }).await?;
         let next = page.entries.last().filter(|_| page.more);
         let next = next.map(|entry| (entry.last_activity_at, entry.conversation));
         Ok(ChatList { entries: self.entries(user, page.entries).await?, next })
@@ -204,10 +284,8 @@ impl Engine {
     ) -> Result<SyncPage, EngineError> {
         self.bring_up_to_date(user, None).await?;
         let core = self.core();
-        let (at, shard) = core.place_user(user)?;
-        let shard = core.shard(shard)?;
         let from = since.map_or(0, |(_, user_rev)| user_rev);
-        let mut changes = rows(shard.inbox_changes(at, user, from, limit).await?)?;
+        let mut changes = core.inbox_changes(user, from, limit).await?;
         let history = changes.state.as_ref().map_or(History(0), |state| state.history);
         let newest = changes.state.as_ref().map_or(0, |state| state.user_rev);
         // A cursor from before the user's first row has no line yet: it is the start of any.
@@ -215,7 +293,7 @@ impl Engine {
             (line != history && line != History(0)) || user_rev > newest
         });
         if reset {
-            changes = rows(shard.inbox_changes(at, user, 0, limit).await?)?;
+            changes = core.inbox_changes(user, 0, limit).await?;
         }
         let (gone, there): (Vec<_>, Vec<_>) =
             changes.entries.into_iter().partition(|entry| entry.removed);
@@ -257,8 +335,8 @@ impl Engine {
         let core = self.core();
         core.flush(user).await?;
         let overview = core.overviews(user, &[id]).await?.pop().flatten();
-        let (at, shard) = core.place_user(user)?;
-        let inbox = rows(core.shard(shard)?.inbox_entry(at, user, id).await?)?;
+        let ask = |shard: Arc<dyn Shard>, at| async move { shard.inbox_entry(at, user, id).await };
+        let inbox = core.ask(Subject::User(user), ask).await?;
         overview
             .and_then(|overview| entry_rows(overview, inbox))
             .ok_or(EngineError::Refused(ostracon_domain::Refusal::no_conversation()))
@@ -275,12 +353,11 @@ impl Engine {
         const AT_ONCE: u32 = 500;
         self.bring_up_to_date(user, None).await?;
         let core = self.core();
-        let (at, shard) = core.place_user(user)?;
         let now = core.clock.now();
         let (mut total, mut counts, mut after) = (0, BTreeMap::new(), None);
         loop {
             let page = InboxPage { after, limit: AT_ONCE };
-            let page = rows(core.shard(shard)?.inbox(at, user, page).await?)?;
+            let page = core.inbox(user, page).await?;
             after = page.entries.last().map(|entry| (entry.last_activity_at, entry.conversation));
             for rows in self.entries(user, page.entries).await? {
                 let count =
@@ -312,9 +389,9 @@ impl Engine {
         id: ConversationId,
         page: MessagePage,
     ) -> Result<(Messages, Access), EngineError> {
-        let core = self.core();
-        let (at, shard) = core.place(id)?;
-        let found = rows(core.shard(shard)?.messages(at, id, reader, page).await?)?;
+        let ask =
+            |shard: Arc<dyn Shard>, at| async move { shard.messages(at, id, reader, page).await };
+        let found = self.core().ask(Subject::Conversation(id), ask).await?;
         let access = access(Some(&found.conversation), found.member.as_deref())?;
         Ok((found, access))
     }
@@ -341,9 +418,8 @@ impl Engine {
     /// # Errors
     /// `NotFound` for a stranger's conversation.
     pub async fn changes(&self, since: ChangesSince) -> Result<(Changes, Access), EngineError> {
-        let core = self.core();
-        let (at, shard) = core.place(since.conversation)?;
-        let found = rows(core.shard(shard)?.changes(at, since).await?)?;
+        let ask = |shard: Arc<dyn Shard>, at| async move { shard.changes(at, since).await };
+        let found = self.core().ask(Subject::Conversation(since.conversation), ask).await?;
         let access = access(Some(&found.conversation), found.member.as_deref())?;
         Ok((found, access))
     }
@@ -362,8 +438,8 @@ impl Engine {
         let own = core.overviews(reader, &[id]).await?.pop().flatten();
         let row = own.as_ref().and_then(|overview| overview.member.clone());
         access(own.as_ref().map(|overview| &*overview.conversation), row.as_deref())?;
-        let (at, shard) = core.place(id)?;
-        let mut found = rows(core.shard(shard)?.members(at, id, page).await?)?;
+        let ask = |shard: Arc<dyn Shard>, at| async move { shard.members(at, id, page).await };
+        let mut found = core.ask(Subject::Conversation(id), ask).await?;
         if let Some(own) = row.filter(|row| !row.is_present()) {
             found.members =
                 if page.after.is_none_or(|after| after < reader) { vec![own] } else { Vec::new() };
@@ -397,13 +473,4 @@ fn entry_rows(overview: Overview, inbox: Option<Arc<InboxEntry>>) -> Option<Entr
     let access = access(Some(&overview.conversation), overview.member.as_deref()).ok()?;
     let member = overview.member.clone()?;
     Some(EntryRows { overview, member, access, inbox })
-}
-
-/// The rows of a read.
-fn rows<T>(read: Read<T>) -> Result<T, EngineError> {
-    match read {
-        Read::Rows(rows) => Ok(rows),
-        Read::Absent => Err(EngineError::Refused(ostracon_domain::Refusal::no_conversation())),
-        Read::Fenced(_) => Err(EngineError::Unavailable),
-    }
 }

@@ -24,6 +24,19 @@ pub(crate) enum Reply {
     Frame { connection: Arc<Connection>, id: Option<FrameRef> },
     /// To a call that waits.
     Call(oneshot::Sender<Result<Done, EngineError>>),
+    /// To a lane.
+    Lane(oneshot::Sender<ListAnswer>),
+}
+
+/// What a lane has to know about changes of a user's list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ListAnswer {
+    /// They are durable.
+    Committed,
+    /// The user's unit is between two shards; nothing was changed.
+    Fenced,
+    /// They may not be durable.
+    Failed,
 }
 
 impl Reply {
@@ -31,7 +44,7 @@ impl Reply {
     pub(crate) fn origin(&self) -> Option<&Arc<Connection>> {
         match self {
             Self::Frame { connection, .. } => Some(connection),
-            Self::Call(_) => None,
+            Self::Call(_) | Self::Lane(_) => None,
         }
     }
 
@@ -40,52 +53,56 @@ impl Reply {
             Self::Frame { connection, id } => connection.finish(id.as_ref(), &error.object()),
             // The caller went away: nobody is left to tell.
             Self::Call(call) => drop(call.send(Err(error))),
+            Self::Lane(lane) => drop(lane.send(ListAnswer::Failed)),
+        }
+    }
+
+    /// The shard does not serve the unit, and the command is not parked.
+    pub(crate) fn fenced(self) {
+        match self {
+            Self::Lane(lane) => drop(lane.send(ListAnswer::Fenced)),
+            other => other.fail(EngineError::Busy),
         }
     }
 
     pub(crate) fn done(self, outcome: Outcome, conversation: Option<&Arc<Conversation>>) {
         match self {
             Self::Frame { connection, id } => {
-                answer_frame(&connection, id.as_ref(), &outcome, conversation);
+                answer_frame(&connection, id.as_ref(), &outcome);
             }
             Self::Call(call) => {
                 let conversation = conversation.cloned();
                 drop(call.send(Ok(Done { outcome, conversation })));
             }
+            Self::Lane(lane) => drop(lane.send(ListAnswer::Committed)),
         }
     }
 }
 
-fn answer_frame(
-    connection: &Connection,
-    id: Option<&FrameRef>,
-    outcome: &Outcome,
-    conversation: Option<&Arc<Conversation>>,
-) {
-    let history = conversation.map(|row| row.history);
+fn answer_frame(connection: &Connection, id: Option<&FrameRef>, outcome: &Outcome) {
     match outcome {
-        Outcome::Sent { message, mark_rev, .. } => {
-            let shown = view::own_message(message, history, Some(*mark_rev));
+        Outcome::Sent { message, mark_rev, history, .. } => {
+            let shown = view::own_message(message, Some(*history), Some(*mark_rev));
             let sent = MessageSent {
                 message_id: message.message.message_id,
                 conversation_id: message.message.conversation,
                 seq: message.message.seq,
                 rev: message.message.rev,
-                history: history.unwrap_or(ostracon_domain::History(0)),
+                history: *history,
                 timestamp: message.message.created_at,
                 client_id: shown.client_id.clone(),
                 message: shown,
             };
             connection.finish(id, &sent);
         }
-        Outcome::Changed { message } => {
-            let message = view::message_for(message, connection.user, history);
+        Outcome::Changed { message, history } => {
+            let message = view::message_for(message, connection.user, Some(*history));
             connection.finish(id, &DoneFrame { message: Some(message), ..DoneFrame::default() });
         }
-        Outcome::Deleted { rev, at, by, .. } => {
+        Outcome::Deleted { rev, history, at, by, .. } => {
             let done = DoneFrame {
                 rev: Some(*rev),
-                history,
+                history: Some(*history),
                 deleted_at: Some(*at),
                 deleted_by: Some(*by),
                 ..DoneFrame::default()

@@ -48,7 +48,8 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
     }
     let serves = ready.reasons.is_empty();
     let map = app.engine.map();
-    let asked = app.engine.shards().iter().map(async |(id, shard)| {
+    let shards = app.engine.shards();
+    let asked = shards.iter().map(async |(id, shard)| {
         let state = match map.units().find(|(_, home)| home.shard == *id) {
             Some((unit, home)) => ask(&**shard, UnitAt { unit, epoch: home.epoch }).await,
             None => OK.to_owned(),

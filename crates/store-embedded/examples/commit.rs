@@ -153,7 +153,10 @@ async fn main() {
                     .collect();
                 let now = START + started.elapsed().as_millis() as i64;
                 let began = Instant::now();
-                match shard.commit(Batch { now, limits: Limits::default(), orders }).await {
+                match shard
+                    .commit(Batch { now, limits: Limits::default(), orders: Arc::new(orders) })
+                    .await
+                {
                     Ok(commit) => {
                         assert!(commit.answers.iter().all(|a| matches!(a, Answer::Done { .. })));
                         sent += batch;

@@ -96,8 +96,8 @@ impl Committer {
             return self.commit_frame(&batch).await;
         }
         let mut commit = Commit { position: 0, answers: Vec::with_capacity(batch.orders.len()) };
-        for orders in parts(batch.orders) {
-            let part = Batch { now: batch.now, limits: batch.limits, orders };
+        for orders in parts(Arc::unwrap_or_clone(batch.orders)) {
+            let part = Batch { now: batch.now, limits: batch.limits, orders: Arc::new(orders) };
             match self.commit_frame(&part).await {
                 Ok(part) => {
                     commit.position = part.position;

@@ -95,7 +95,8 @@ async fn main() {
                 let orders = (done..done + batch)
                     .map(|n| send(&pairs[(n % per_writer) as usize], (writer << 40) | n, &content));
                 let now = START + started.elapsed().as_millis() as i64;
-                let batch_of = Batch { now, limits: Limits::default(), orders: orders.collect() };
+                let batch_of =
+                    Batch { now, limits: Limits::default(), orders: Arc::new(orders.collect()) };
                 let began = Instant::now();
                 let commit = shard.commit(batch_of).await.unwrap();
                 times.push(began.elapsed());

@@ -46,8 +46,8 @@ pub struct Batch {
     pub now: Millis,
     /// Limits that the operator has set.
     pub limits: Limits,
-    /// The commands.
-    pub orders: Vec<Order>,
+    /// The commands; shared, so that whoever sent them can send a fenced one elsewhere.
+    pub orders: Arc<Vec<Order>>,
 }
 
 /// What became of one command.

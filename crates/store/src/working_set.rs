@@ -185,7 +185,7 @@ impl WorkingSet {
         self.batches += 1;
         let mut source = Source(ids);
         let mut answers = Vec::with_capacity(batch.orders.len());
-        for order in &batch.orders {
+        for order in &*batch.orders {
             let state = fence(order.at.unit);
             let served = state.is_some_and(|state| state.serves(order.at));
             if !served || !self.row_agrees(order) {
@@ -356,7 +356,7 @@ impl Known {
                 }
                 Row::Message(row) => {
                     let view = match outcome {
-                        Outcome::Sent { message, .. } | Outcome::Changed { message } => {
+                        Outcome::Sent { message, .. } | Outcome::Changed { message, .. } => {
                             message.clone()
                         }
                         _ => MessageView::plain(Arc::clone(row)),

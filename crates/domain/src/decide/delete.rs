@@ -31,11 +31,12 @@ pub(super) fn delete(
         return Err(Refusal::forbidden("Only the sender or an admin may delete a message."));
     }
     if let Some((at, by)) = view.message.deleted {
-        return Ok(Outcome::Deleted { seq, rev: view.message.content_rev, at, by });
+        let (rev, history) = (view.message.content_rev, conversation.history);
+        return Ok(Outcome::Deleted { seq, rev, history, at, by });
     }
     let mut conversation = Arc::unwrap_or_clone(conversation);
     conversation.rev += 1;
-    let rev = conversation.rev;
+    let (rev, history) = (conversation.rev, conversation.history);
     let at = context.now.max(view.message.created_at);
     let id = conversation.id;
     slice.put_conversation(conversation);
@@ -59,5 +60,5 @@ pub(super) fn delete(
         ..Arc::unwrap_or_clone(message)
     };
     slice.put_message(message, Vec::new(), None);
-    Ok(Outcome::Deleted { seq, rev, at, by: command.actor })
+    Ok(Outcome::Deleted { seq, rev, history, at, by: command.actor })
 }

@@ -28,11 +28,11 @@ pub(super) fn edit(
         return Err(Refusal::conflict("The message was changed meanwhile."));
     }
     if view.message.content == edit.content {
-        return Ok(Outcome::Changed { message: view });
+        return Ok(Outcome::Changed { message: view, history: conversation.history });
     }
     let mut conversation = Arc::unwrap_or_clone(conversation);
     conversation.rev += 1;
-    let rev = conversation.rev;
+    let (rev, history) = (conversation.rev, conversation.history);
     slice.put_conversation(conversation);
     let MessageView { message, reactions, quote } = view;
     let message = Message {
@@ -44,5 +44,5 @@ pub(super) fn edit(
         ..Arc::unwrap_or_clone(message)
     };
     let message = slice.put_message(message, reactions, quote);
-    Ok(Outcome::Changed { message })
+    Ok(Outcome::Changed { message, history })
 }

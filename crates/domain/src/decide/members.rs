@@ -61,6 +61,7 @@ pub(super) fn add(
         };
         slice.put_member(member);
     }
+    let history = conversation.history;
     let rev = if new.is_empty() {
         conversation.rev
     } else {
@@ -68,7 +69,7 @@ pub(super) fn add(
         count_changed(slice, conversation)
     };
     let members = users.iter().filter_map(|user| slice.member(*user).cloned()).collect();
-    Ok(Outcome::Members { members, rev })
+    Ok(Outcome::Members { members, rev, history })
 }
 
 /// Admins remove members, the owner removes anybody, everybody may leave; the last one out ends the group.
@@ -87,7 +88,7 @@ pub(super) fn remove(
     };
     if !target.is_present() {
         // Removed already: the same answer again.
-        return Ok(Outcome::Members { members: vec![target], rev: conversation.rev });
+        return Ok(unchanged(target, &conversation));
     }
     if !leaving && actor.role <= target.role {
         return Err(Refusal::forbidden("Only the owner may remove an admin."));
@@ -104,12 +105,13 @@ pub(super) fn remove(
         rev: conversation.rev,
         ..Arc::unwrap_or_clone(target)
     });
+    let history = conversation.history;
     let rev = if conversation.member_count == 0 {
         group::end(slice, conversation, context.now).rev
     } else {
         count_changed(slice, conversation)
     };
-    Ok(Outcome::Members { members: vec![target], rev })
+    Ok(Outcome::Members { members: vec![target], rev, history })
 }
 
 /// The owner sets roles; making somebody else the owner makes oneself an admin.
@@ -125,7 +127,7 @@ pub(super) fn set_role(
         _ => return Err(Refusal::no_member()),
     };
     if target.role == role {
-        return Ok(Outcome::Members { members: vec![target], rev: conversation.rev });
+        return Ok(unchanged(target, &conversation));
     }
     if user == command.actor {
         return Err(Refusal::conflict("Make somebody else the owner instead."));
@@ -141,9 +143,15 @@ pub(super) fn set_role(
         give(slice, owner, Role::Admin);
     }
     give(slice, target, role);
-    let rev = conversation.rev;
+    let (rev, history) = (conversation.rev, conversation.history);
     slice.put_conversation(conversation);
-    Ok(Outcome::Members { members, rev })
+    Ok(Outcome::Members { members, rev, history })
+}
+
+/// It is so already.
+fn unchanged(target: Arc<Member>, conversation: &Conversation) -> Outcome {
+    let Conversation { rev, history, .. } = *conversation;
+    Outcome::Members { members: vec![target], rev, history }
 }
 
 /// The member count is part of what everybody sees of a conversation: its change takes a rev of its own.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::text::check_emoji;
 use crate::{
     command::ConversationCommand,
+    conversation::Conversation,
     id::{Seq, UserId},
     limits::EMOJI_PER_MESSAGE_MAX,
     message::{Message, MessageView, ReactionGroup},
@@ -36,11 +37,11 @@ pub(super) fn react(
         add(&mut reactions, emoji, command.actor)
     };
     if !changed {
-        return Ok(Outcome::Changed { message: view });
+        return Ok(Outcome::Changed { message: view, history: conversation.history });
     }
     let mut conversation = Arc::unwrap_or_clone(conversation);
     conversation.rev += 1;
-    let (rev, id) = (conversation.rev, conversation.id);
+    let Conversation { id, rev, history, .. } = conversation;
     slice.put_conversation(conversation);
     let reaction = Reaction { conversation: id, seq, user: command.actor, emoji: emoji.to_owned() };
     if remove {
@@ -50,7 +51,7 @@ pub(super) fn react(
     }
     let message = Message { rev, ..Arc::unwrap_or_clone(message) };
     let message = slice.put_message(message, reactions, quote);
-    Ok(Outcome::Changed { message })
+    Ok(Outcome::Changed { message, history })
 }
 
 fn add(reactions: &mut Vec<ReactionGroup>, emoji: &str, user: UserId) -> bool {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Context, open, text};
 use crate::{
     command::{ConversationCommand, NewMessage},
-    id::Party,
+    id::{History, Party},
     member::Member,
     message::{Message, MessageKind, Quote},
     outcome::Outcome,
@@ -29,7 +29,8 @@ pub(super) fn send(
             return Err(Refusal::conflict("This client id was used for another message."));
         }
         let mark_rev = slice.member(command.actor).map_or(0, |member| member.mark_rev);
-        return Ok(Outcome::Sent { message: first, mark_rev, duplicate: true });
+        let history = slice.conversation.as_ref().map_or(History(0), |row| row.history);
+        return Ok(Outcome::Sent { message: first, mark_rev, history, duplicate: true });
     }
     if new.kind != MessageKind::Text {
         return Err(Refusal::invalid("type", "Only text messages can be sent."));
@@ -61,6 +62,7 @@ pub(super) fn send(
     conversation.last_activity_at = now;
     conversation.last_message_id = Some(message_id);
     let (seq, rev, mark_rev) = (conversation.head_seq, conversation.rev, conversation.mark_rev);
+    let history = conversation.history;
 
     let message = Message {
         conversation: conversation.id,
@@ -90,5 +92,5 @@ pub(super) fn send(
         ..Arc::unwrap_or_clone(member)
     });
     let message = slice.put_message(message, Vec::new(), quote);
-    Ok(Outcome::Sent { message, mark_rev, duplicate: false })
+    Ok(Outcome::Sent { message, mark_rev, history, duplicate: false })
 }

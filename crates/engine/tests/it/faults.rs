@@ -124,7 +124,7 @@ impl Shard for TestShard {
         let stops_after = self.stops_after.load(Ordering::Relaxed);
         if stops_after > 0 && batch.orders.len() > stops_after {
             self.stops_after.store(0, Ordering::Relaxed);
-            batch.orders.truncate(stops_after);
+            Arc::make_mut(&mut batch.orders).truncate(stops_after);
         }
         let commands = batch.orders.len();
         let commit = self.memory.commit(batch).await?;

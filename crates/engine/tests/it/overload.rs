@@ -180,6 +180,7 @@ async fn shards_that_write_to_each_other_never_stand_still() {
         dispatch_queue: 1,
         lane_entries: 6,
         outbox_events: 4,
+        ..Bounds::default()
     };
     let plan = Plan { bounds, users: 12, ..Plan::default() };
     let world = World::planned(plan).await;

@@ -38,7 +38,8 @@ pub(crate) async fn messages(
     let unit = map.unit_of(id);
     let home = map.home(unit).ok_or(EngineError::Internal)?;
     let at = UnitAt { unit, epoch: home.epoch };
-    let shard = app.engine.shards().get(&home.shard).ok_or(EngineError::Internal)?;
+    let shards = app.engine.shards();
+    let shard = shards.get(&home.shard).ok_or(EngineError::Internal)?;
     let reader = reader(&**shard, at, id).await?;
     let read = shard.messages(at, id, reader, page).await.map_err(EngineError::from)?;
     let found = rows(read)?;

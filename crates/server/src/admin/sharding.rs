@@ -19,7 +19,7 @@ pub(crate) async fn sharding(State(app): State<Arc<App>>, _: Operator) -> ApiRes
         let stats = shard.stats().await.map_err(EngineError::from)?;
         shards.push(ShardHolds {
             shard: id.0,
-            units: units.get(id).copied().unwrap_or_default(),
+            units: units.get(&id).copied().unwrap_or_default(),
             conversations: stats.conversations,
             messages: stats.messages,
             users: stats.users,

@@ -14,11 +14,10 @@ use ostracon_store::MembersPage;
 
 use crate::{
     app::App,
-    auth::Identity,
     error::ApiResult,
     extract::{Caller, ListPayload, Params, Payload, QueryText},
     respond::ok,
-    routes::{history_of, named::resolve_all, unexpected},
+    routes::{named::resolve_all, unexpected},
 };
 
 /// Reads for one page, where many have left; then the page is shorter than it could be.
@@ -61,15 +60,11 @@ pub(crate) async fn add(
     let users = resolve_all(&app, &body.user_ids).await?;
     let done = app.engine.add_members(caller.user, id, users).await?;
     match &done.outcome {
-        Outcome::Members { members, rev } => {
+        Outcome::Members { members, rev, history } => {
             let large = done.conversation.as_ref().is_some_and(|row| row.large);
             let shown =
                 members.iter().map(|row| view::member(row, !large || row.user == caller.user));
-            Ok(ok(&rest::MembersAdded {
-                members: shown.collect(),
-                rev: *rev,
-                history: history_of(&app, caller.user, id, &done).await?,
-            }))
+            Ok(ok(&rest::MembersAdded { members: shown.collect(), rev: *rev, history: *history }))
         }
         _ => Err(unexpected(&done)),
     }
@@ -85,7 +80,7 @@ pub(crate) async fn edit(
     let user = app.engine.resolve(&user).await?;
     let action = Action::SetRole { user, role: body.role };
     let done = app.engine.run(caller.user, id, action).await?;
-    changed(&app, caller, id, &done).await
+    changed(&done)
 }
 
 pub(crate) async fn remove(
@@ -95,16 +90,15 @@ pub(crate) async fn remove(
 ) -> ApiResult {
     let user = app.engine.resolve(&user).await?;
     let done = app.engine.run(caller.user, id, Action::RemoveMember { user }).await?;
-    changed(&app, caller, id, &done).await
+    changed(&done)
 }
 
-async fn changed(app: &App, caller: Identity, id: ConversationId, done: &Done) -> ApiResult {
-    let rev = match &done.outcome {
-        Outcome::Members { rev, .. } => *rev,
+fn changed(done: &Done) -> ApiResult {
+    let (rev, history) = match &done.outcome {
+        Outcome::Members { rev, history, .. } => (*rev, *history),
         // The last one out deletes the group.
-        Outcome::Group { conversation, .. } => conversation.rev,
+        Outcome::Group { conversation, .. } => (conversation.rev, conversation.history),
         _ => return Err(unexpected(done)),
     };
-    let history = history_of(app, caller.user, id, done).await?;
     Ok(ok(&rest::Changed { rev, history }))
 }

@@ -20,7 +20,7 @@ use crate::{
     error::{ApiError, ApiResult},
     extract::{Caller, Params, Payload, QueryText},
     respond::{created, ok, page_of},
-    routes::{history_of, unexpected},
+    routes::unexpected,
 };
 
 pub(crate) async fn page(
@@ -91,10 +91,9 @@ pub(crate) async fn send(
     let id = app.engine.may_begin(caller.user, id).await?;
     let action = Action::Send(app.engine.new_message(&body)?);
     let done = app.engine.run(caller.user, id, action).await?;
-    let history = done.conversation.as_ref().map(|row| row.history);
     match &done.outcome {
-        Outcome::Sent { message, mark_rev, duplicate } => {
-            let shown = view::own_message(message, history, Some(*mark_rev));
+        Outcome::Sent { message, mark_rev, history, duplicate } => {
+            let shown = view::own_message(message, Some(*history), Some(*mark_rev));
             Ok(if *duplicate { ok(&shown) } else { created(&shown) })
         }
         _ => Err(unexpected(&done)),
@@ -114,9 +113,10 @@ pub(crate) async fn edit(
         if_content_rev: body.if_content_rev,
     });
     let done = app.engine.run(caller.user, id, action).await?;
-    let history = done.conversation.as_ref().map(|row| row.history);
     match &done.outcome {
-        Outcome::Changed { message } => Ok(ok(&view::message_for(message, caller.user, history))),
+        Outcome::Changed { message, history } => {
+            Ok(ok(&view::message_for(message, caller.user, Some(*history))))
+        }
         _ => Err(unexpected(&done)),
     }
 }
@@ -131,12 +131,9 @@ pub(crate) async fn remove(
     rest::DeleteQuery::read(query.get())?;
     let done = app.engine.run(caller.user, id, Action::Delete { seq }).await?;
     match done.outcome {
-        Outcome::Deleted { rev, at, by, .. } => Ok(ok(&rest::Deleted {
-            rev,
-            history: history_of(&app, caller.user, id, &done).await?,
-            deleted_at: at,
-            deleted_by: by,
-        })),
+        Outcome::Deleted { rev, history, at, by, .. } => {
+            Ok(ok(&rest::Deleted { rev, history, deleted_at: at, deleted_by: by }))
+        }
         _ => Err(unexpected(&done)),
     }
 }
@@ -173,10 +170,9 @@ async fn set_reaction(
     let action = Action::React { seq, emoji, remove };
     let done = app.engine.run(caller.user, id, action).await?;
     match &done.outcome {
-        Outcome::Changed { message } => Ok(ok(&rest::Changed {
-            rev: message.message.rev,
-            history: history_of(app, caller.user, id, &done).await?,
-        })),
+        Outcome::Changed { message, history } => {
+            Ok(ok(&rest::Changed { rev: message.message.rev, history: *history }))
+        }
         _ => Err(unexpected(&done)),
     }
 }

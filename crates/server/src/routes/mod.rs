@@ -11,26 +11,9 @@ pub(crate) mod operator;
 pub(crate) mod sync;
 pub(crate) mod users;
 
-use ostracon_domain::{ConversationId, History, UserId};
 use ostracon_engine::Done;
-use ostracon_store::MessagePage;
 
-use crate::{app::App, error::ApiError};
-
-/// The history that the revs of an answer belong to. A command that changed nothing does not carry it.
-pub(crate) async fn history_of(
-    app: &App,
-    user: UserId,
-    id: ConversationId,
-    done: &Done,
-) -> Result<History, ApiError> {
-    if let Some(conversation) = &done.conversation {
-        return Ok(conversation.history);
-    }
-    let page = MessagePage::Newest { limit: 1 };
-    let (found, _) = app.engine.messages(user, id, page).await?;
-    Ok(found.conversation.history)
-}
+use crate::error::ApiError;
 
 /// An outcome that the command cannot have.
 pub(crate) fn unexpected(done: &Done) -> ApiError {

@@ -29,5 +29,5 @@ async fn check(app: &App, on_progress: OnProgress<'_>) -> Result<Report, VerifyE
         let read = read.await.map_err(|error| VerifyError::Journal(error.to_string()))?;
         journal = read.map_err(|error| VerifyError::Journal(error.to_string()))?;
     }
-    verify(&*app.directory, app.engine.shards(), &journal, on_progress).await
+    verify(&*app.directory, &app.engine.shards(), &journal, on_progress).await
 }

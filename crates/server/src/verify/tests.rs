@@ -70,7 +70,7 @@ impl World {
     async fn run(&self, at: UnitId, command: Command) -> Vec<Row> {
         let shard = &self.shards[&self.directory.map().await.unwrap().home(at).unwrap().shard];
         let order = Order { at: UnitAt { unit: at, epoch: Epoch(1) }, command };
-        let batch = Batch { now: NOW, limits: Limits::default(), orders: vec![order] };
+        let batch = Batch { now: NOW, limits: Limits::default(), orders: Arc::new(vec![order]) };
         match shard.commit(batch).await.unwrap().answers.remove(0) {
             Answer::Done { rows, .. } => rows,
             other => panic!("{other:?}"),

@@ -123,7 +123,7 @@ pub(crate) fn send(client_id: &str, text: &str) -> Order {
 }
 
 pub(crate) fn batch(orders: Vec<Order>) -> Batch {
-    Batch { now: NOW, limits: Limits::default(), orders }
+    Batch { now: NOW, limits: Limits::default(), orders: Arc::new(orders) }
 }
 
 pub(crate) async fn commit(shard: &dyn Shard, orders: Vec<Order>) -> Result<Commit, ShardError> {

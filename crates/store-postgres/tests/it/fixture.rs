@@ -106,7 +106,7 @@ pub(crate) fn send_in(conversation: ConversationId, actor: UserId, client_id: &s
 }
 
 pub(crate) async fn commit(shard: &dyn Shard, orders: Vec<Order>) -> Result<Commit, ShardError> {
-    shard.commit(Batch { now: NOW, limits: Limits::default(), orders }).await
+    shard.commit(Batch { now: NOW, limits: Limits::default(), orders: Arc::new(orders) }).await
 }
 
 /// The seq of a send, and whether it was there already.

@@ -35,7 +35,10 @@ fn deleting_twice_gives_the_same_answer() {
     let mut room = Room::group(&[BOB]);
     room.say(BOB, "one");
     let first = room.done(BOB, Action::Delete { seq: 1 });
-    assert_eq!(first, Outcome::Deleted { seq: 1, rev: 5, at: START, by: BOB });
+    assert_eq!(
+        first,
+        Outcome::Deleted { seq: 1, rev: 5, history: room.head().history, at: START, by: BOB }
+    );
     room.now += 100;
     room.say(BOB, "two");
     assert_eq!(room.idle(ALICE, Action::Delete { seq: 1 }), first);

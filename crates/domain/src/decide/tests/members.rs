@@ -17,7 +17,7 @@ const fn role(user: UserId, role: Role) -> Action {
 
 fn answer(outcome: Outcome) -> (Vec<(u64, Role)>, u64) {
     match outcome {
-        Outcome::Members { members, rev } => {
+        Outcome::Members { members, rev, .. } => {
             (members.iter().map(|m| (m.user.get(), m.role)).collect(), rev)
         }
         other => panic!("not members: {other:?}"),

@@ -4,7 +4,7 @@ use super::room::{ALICE, BOB, CAROL, EVE, Room, react};
 use crate::{Action, Outcome, RefusalCode};
 
 fn shown(outcome: &Outcome) -> Vec<(String, Vec<u64>)> {
-    let Outcome::Changed { message } = outcome else {
+    let Outcome::Changed { message, .. } = outcome else {
         panic!("not changed: {outcome:?}");
     };
     let groups = message.reactions.iter();
@@ -26,7 +26,9 @@ fn each_change_of_a_reaction_is_a_rev_of_its_message() {
         let outcome = room.done(actor, react(1, emoji, remove));
         assert_eq!((room.message(1).rev, room.head().rev), (rev, rev));
         let view = room.view(1).expect("there");
-        assert_eq!(outcome, Outcome::Changed { message: view }, "the answer is what is stored");
+        let history = room.head().history;
+        let stored = Outcome::Changed { message: view, history };
+        assert_eq!(outcome, stored, "the answer is what is stored");
     }
     assert_eq!(room.message(1).content_rev, 5);
     for (actor, remove) in [(CAROL, false), (BOB, true)] {

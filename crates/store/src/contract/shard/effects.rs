@@ -218,7 +218,7 @@ pub(super) async fn members_and_roles(fixture: &dyn ShardFixture) {
     world.say(group(1), ALICE, "one").await;
     let add = Action::AddMembers { users: vec![DAVE, CAROL, BOB, DAVE] };
     let (outcome, _) = world.done(group(1), ALICE, add).await;
-    let Outcome::Members { members, rev } = outcome else {
+    let Outcome::Members { members, rev, .. } = outcome else {
         panic!("not members: {outcome:?}");
     };
     assert_eq!(members.len(), 3);

@@ -194,7 +194,7 @@ impl World {
     ) -> impl Future<Output = Result<Commit, ShardError>> + Send + '_ {
         let tick = self.tick.load(Ordering::Relaxed);
         let now = self.now.fetch_add(tick, Ordering::Relaxed) + tick;
-        self.shard.commit(Batch { now, limits: Limits::default(), orders })
+        self.shard.commit(Batch { now, limits: Limits::default(), orders: Arc::new(orders) })
     }
 
     pub(super) async fn batch(&self, orders: Vec<Order>) -> Vec<Answer> {

@@ -36,7 +36,11 @@ fn batch() -> Batch {
         action: Action::OpenDirect,
     });
     let at = UnitAt { unit: conversation.slot().unit(), epoch: Epoch(1) };
-    Batch { now: 1_700_000_000_000, limits: Limits::default(), orders: vec![Order { at, command }] }
+    Batch {
+        now: 1_700_000_000_000,
+        limits: Limits::default(),
+        orders: Arc::new(vec![Order { at, command }]),
+    }
 }
 
 #[tokio::test]
