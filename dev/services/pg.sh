@@ -8,6 +8,7 @@
 #   pg.sh kill K       kill -9, as in a crash
 #   pg.sh pause K      every process of K stops where it is, as a server that hangs · pg.sh resume K
 #   pg.sh restart K    starts K again, after kill or with a fast stop before
+#   pg.sh replica K    makes and starts a streaming replica of K, which is called Kr in the other commands
 #   pg.sh failover K   K ends its log and goes on in a new timeline, as a promoted replica does
 #   pg.sh stop         stops all; the data stays
 #
@@ -42,6 +43,7 @@ as() {
 
 clusters() { for dir in "$RUN"/pg*/; do [ -f "$dir/PG_VERSION" ] && basename "$dir"; done; true; }
 port() { cat "$RUN/$1.port"; }
+url_of() { echo "postgres://app@127.0.0.1:$(port "$1")/postgres"; }
 
 free_port() {
   local port
@@ -91,6 +93,15 @@ make() { # NAME
   echo "include = '$RUN/$1.conf'" | as tee -a "$RUN/$1/postgresql.conf" > /dev/null
 }
 
+replicate() { # NAME: the replica's name has an r behind it
+  local copy=$1r
+  as "$BIN/pg_basebackup" -d "$(url_of "$1")" -D "$RUN/$copy" -c fast -R > /dev/null
+  configure "$copy" "$(free_port)"
+  # The copy includes the settings of its primary; its own come later and win.
+  echo "include = '$RUN/$copy.conf'" | as tee -a "$RUN/$copy/postgresql.conf" > /dev/null
+  go "$copy"
+}
+
 is_up() { as "$BIN/pg_ctl" -D "$RUN/$1" status > /dev/null 2>&1; }
 
 start() { # N
@@ -127,7 +138,6 @@ kill_hard() { # NAME
   done
 }
 
-url() { echo "postgres://app@127.0.0.1:$(port "$1")/postgres"; }
 
 BIN=$(find_bin)
 case ${1:-} in
@@ -140,9 +150,10 @@ case ${1:-} in
   stop) stop fast ;;
   status)
     for name in $(clusters); do
-      if is_up "$name"; then echo "$name up $(url "$name")"; else echo "$name down"; fi
+      if is_up "$name"; then echo "$name up $(url_of "$name")"; else echo "$name down"; fi
     done ;;
-  url) url "pg$2" ;;
+  url) url_of "pg$2" ;;
+  replica) replicate "pg$2" ;;
   kill) kill_hard "pg$2" ;;
   pause) kill -STOP $(processes "pg$2") ;;
   resume) kill -CONT $(processes "pg$2") ;;
@@ -155,9 +166,9 @@ case ${1:-} in
     go "pg$2"
     # Accepting connections is not yet the end of recovery.
     for _ in $(seq 500); do
-      [ "$(as "$BIN/psql" "$(url "pg$2")" -Atc 'select pg_is_in_recovery()')" = f ] && exit 0
+      [ "$(as "$BIN/psql" "$(url_of "pg$2")" -Atc 'select pg_is_in_recovery()')" = f ] && exit 0
       sleep 0.02
     done
     exit 1 ;;
-  *) sed -n '2,18p' "$0"; exit 2 ;;
+  *) sed -n '2,19p' "$0"; exit 2 ;;
 esac

@@ -1,4 +1,5 @@
-//! Which lane keeps the changes of a user's list: that of the shard where the user's rows live.
+//! Which lane keeps the changes of a user's list: that of the shard where the user's slot lives. (A hot user's own rows
+//! may live elsewhere: lanes send to wherever they do.)
 //!
 //! Changes of one user must be committed in order, also when the user moves: then what waits in the former lane goes
 //! over into the new one with the next change, and while some of it is being committed there, the former one goes on.
@@ -40,9 +41,9 @@ impl Lists {
         let Slot { home, former } = &mut *slot;
         let home = match *home {
             Some(home) => home,
-            None => match core.place_user(user) {
-                Ok((_, shard)) => *home.insert(shard),
-                Err(_) => return,
+            None => match core.map.load().home(user.slot().unit()) {
+                Some(now) => *home.insert(now.shard),
+                None => return,
             },
         };
         // A lane always is there: a map may name a shard that this node does not know yet.

@@ -20,7 +20,10 @@ use std::{
     },
 };
 
-use ostracon_domain::{Action, Command, ConversationCommand, PlacementMap, id::SLOTS};
+use ostracon_domain::{
+    Action, Command, ConversationCommand, PlacementMap, UnitId,
+    id::{SLOTS, Slot},
+};
 use ostracon_store::{DirectoryError, Order};
 use parking_lot::Mutex;
 use tokio::{
@@ -46,7 +49,7 @@ pub(crate) struct Ticket {
 }
 
 pub(crate) struct Router {
-    slots: Box<[Mutex<Slot>]>,
+    slots: Box<[Mutex<SlotState>]>,
     /// Slots with a lot, and how many they are: 0 almost always.
     open: Mutex<BTreeSet<u16>>,
     lots: AtomicUsize,
@@ -64,7 +67,7 @@ pub(crate) struct Router {
 }
 
 #[derive(Default)]
-struct Slot {
+struct SlotState {
     last_number: u64,
     /// Commands in committers' queues and batches that are not answered.
     pending: u32,
@@ -176,12 +179,12 @@ impl Router {
         self.settle(core, &mut state, ticket.slot);
     }
 
-    fn slot(&self, slot: u16) -> &Mutex<Slot> {
+    fn slot(&self, slot: u16) -> &Mutex<SlotState> {
         &self.slots[usize::from(slot)]
     }
 
     /// The lot of a slot; opened if there is none.
-    fn lot<'a>(&self, state: &'a mut Slot, slot: u16) -> &'a mut Lot {
+    fn lot<'a>(&self, state: &'a mut SlotState, slot: u16) -> &'a mut Lot {
         state.lot.get_or_insert_with(|| {
             self.open.lock().insert(slot);
             self.lots.fetch_add(1, Ordering::Release);
@@ -190,7 +193,7 @@ impl Router {
         })
     }
 
-    fn park(&self, state: &mut Slot, mut job: Job) {
+    fn park(&self, state: &mut SlotState, mut job: Job) {
         let Some(ticket) = &mut job.ticket else { return };
         if self.closed.load(Ordering::Acquire) {
             return job.reply.fail(EngineError::Unavailable);
@@ -214,7 +217,7 @@ impl Router {
     }
 
     /// Empties a lot that is due, when nothing is pending any more.
-    fn settle(&self, core: &Core, state: &mut Slot, slot: u16) {
+    fn settle(&self, core: &Core, state: &mut SlotState, slot: u16) {
         if state.pending == 0 && state.lot.as_ref().is_some_and(|lot| lot.due) {
             self.leave(core, state, slot, usize::MAX);
         }
@@ -222,7 +225,7 @@ impl Router {
 
     /// Sends parked commands by the newest map, in order, at most so many; the last one closes the lot. Nothing may be
     /// pending.
-    fn leave(&self, core: &Core, state: &mut Slot, slot: u16, at_most: usize) {
+    fn leave(&self, core: &Core, state: &mut SlotState, slot: u16, at_most: usize) {
         let Some(lot) = &mut state.lot else { return };
         lot.due = true;
         for _ in 0..at_most {
@@ -472,19 +475,37 @@ fn weight(job: &Job) -> usize {
     size_of::<Job>() + more
 }
 
-/// Slots of which something is placed elsewhere, or under another epoch, by the newer map.
+/// Slots of which something is placed elsewhere, or under another epoch, by the newer map; rather one too many.
 fn changed_slots(old: &PlacementMap, new: &PlacementMap) -> BTreeSet<u16> {
-    let mut changed: BTreeSet<u16> = (0..SLOTS)
-        .filter(|slot| {
-            let unit = ostracon_domain::UnitId(u32::from(*slot));
-            old.home(unit) != new.home(unit)
-        })
-        .collect();
+    let is_moved = |unit: UnitId| old.home(unit) != new.home(unit);
+    let mut changed: BTreeSet<u16> =
+        (0..SLOTS).filter(|slot| is_moved(UnitId(u32::from(*slot)))).collect();
     for (id, _) in old.overrides().chain(new.overrides()) {
         let (before, after) = (old.unit_of(id), new.unit_of(id));
-        if before != after || old.home(before) != new.home(after) {
+        if before != after || is_moved(after) {
             changed.insert(id.slot().get());
         }
+    }
+    let ranks = |map: &PlacementMap| -> Vec<_> {
+        map.user_overrides().map(|hot| (hot.user, hot.rank)).collect()
+    };
+    // Who is hot decides whose table counts, also where that one is empty.
+    let others_count = ranks(old) != ranks(new);
+    for (hot, other) in old
+        .user_overrides()
+        .map(|hot| (hot, new.user_override(hot.user)))
+        .chain(new.user_overrides().map(|hot| (hot, old.user_override(hot.user))))
+    {
+        let own = other.and_then(|other| other.own);
+        if hot.own != own || hot.own.is_some_and(is_moved) {
+            changed.insert(hot.user.slot().get());
+        }
+        let is_changed = |slot: &Slot, unit: UnitId| {
+            let same = other.and_then(|other| other.table.get(slot)) == Some(&unit);
+            others_count || !same || is_moved(unit)
+        };
+        let slots = hot.table.iter().filter(|(slot, unit)| is_changed(slot, **unit));
+        changed.extend(slots.map(|(slot, _)| slot.get()));
     }
     changed
 }

@@ -2,9 +2,9 @@
 
 use std::{fs::File, path::Path, sync::Arc};
 
-use ostracon_domain::{Millis, PlacementMap, ShardId};
+use ostracon_domain::{ConversationId, Millis, PlacementMap, ShardId, UnitAt, UserId};
 use ostracon_engine::{Clock, NodeIds, lease};
-use ostracon_store::{Directory, Shards, directory::ShardRow};
+use ostracon_store::{Directory, MessagePage, Messages, Read, Shards, directory::ShardRow};
 use ostracon_store_embedded::{
     DataDir, EmbeddedOptions, EmbeddedStore, OpenError, Preflight, SqliteDirectory, make_shard,
     preflight,
@@ -17,7 +17,7 @@ mod postgres;
 pub(crate) use ostracon_store_postgres::{check_url, is_url, redacted};
 
 use home::Homes;
-use postgres::PostgresShards;
+use postgres::{PostgresShards, Replicas};
 
 use crate::{
     config::{Config, ShardUrl},
@@ -35,6 +35,7 @@ pub(crate) struct Backends {
     directory: Arc<SqliteDirectory>,
     /// All shards are in the data directory.
     is_whole: bool,
+    replicas: Replicas,
 }
 
 /// Backends with what an engine is started from.
@@ -67,7 +68,7 @@ pub(crate) async fn open(config: &Config, clock: &dyn Clock) -> Result<Opened, S
     };
     let map = directory.map().await?;
 
-    let mut shards = PostgresShards::new(&homes, cluster, &ids)?.open(&map).await?;
+    let (mut shards, replicas) = PostgresShards::new(&homes, cluster, &ids)?.open(&map).await?;
     let is_whole = shards.is_empty();
     let embedded = homes.embedded;
     let mut options =
@@ -79,7 +80,7 @@ pub(crate) async fn open(config: &Config, clock: &dyn Clock) -> Result<Opened, S
     format(&store, &embedded, &map).await?;
     shards.extend(store.shards());
     let store = Mutex::new(Some(Arc::new(store)));
-    let backends = Backends { store, directory: sqlite, is_whole };
+    let backends = Backends { store, directory: sqlite, is_whole, replicas };
     Ok(Opened { backends, directory, shards, ids })
 }
 
@@ -162,6 +163,26 @@ impl Backends {
             && let Err(error) = store.maintain(now).await
         {
             tracing::warn!(%error, "upkeep of the store failed; it is tried again");
+        }
+    }
+
+    /// A page from the replica of a conversation's shard, if it has one: as of some moment in the past.
+    pub(crate) async fn older_page(
+        &self,
+        map: &PlacementMap,
+        reader: UserId,
+        id: ConversationId,
+        page: MessagePage,
+    ) -> Option<Read<Messages>> {
+        let unit = map.unit_of(id);
+        let home = map.home(unit)?;
+        let at = UnitAt { unit, epoch: home.epoch };
+        match self.replicas.get(&home.shard)?.messages(at, id, reader, page).await {
+            Ok(read) => Some(read),
+            Err(error) => {
+                tracing::debug!(shard = %home.shard, %error, "a replica does not serve");
+                None
+            }
         }
     }
 

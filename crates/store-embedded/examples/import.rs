@@ -68,7 +68,7 @@ fn order(unit: UnitId, n: u64, conversations: u64) -> Order {
 }
 
 async fn send(shard: &EmbeddedShard, orders: Vec<Order>) {
-    let batch = Batch { now: START, limits: Limits::default(), orders };
+    let batch = Batch { now: START, limits: Limits::default(), orders: orders.into() };
     loop {
         match shard.commit(batch.clone()).await {
             Ok(commit) => {

@@ -105,6 +105,16 @@ impl PostgresOptions {
         })
     }
 
+    /// The same shard on another server, in the same schema unless the address names one.
+    ///
+    /// # Errors
+    /// Those of [`new`](Self::new).
+    pub fn on(&self, url: &str) -> Result<Self, UrlError> {
+        let (server, schema) = parse(url)?;
+        let schema = schema.unwrap_or_else(|| self.schema.clone());
+        Ok(Self { server, schema, ..self.clone() })
+    }
+
     /// The schema that holds the shard.
     pub const fn schema(&self) -> &SchemaName {
         &self.schema

@@ -10,8 +10,8 @@ use std::{
 };
 
 use deadpool_postgres::{
-    ClientWrapper, Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod,
-    Runtime, tokio_postgres::NoTls,
+    ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError,
+    RecyclingMethod, Runtime, tokio_postgres::NoTls,
 };
 use ostracon_domain::{Epoch, UnitId};
 use ostracon_store::Incarnation;
@@ -93,6 +93,20 @@ fn incarnation_of(system: u64, timeline: u32) -> Incarnation {
     (u64::from(timeline) << 32) | folded
 }
 
+/// A connection of a pool, or why there is none.
+pub(crate) fn given(object: std::result::Result<Object, PoolError>) -> Result<Object> {
+    object.map_err(|error| match error {
+        PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
+            PgError::Postgres(error)
+        }
+        PoolError::PostCreateHook(HookError::Message(why)) => {
+            PgError::NoConnection(why.into_owned())
+        }
+        PoolError::Timeout(_) => PgError::NoConnection("none was free in time".to_owned()),
+        other => PgError::NoConnection(other.to_string()),
+    })
+}
+
 impl Database {
     /// Opens the database. `units`: those of a shard that has never known one.
     ///
@@ -147,17 +161,7 @@ impl Database {
 
     /// A connection of one's own.
     pub(crate) async fn session(&self) -> Result<Session> {
-        let object = self.pool.get().await.map_err(|error| match error {
-            PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
-                PgError::Postgres(error)
-            }
-            PoolError::PostCreateHook(HookError::Message(why)) => {
-                PgError::NoConnection(why.into_owned())
-            }
-            PoolError::Timeout(_) => PgError::NoConnection("none was free in time".to_owned()),
-            other => PgError::NoConnection(other.to_string()),
-        })?;
-        Ok(Session::new(object))
+        Ok(Session::new(given(self.pool.get().await)?))
     }
 
     /// Does work, unless the server does not serve. It is given up when that turns out meanwhile, or when no answer

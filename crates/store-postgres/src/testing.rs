@@ -44,8 +44,18 @@ impl Server {
 
     /// Runs a command of the script on the server, such as `kill` or `pause`; what it prints.
     pub fn tell(&self, command: &str) -> String {
+        self.run(command, "1")
+    }
+
+    /// Makes a streaming replica, which ends with the server; its address.
+    pub fn replica(&self) -> String {
+        self.tell("replica");
+        self.run("url", "1r")
+    }
+
+    fn run(&self, command: &str, which: &str) -> String {
         let output = Command::new(script())
-            .args([command, "1"])
+            .args([command, which])
             .env("PG_RUN", &self.run)
             .stderr(Stdio::inherit())
             .output()

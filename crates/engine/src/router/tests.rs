@@ -1,6 +1,8 @@
 //! Which lots a new map opens.
 
-use ostracon_domain::{ConversationId, Epoch, PlacementMap, ShardId, UnitHome, UnitId, UserId};
+use ostracon_domain::{
+    ConversationId, Epoch, PlacementMap, ShardId, UnitHome, UnitId, UserId, UserOverride, id::Slot,
+};
 
 use super::changed_slots;
 
@@ -35,4 +37,37 @@ fn a_map_opens_the_lots_of_what_it_changes_and_no_others() {
     for (old, new) in [(&first, &carved), (&carved, &away), (&away, &first)] {
         assert_eq!(changed_slots(old, new).into_iter().collect::<Vec<_>>(), [slot]);
     }
+    // A user gets hot, slot by slot; the older one's table counts where both are.
+    let hot = |id, rank, slots: &[(u16, UnitId)]| UserOverride {
+        user: user(id),
+        rank,
+        table: slots.iter().map(|(slot, unit)| (Slot::new(*slot).unwrap(), *unit)).collect(),
+        own: None,
+        targets: vec![ShardId(0)],
+    };
+    let with = |hot: &[UserOverride]| {
+        PlacementMap::new(2, homes(&[(unit, ShardId(0), 1)]), [], hot.iter().cloned())
+    };
+    let (none, one) = (with(&[]), with(&[hot(1, 2, &[(5, unit), (6, unit)])]));
+    let two = with(&[hot(1, 2, &[(5, unit), (6, unit), (8, unit)])]);
+    let older = with(&[hot(1, 2, &[(5, unit), (6, unit)]), hot(2, 1, &[])]);
+    for (old, new, slots) in [
+        (&none, &one, &[5, 6][..]),
+        (&one, &two, &[8]),
+        (&two, &one, &[8]),
+        (&one, &older, &[5, 6]),
+    ] {
+        assert_eq!(changed_slots(old, new).into_iter().collect::<Vec<_>>(), slots);
+    }
+    let moved = PlacementMap::new(
+        3,
+        homes(&[(unit, ShardId(1), 2)]),
+        [],
+        [hot(1, 2, &[(5, unit), (6, unit)])],
+    );
+    assert_eq!(changed_slots(&one, &moved).into_iter().collect::<Vec<_>>(), [5, 6]);
+    let mut own = hot(1, 2, &[(5, unit), (6, unit)]);
+    own.own = Some(unit);
+    let slot = user(1).slot().get();
+    assert_eq!(changed_slots(&one, &with(&[own])).into_iter().collect::<Vec<_>>(), [slot]);
 }

@@ -13,8 +13,15 @@ use crate::config::{Config, ShardUrl};
 pub(super) struct Homes {
     /// In the data directory.
     pub(super) embedded: Vec<ShardId>,
-    /// On PostgreSQL, with their address.
-    pub(super) postgres: BTreeMap<ShardId, ShardUrl>,
+    /// On PostgreSQL.
+    pub(super) postgres: BTreeMap<ShardId, PostgresHome>,
+}
+
+/// Addresses of a shard.
+#[derive(Debug)]
+pub(super) struct PostgresHome {
+    pub(super) url: ShardUrl,
+    pub(super) replica: Option<ShardUrl>,
 }
 
 impl Homes {
@@ -38,7 +45,9 @@ impl Homes {
             if url.is_embedded() {
                 homes.embedded.push(id);
             } else if is_url(url.as_str()) {
-                homes.postgres.insert(id, url);
+                let replica = named.map(|shard| shard.replica.clone());
+                let replica = replica.filter(|url| !url.is_none());
+                homes.postgres.insert(id, PostgresHome { url, replica });
             } else {
                 return Err(format!(
                     "shard {id} is kept somewhere that this version does not know: run the version that made it"
@@ -62,7 +71,11 @@ mod tests {
     }
 
     fn config(shards: &[(u16, &str)]) -> Config {
-        let shards = shards.iter().map(|(id, url)| Shard { id: *id, url: (*url).into() });
+        let shards = shards.iter().map(|(id, url)| Shard {
+            id: *id,
+            url: (*url).into(),
+            ..Shard::default()
+        });
         Config { shards: shards.collect(), ..Config::default() }
     }
 
@@ -71,7 +84,7 @@ mod tests {
         let known = [row(0, "embedded"), row(1, "postgres://old/db"), row(2, "postgres://two/db")];
         let homes = Homes::of(&known, &config(&[(1, "postgres://new/db")])).unwrap();
         assert_eq!(homes.embedded, [ShardId(0)]);
-        let urls: Vec<_> = homes.postgres.values().map(|url| url.as_str()).collect();
+        let urls: Vec<_> = homes.postgres.values().map(|home| home.url.as_str()).collect();
         assert_eq!(urls, ["postgres://new/db", "postgres://two/db"]);
     }
 

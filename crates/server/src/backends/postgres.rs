@@ -1,11 +1,11 @@
 //! Shards on PostgreSQL: made with a new cluster, opened with an old one.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use ostracon_domain::{PlacementMap, ShardId};
 use ostracon_engine::NodeIds;
 use ostracon_store::Shards;
-use ostracon_store_postgres::{PostgresOptions, PostgresShard};
+use ostracon_store_postgres::{PostgresOptions, PostgresReplica, PostgresShard};
 use tokio::task::JoinSet;
 
 use super::home::Homes;
@@ -14,7 +14,11 @@ use crate::server::StartError;
 /// Shards of one cluster.
 pub(super) struct PostgresShards {
     shards: Vec<PostgresOptions>,
+    replicas: Replicas,
 }
+
+/// Replicas of shards that have one.
+pub(super) type Replicas = BTreeMap<ShardId, PostgresReplica>;
 
 fn refused(id: ShardId, error: &dyn std::fmt::Display) -> StartError {
     StartError::Store(format!("shard {id}: {error}"))
@@ -26,11 +30,20 @@ impl PostgresShards {
         cluster: u128,
         ids: &Arc<NodeIds>,
     ) -> Result<Self, StartError> {
-        let shards = homes.postgres.iter().map(|(id, url)| {
-            PostgresOptions::new(url.as_str(), cluster, *id, Arc::clone(ids) as _)
-                .map_err(|error| refused(*id, &error))
-        });
-        Ok(Self { shards: shards.collect::<Result<_, _>>()? })
+        let mut opened = Self { shards: Vec::new(), replicas: Replicas::new() };
+        for (id, home) in &homes.postgres {
+            let options =
+                PostgresOptions::new(home.url.as_str(), cluster, *id, Arc::clone(ids) as _);
+            let options = options.map_err(|error| refused(*id, &error))?;
+            if let Some(url) = &home.replica {
+                let replica = options.on(url.as_str()).map_err(|error| refused(*id, &error))?;
+                let replica =
+                    PostgresReplica::new(replica).map_err(|error| refused(*id, &error))?;
+                opened.replicas.insert(*id, replica);
+            }
+            opened.shards.push(options);
+        }
+        Ok(opened)
     }
 
     /// Makes the tables of new shards, which serve nothing yet.
@@ -43,7 +56,7 @@ impl PostgresShards {
     }
 
     /// Opens all of them at once.
-    pub(super) async fn open(self, map: &PlacementMap) -> Result<Shards, StartError> {
+    pub(super) async fn open(self, map: &PlacementMap) -> Result<(Shards, Replicas), StartError> {
         let mut opening = JoinSet::new();
         for options in self.shards {
             let id = options.shard;
@@ -56,6 +69,6 @@ impl PostgresShards {
             let (id, opened) = opened.map_err(|error| StartError::Store(error.to_string()))?;
             shards.insert(id, Arc::new(opened.map_err(|error| refused(id, &error))?));
         }
-        Ok(shards)
+        Ok((shards, self.replicas))
     }
 }

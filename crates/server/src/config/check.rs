@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::SocketAddr};
 
-use super::{Config, JwtAlgorithm};
+use super::{Config, JwtAlgorithm, Shard};
 use crate::backends::{check_url, is_url};
 
 /// What is wrong with a configuration, one sentence a line.
@@ -65,6 +65,20 @@ impl Config {
                     ),
                 );
             }
+        }
+        for Shard { id, url, replica } in self.shards.iter().filter(|one| !one.replica.is_none()) {
+            let can_have = is_url(url.as_str()) && is_url(replica.as_str());
+            need(
+                can_have,
+                &format!(
+                    "shards: the replica of shard {id} must begin with postgres://, as its url."
+                ),
+            );
+            let read = check_url(replica.as_str());
+            need(
+                !can_have || read.is_ok(),
+                &format!("shards: replica of shard {id}: {}.", sentence(&read)),
+            );
         }
         let ids: BTreeSet<_> = self.shards.iter().map(|shard| shard.id).collect();
         need(ids.len() == self.shards.len(), "shards: every id may be there once only.");

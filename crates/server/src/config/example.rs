@@ -24,7 +24,7 @@ impl Config {
         about::<Shard>(out_line(&mut out));
         if self.shards.is_empty() {
             out.push_str(
-                "# Left out: four embedded shards.\n# [[shards]]\n# id = 0\n# url = \"embedded\"\n# [[shards]]\n# id = 1\n# url = \"postgres://ostracon:password@127.0.0.1:5432/ostracon?schema=shard_1\"\n",
+                "# Left out: four embedded shards.\n# [[shards]]\n# id = 0\n# url = \"embedded\"\n# [[shards]]\n# id = 1\n# url = \"postgres://ostracon:password@127.0.0.1:5432/ostracon?schema=shard_1\"\n# replica = \"postgres://ostracon:password@127.0.0.2:5432/ostracon\"\n",
             );
         }
         for shard in &self.shards {

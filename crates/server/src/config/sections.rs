@@ -54,6 +54,9 @@ section! {
         /// `embedded`: in the data directory. `postgres://user:password@host:port/database?schema=name`: there; without
         /// a schema it is `shard_<id>`. Of a known shard on PostgreSQL this address is used, not the stored one.
         pub url: ShardUrl = ShardUrl::default(),
+        /// Of a shard on PostgreSQL: a streaming replica of its server, in the same form. While the server does not serve,
+        /// pages of messages are read there for those who ask with `min_rev`. Empty: none.
+        pub replica: ShardUrl = ShardUrl::none(),
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::backends::redacted;
 
-/// `embedded`, or the address of a database.
+/// `embedded`, the address of a database, or nothing.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct ShardUrl(String);
@@ -14,6 +14,16 @@ pub struct ShardUrl(String);
 impl ShardUrl {
     /// The shard's place in the data directory.
     pub const EMBEDDED: &str = "embedded";
+
+    /// No address.
+    pub const fn none() -> Self {
+        Self(String::new())
+    }
+
+    /// Whether there is no address.
+    pub fn is_none(&self) -> bool {
+        self.0.is_empty()
+    }
 
     /// The whole text, with its password.
     pub fn as_str(&self) -> &str {
@@ -27,7 +37,7 @@ impl ShardUrl {
 
     /// The text for people and logs.
     pub fn shown(&self) -> String {
-        if self.is_embedded() { self.0.clone() } else { redacted(&self.0) }
+        if self.is_embedded() || self.is_none() { self.0.clone() } else { redacted(&self.0) }
     }
 }
 

@@ -37,12 +37,16 @@ fn a_printed_configuration_reads_back() {
 
 #[test]
 fn passwords_of_databases_are_not_shown() {
-    let shard = |id, url: &str| Shard { id, url: url.into() };
+    let shard = |id, url: &str| Shard { id, url: url.into(), ..Shard::default() };
     let url = "postgres://me:sesame@127.0.0.1:5432/chat?schema=a";
     let config = Config { shards: vec![shard(0, url), shard(1, "embedded")], ..Config::default() };
     config.check().unwrap();
     let shown = config.to_toml();
     assert!(!shown.contains("sesame"), "{shown}");
+    let replica = Shard { replica: url.into(), ..shard(0, "embedded") };
+    let config_with_replica = Config { shards: vec![replica], ..Config::default() };
+    assert!(!config_with_replica.to_toml().contains("sesame"));
+    assert!(config_with_replica.check().is_err(), "an embedded shard has no replica");
     assert!(shown.contains("postgres://me:***@127.0.0.1:5432/chat?schema=a"), "{shown}");
     for shown in [format!("{config:?}"), serde_json::to_string(&config).unwrap()] {
         assert!(!shown.contains("sesame"), "{shown}");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
 use ostracon_domain::{
-    Access, Action, ConversationId, Edit, Outcome, Seq, limits::EMOJI_BYTES_MAX,
+    Access, Action, ConversationId, Edit, Outcome, Seq, UserId, access, limits::EMOJI_BYTES_MAX,
 };
 use ostracon_engine::{Done, EngineError, view};
 use ostracon_proto::{
@@ -12,7 +12,7 @@ use ostracon_proto::{
     frame::{MarkTarget, OutgoingMessage},
     rest::{self, Anchor},
 };
-use ostracon_store::{MessagePage, Messages, PagePosition};
+use ostracon_store::{MessagePage, Messages, PagePosition, Read};
 
 use crate::{
     app::App,
@@ -37,7 +37,17 @@ pub(crate) async fn page(
         Anchor::After(at) => MessagePage::After { position: place(at), limit },
         Anchor::Around(at) => MessagePage::Around { position: place(at), limit },
     };
-    let (found, access) = app.engine.messages(caller.user, id, page).await?;
+    let (found, access, stale) = match app.engine.messages(caller.user, id, page).await {
+        // Whoever says how far the page must reach takes one from a replica.
+        Err(EngineError::Unavailable) if query.min_rev.is_some() => {
+            let (found, access) = older(&app, caller.user, id, page).await?;
+            (found, access, true)
+        }
+        read => {
+            let (found, access) = read?;
+            (found, access, false)
+        }
+    };
     if query.min_rev.is_some_and(|rev| found.conversation.rev < rev) {
         return Err(EngineError::Unavailable.into());
     }
@@ -51,9 +61,26 @@ pub(crate) async fn page(
         head_seq: access.to,
         rev: found.conversation.rev,
         history: found.conversation.history,
-        stale: false,
+        stale,
     };
     Ok(page_of(&body, body.messages.len()))
+}
+
+/// A page of a replica, with what the reader could see then.
+async fn older(
+    app: &App,
+    reader: UserId,
+    id: ConversationId,
+    page: MessagePage,
+) -> Result<(Messages, Access), EngineError> {
+    match app.backends.older_page(&app.engine.map(), reader, id, page).await {
+        Some(Read::Rows(found)) => {
+            let access = access(Some(&found.conversation), found.member.as_deref())?;
+            Ok((found, access))
+        }
+        // What it does not know it may only not know yet.
+        Some(Read::Absent | Read::Fenced(_)) | None => Err(EngineError::Unavailable),
+    }
 }
 
 const fn place(position: Position) -> PagePosition {

@@ -24,7 +24,11 @@ const OWN_SHARDS: [&str; 3] = ["backend::", "data_dir::", "shard_lost::"];
 pub(crate) fn choose(config: &mut Config) {
     let Ok(url) = env::var(URL) else { return };
     let name = schema(&config.data_dir);
-    let shard = |id| config::Shard { id, url: format!("{url}?schema={name}_{id}").as_str().into() };
+    let shard = |id| config::Shard {
+        id,
+        url: format!("{url}?schema={name}_{id}").as_str().into(),
+        ..config::Shard::default()
+    };
     config.shards = (0..SHARDS).map(shard).collect();
 }
 

@@ -85,6 +85,7 @@ async fn is_lost_alone(lose: &str, bring_back: &str) {
         let shard = |id: ShardId, server: &Server| Shard {
             id: u16::try_from(id.0).unwrap(),
             url: server.url().as_str().into(),
+            ..Shard::default()
         };
         config.shards = vec![shard(NEAR, &stays), shard(FAR, &lost)];
     })
@@ -164,4 +165,52 @@ async fn a_shard_whose_database_dies_is_lost_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shard_whose_database_hangs_is_lost_alone() {
     is_lost_alone("pause", "resume").await;
+}
+
+/// Pages from a replica, for those who say how far they must reach.
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_are_read_from_a_replica_while_the_shard_is_lost() {
+    let (server, replica) = tokio::task::block_in_place(|| {
+        let server = Server::start();
+        let replica = server.replica();
+        (server, replica)
+    });
+    let (world, [alice, bob]) = World::start_with(["alice", "bob"], |config| {
+        let (url, replica) = (server.url().as_str().into(), replica.as_str().into());
+        config.shards = vec![Shard { id: 0, url, replica }];
+    })
+    .await;
+    let id = alice.direct(&bob).await;
+    for text in ["one", "two"] {
+        alice.say(&id, text).await;
+    }
+    let page = alice.page(&id, "").await;
+    assert!(page.get("stale").is_none(), "{page}");
+    let rev = page["rev"].as_u64().unwrap();
+    let path = format!("/conversations/{id}/messages");
+    let reaching = |rev: u64| format!("{path}?min_rev={rev}");
+
+    tell(&server, "kill");
+    alice.get(&path).await.refused(503, "shard_unavailable");
+    // The replica may have to apply what it received.
+    let older = async {
+        loop {
+            let reply = alice.get(&reaching(rev)).await;
+            if reply.status == 200 {
+                return reply.is(200);
+            }
+            reply.refused(503, "shard_unavailable");
+        }
+    };
+    let older = within("the replica", older).await;
+    assert_eq!(older["stale"], true, "{older}");
+    assert_eq!(older["messages"], page["messages"]);
+    alice.get(&reaching(rev + 1)).await.refused(503, "shard_unavailable");
+    let stranger = world.user("stranger").await;
+    stranger.get(&reaching(1)).await.refused(404, "not_found");
+
+    tell(&server, "restart");
+    send_until_taken(&alice, &path, &json!({"content": "three", "client_id": "c"})).await;
+    let page = alice.get(&reaching(rev)).await.is(200);
+    assert!(page.get("stale").is_none(), "{page}");
 }
