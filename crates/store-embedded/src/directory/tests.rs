@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use ostracon_domain::{ConversationId, ShardId, UnitId, UserId};
 use ostracon_store::{
-    Accounts, Cluster, Directory, DirectoryError, Sessions,
+    Accounts, Cluster, Directory, DirectoryError, Moves, Sessions,
     contract::directory::{Fixture, run_all},
     directory::{AccountRole, NewSession, NewUser, ShardRow},
 };
@@ -239,6 +239,74 @@ async fn overrides_are_part_of_the_map() {
     assert_eq!(map.overrides().collect::<Vec<_>>(), [(id, UnitId(20_000))]);
     let home = map.home(map.unit_of(id)).unwrap();
     assert_eq!((home.shard, home.epoch.0), (ShardId(1), 3));
+}
+
+#[tokio::test]
+async fn a_directory_of_the_first_version_learns_of_moves() {
+    let dir = tempfile::tempdir().unwrap();
+    let id = ConversationId::direct(UserId::new(1).unwrap(), UserId::new(2).unwrap());
+    let conn = Connection::open(file(dir.path())).unwrap();
+    conn.execute_batch(STEPS[0]).unwrap();
+    conn.pragma_update(None, "application_id", super::APPLICATION_ID).unwrap();
+    conn.pragma_update(None, "user_version", 1).unwrap();
+    conn.execute_batch(
+        "INSERT INTO cluster VALUES (1, zeroblob(16), 9);
+         INSERT INTO shard VALUES (0, 'embedded'), (1, 'embedded'), (5, 'embedded');
+         DELETE FROM shard WHERE id = 5;
+         INSERT INTO unit VALUES (0, 0, 1), (20000, 1, 3);",
+    )
+    .unwrap();
+    let subject = id.as_u128().to_be_bytes();
+    let sql = "INSERT INTO override (rank, kind, subject, unit) VALUES (7, 1, ?1, 20000)";
+    conn.execute(sql, [subject]).unwrap();
+    drop(conn);
+
+    let d = open(dir.path());
+    let known = [0, 1].map(|n| ShardRow::new(ShardId(n), "embedded"));
+    assert_eq!(d.shards().await.unwrap(), known);
+    let map = d.map().await.unwrap();
+    assert_eq!((map.version, map.unit_of(id)), (9, UnitId(20_000)));
+    assert_eq!(map.user_overrides().count(), 0);
+    // Nothing that was used before is given out again.
+    assert_eq!(d.reserve_units(1).await.unwrap(), UnitId(20_001));
+    assert_eq!(d.next_rank().await.unwrap(), 8);
+    assert_eq!(d.add_shard("embedded").await.unwrap().id, ShardId(6));
+    assert_eq!(d.check().await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn many_overrides_are_read_as_they_were_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = open(dir.path());
+    d.found(&[0, 1].map(|n| ShardRow::new(ShardId(n), "embedded"))).await.unwrap();
+    let mut conn = Connection::open(file(dir.path())).unwrap();
+    let tx = conn.transaction().unwrap();
+    let user = |n| UserId::new(n).unwrap();
+    for n in 0..5_000_u32 {
+        let id = ConversationId::direct(user(1), user(u64::from(n) + 2));
+        let unit = 20_000 + n;
+        tx.execute("INSERT INTO unit VALUES (?1, 1, 3)", [unit]).unwrap();
+        let sql = "INSERT INTO override (kind, subject, unit) VALUES (1, ?1, ?2)";
+        tx.execute(sql, rusqlite::params![id.as_u128().to_be_bytes(), unit]).unwrap();
+    }
+    for n in 1..=5_u32 {
+        tx.execute("INSERT INTO hot_user VALUES (?1, ?1, 20000)", [n]).unwrap();
+        tx.execute("INSERT INTO hot_user_target VALUES (?1, 0, 1), (?1, 1, 0)", [n]).unwrap();
+        for slot in 0..3_000 {
+            let row = [n, slot, 20_000 + slot];
+            tx.execute("INSERT INTO hot_user_slot VALUES (?1, ?2, ?3)", row).unwrap();
+        }
+    }
+    tx.commit().unwrap();
+    let map = d.map().await.unwrap();
+    assert_eq!(map.units().count(), 16_384 + 5_000);
+    assert_eq!(map.overrides().count(), 5_000);
+    assert_eq!(map.user_overrides().map(|hot| hot.table.len()).sum::<usize>(), 15_000);
+    let hot = map.user_override(user(3)).unwrap();
+    assert_eq!((hot.rank, hot.own), (3, Some(UnitId(20_000))));
+    assert_eq!(hot.targets, [ShardId(1), ShardId(0)]);
+    assert!(hot.table.iter().all(|(slot, unit)| unit.0 == 20_000 + u32::from(slot.get())));
+    assert_eq!(d.check().await.unwrap(), Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,16 +1,31 @@
 //! What every directory must do, as stories. Each one takes a fixture, starts empty and panics when the promise is broken.
 
 mod accounts;
+mod audit;
+mod begin;
 mod cluster;
+mod hot_users;
+mod jobs;
+mod moves;
+mod numbers;
 mod sessions;
+mod shards;
+mod stage;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
 pub use accounts::*;
+pub use audit::*;
+pub use begin::*;
 pub use cluster::*;
+pub use hot_users::*;
+pub use jobs::*;
+pub use moves::*;
+pub use numbers::*;
 pub use sessions::*;
+pub use shards::*;
 
 use crate::directory::{AccountRole, Directory, NewSession, NewUser};
 
@@ -47,6 +62,42 @@ pub async fn run_all(fixture: &dyn Fixture) {
     foundings_that_make_no_sense_change_nothing(fixture).await;
     any_number_of_shards_shares_the_slots(fixture).await;
     id_time_never_goes_back(fixture).await;
+    shard_numbers_are_never_reused(fixture).await;
+    a_draining_shard_takes_no_units(fixture).await;
+    a_shard_in_use_is_not_removed(fixture).await;
+    an_emptied_shard_goes(fixture).await;
+    draining_stops_no_move_that_has_begun(fixture).await;
+    a_job_is_planned_whole(fixture).await;
+    a_plan_that_makes_no_sense_is_refused_whole(fixture).await;
+    jobs_are_listed_newest_first(fixture).await;
+    a_job_changes_its_state_once(fixture).await;
+    a_move_begins_once(fixture).await;
+    a_unit_is_in_one_active_move(fixture).await;
+    a_unit_is_free_when_its_move_is_over(fixture).await;
+    a_plan_may_be_out_of_date(fixture).await;
+    leftovers_are_purged_first(fixture).await;
+    a_child_is_fresh(fixture).await;
+    a_move_goes_its_way(fixture).await;
+    no_other_step_exists(fixture).await;
+    a_committed_move_goes_forward_only(fixture).await;
+    who_lost_the_lease_changes_nothing(fixture).await;
+    a_take_over_keeps_the_phase(fixture).await;
+    an_abort_leaves_the_map_alone(fixture).await;
+    a_carve_and_a_merge_stay_at_home(fixture).await;
+    a_step_is_taken_once(fixture).await;
+    a_commit_wins_or_changes_nothing(fixture).await;
+    commits_at_once_lose_nothing(fixture).await;
+    progress_is_noted_by_who_drives(fixture).await;
+    garbage_is_forgotten_by_number(fixture).await;
+    a_user_becomes_hot_and_is_forgotten(fixture).await;
+    a_hot_user_is_carved_moved_and_merged(fixture).await;
+    nobody_is_forgotten_beside_a_carve(fixture).await;
+    hot_users_at_once_have_an_order(fixture).await;
+    leases_only_rise(fixture).await;
+    unit_numbers_are_given_once(fixture).await;
+    ranks_only_rise(fixture).await;
+    one_coordinates_at_a_time(fixture).await;
+    the_audit_log_keeps_everything(fixture).await;
 }
 
 fn person(username: &str) -> NewUser {
