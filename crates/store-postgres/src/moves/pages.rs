@@ -1,6 +1,11 @@
 //! Rows that come from another shard: the newer of two states stays, nobody is told.
 //!
 //! One transaction a page; pages of one unit follow one another, since each locks the unit's row.
+//!
+//! **Durability.** A page is durable when it is answered. Commits that do not wait for the disk would gain little, since
+//! a page is thousands of rows, and cost safety: a server that dies and starts again loses the last of them and keeps its
+//! timeline, so that nobody would notice. So whoever knows that a page was answered may go on after it, and the end of an
+//! import has nothing left to wait for: its own commit stands behind those of all pages in the server's one log.
 
 use bytes::BytesMut;
 use ostracon_domain::{ConversationId, Message, Row, Seq, UnitAt};

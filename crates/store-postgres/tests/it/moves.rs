@@ -102,6 +102,16 @@ async fn sql(options: &PostgresOptions) -> Client {
     client
 }
 
+/// Returns when somebody who uses this table waits for somebody else.
+async fn somebody_waits(options: &PostgresOptions, table: &str) {
+    let watcher = sql(options).await;
+    let waits = "SELECT EXISTS (SELECT FROM pg_locks AS l WHERE NOT l.granted AND EXISTS (SELECT FROM pg_locks AS r \
+         WHERE r.pid = l.pid AND r.relation = $1::text::regclass))";
+    while !watcher.query_one(waits, &[&table]).await.unwrap().get::<_, bool>(0) {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Two handles, as two processes have them: nothing is shared but the database.
 async fn two(units: &[UnitId]) -> (PostgresOptions, [Arc<PostgresShard>; 2]) {
     let first = options();
@@ -251,6 +261,31 @@ async fn a_capture_at_one_handle_is_noticed_by_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_note_that_is_being_changed_is_not_dropped() {
+    let (options, [one, other]) = two(&units()).await;
+    let unit = direct().slot().unit();
+    let mut mover = Mover::new(other, 1);
+    mover.steps(unit, &[(Capturing, 1)]).await;
+    say(&*one, "one").await.unwrap();
+    let old = one.notes(at(unit, 1), 10).await.unwrap();
+    // A batch has written the next version and is about to commit.
+    let mut batch = sql(&options).await;
+    let batch = batch.transaction().await.unwrap();
+    batch.execute("UPDATE note SET rev = rev + 1", &[]).await.unwrap();
+    let notes = old.clone();
+    let drops = tokio::spawn(async move {
+        let pair = mover.pair();
+        mover.shard.drop_notes(at(unit, 1), &notes, pair).await
+    });
+    somebody_waits(&options, "note").await;
+    batch.commit().await.unwrap();
+    drops.await.unwrap().unwrap();
+    let left = one.notes(at(unit, 1), 10).await.unwrap();
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].version.rev, old[0].version.rev + 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_late_coordinator_is_stale_at_every_handle() {
     let (options, [one, other]) = two(&units()).await;
     let unit = direct().slot().unit();
@@ -306,13 +341,7 @@ async fn nobody_else_waits_for_a_page() {
     let change = tokio::spawn(async move {
         Mover::new(other, 1).step(unit, Some((Open, 1)), (Capturing, 1)).await
     });
-    let watcher = sql(&options).await;
-    let waits = "SELECT count(*) FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid) \
-         WHERE NOT l.granted AND a.query LIKE '%change_unit%' AND a.query NOT LIKE '%pg_locks%' \
-         AND EXISTS (SELECT FROM pg_locks AS r WHERE r.pid = l.pid AND r.relation = 'unit_state'::regclass)";
-    while watcher.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {
-        tokio::task::yield_now().await;
-    }
+    somebody_waits(&options, "unit_state").await;
     // Neither the same unit's commands nor another's wait behind the change that waits for the page.
     let orders = vec![send_in(direct(), ALICE, "here"), send_in(free, ALICE, "there")];
     let answers = commit(&*one, orders).await.unwrap().answers;
@@ -434,13 +463,7 @@ async fn a_purge_waits_for_whoever_holds_a_row() {
     batch.query_one("SELECT FROM conversation FOR NO KEY UPDATE", &[]).await.unwrap();
     let purger = Arc::clone(&other);
     let purge = tokio::spawn(async move { purger.purge(at(unit, 1), 100).await });
-    let watcher = sql(&options).await;
-    let waits = "SELECT count(*) FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid) \
-         WHERE NOT l.granted AND EXISTS (SELECT FROM pg_locks AS r \
-         WHERE r.pid = l.pid AND r.relation = 'conversation'::regclass)";
-    while watcher.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {
-        tokio::task::yield_now().await;
-    }
+    somebody_waits(&options, "conversation").await;
     assert!(!purge.is_finished());
     batch.rollback().await.unwrap();
     let purged = purge.await.unwrap().unwrap();
