@@ -225,6 +225,14 @@ impl Shard for TestShard {
     }
 
     async fn apply_rows(&self, at: UnitAt, rows: Vec<Row>) -> Result<(), ShardError> {
+        {
+            let mut numbers = self.numbers.lock();
+            for row in &rows {
+                if let Row::User(row) = row {
+                    numbers.user_revs.insert(row.user, row.user_rev);
+                }
+            }
+        }
         self.memory.apply_rows(at, rows).await
     }
 

@@ -8,6 +8,7 @@ mod events;
 mod faults;
 mod lanes;
 mod large;
+mod moves;
 mod order;
 mod overload;
 mod rates;
