@@ -6,6 +6,7 @@ mod device;
 mod equivalence;
 mod events;
 mod faults;
+mod heat;
 mod lanes;
 mod large;
 mod moves;
