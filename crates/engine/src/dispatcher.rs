@@ -21,6 +21,7 @@ use crate::{
     connection::Connection,
     engine::Core,
     event::{self, Event, Frames},
+    heat::Cost,
     limits::{LARGE_COALESCE, READ_RETRY},
     view,
 };
@@ -28,13 +29,15 @@ use crate::{
 pub(crate) struct Dispatcher {
     shard: Arc<dyn Shard>,
     audiences: Audiences,
+    /// Costs of the batch that is dispatched.
+    costs: Vec<Cost>,
     /// Ends waiting for a shard that does not answer.
     stop: CancellationToken,
 }
 
 impl Dispatcher {
     pub(crate) fn new(shard: Arc<dyn Shard>, stop: CancellationToken) -> Self {
-        Self { shard, audiences: Audiences::default(), stop }
+        Self { shard, audiences: Audiences::default(), costs: Vec::new(), stop }
     }
 
     /// Repeats what may not have taken effect before a crash. Nobody is connected yet: only lists are brought up to date.
@@ -98,6 +101,7 @@ impl Dispatcher {
                     Decided::Refused(refusal) => asker.reply.fail(refusal.into()),
                 }
             }
+            core.heat.add(self.costs.drain(..));
             if complete {
                 self.mark(&core, position);
             }
@@ -128,8 +132,11 @@ impl Dispatcher {
         });
         let mut told = true;
         if let Some(conversation) = &conversation {
+            self.costs.push(Cost::of_write(asker.at.unit, conversation, &outcome));
             told = self.tell(core, lists, &asker, conversation, &outcome, &rows).await;
         } else if let Outcome::Inbox { entries } = &outcome {
+            let users = entries.first().map(|entry| entry.user);
+            self.costs.extend(users.map(|user| Cost::of_list(asker.at.unit, user)));
             tell_user(core, entries).await;
         }
         if let (Some(connection), Some(id)) = (asker.reply.origin(), asker.conversation) {

@@ -24,6 +24,7 @@ use crate::{
     dispatcher::Dispatcher,
     error::EngineError,
     gate::Gate,
+    heat::{Heat, Hottest},
     hub::Hub,
     keys::Keys,
     known_users::KnownUsers,
@@ -60,6 +61,7 @@ pub(crate) struct Core {
     pub(crate) marking: parking_lot::Mutex<()>,
     pub(crate) router: Router,
     pub(crate) lists: Lists,
+    pub(crate) heat: Heat,
     pub(crate) hub: Hub,
     pub(crate) keys: Keys,
     pub(crate) known_users: KnownUsers,
@@ -193,6 +195,7 @@ impl Engine {
             marking: parking_lot::Mutex::default(),
             router: Router::new(bounds.parked_bytes),
             lists: Lists::new(),
+            heat: Heat::new(),
             hub: Hub::new(),
             keys,
             limits: options.limits,
@@ -495,6 +498,11 @@ impl Engine {
     /// Ends a pause.
     pub fn resume_dispatch(&self) {
         self.core.dispatch_gate.open();
+    }
+
+    /// What was busiest on this node, at most so many of each kind, as of the last window that is over.
+    pub fn hottest(&self, count: usize) -> Hottest {
+        self.core.heat.hottest(count)
     }
 
     /// The newest map this node knows.

@@ -70,6 +70,12 @@ pub const CURSOR_PERIOD: Duration = Duration::from_millis(500);
 pub const RATE_TIDY_PERIOD: Duration = Duration::from_secs(60);
 /// Member rows read at once.
 pub const MEMBERS_PER_READ: u32 = 1_000;
+/// Counters of what is busy, for each kind; what costs less than a share of 1 in half so many may be unseen.
+pub const HEAT_COUNTERS: usize = 4_096;
+/// Costs are collected for so long before they count.
+pub const HEAT_WINDOW: Duration = Duration::from_secs(10);
+/// Which part of the newest window is in the smoothed cost.
+pub const HEAT_FADES_BY: f64 = 0.5;
 /// Hint to a client that was refused with `busy`, milliseconds.
 pub const BUSY_RETRY_MS: u64 = 250;
 /// Hint to a client whose shard does not answer, milliseconds.

@@ -18,6 +18,7 @@ use crate::{
     connection::Connection,
     engine::{Core, Engine},
     error::EngineError,
+    heat::Cost,
     router::Patience,
 };
 
@@ -122,6 +123,8 @@ impl Core {
         }
         for (shard, Questions { places, wanted }) in by_shard {
             let answers = self.shard(shard)?.overviews(reader, &wanted).await?;
+            let cost = |(at, id): &(UnitAt, _)| Cost::of_read(at.unit, Subject::Conversation(*id));
+            self.heat.add(wanted.iter().map(cost));
             for (place, answer) in places.into_iter().zip(answers) {
                 match answer {
                     Read::Rows(overview) => seen.found[place] = Some(overview),
@@ -146,7 +149,10 @@ impl Core {
         loop {
             let (at, shard) = self.place_subject(subject)?;
             match ask(self.shard(shard)?, at).await? {
-                Read::Rows(rows) => return Ok(rows),
+                Read::Rows(rows) => {
+                    self.heat.add([Cost::of_read(at.unit, subject)]);
+                    return Ok(rows);
+                }
                 Read::Absent => return Err(ostracon_domain::Refusal::no_conversation().into()),
                 Read::Fenced(_) => patience.wait(self).await?,
             }

@@ -281,6 +281,14 @@ impl Transfer for TestShard {
     }
 
     async fn apply_rows(&self, at: UnitAt, rows: Vec<Row>, pair: Pair) -> Result<(), ShardError> {
+        {
+            let mut numbers = self.numbers.lock();
+            for row in &rows {
+                if let Row::User(row) = row {
+                    numbers.user_revs.insert(row.user, row.user_rev);
+                }
+            }
+        }
         self.memory.apply_rows(at, rows, pair).await
     }
 

@@ -73,7 +73,7 @@ pub(crate) struct World {
     pub(crate) directory: Arc<MemoryDirectory>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) shards: Vec<Arc<TestShard>>,
-    ids: Arc<PresentIds>,
+    pub(crate) ids: Arc<PresentIds>,
     engine: Option<Arc<Engine>>,
 }
 
