@@ -20,12 +20,12 @@ use crate::{
 const CONVERSATIONS: &str = concat!(
     "SELECT ",
     conversation_columns!(),
-    " FROM conversation WHERE id = ANY($1) AND unit = $2 ORDER BY id"
+    " FROM conversation WHERE id = ANY($1) AND +unit = $2 ORDER BY id"
 );
 const USERS: &str = concat!(
     "SELECT ",
     user_columns!(),
-    " FROM user_state WHERE user_id = ANY($1) AND unit = $2 ORDER BY user_id"
+    " FROM user_state WHERE user_id = ANY($1) AND +unit = $2 ORDER BY user_id"
 );
 
 /// Rows of a page.

@@ -8,6 +8,10 @@
 //! shard's lock, so that no batch ever waits behind a page. A change of state has the unit's row before it asks for the
 //! shard's lock, and keeps that for moments only. Batches take no unit's row. So nobody waits in a circle.
 //!
+//! **Plans** are made once, perhaps while a table is empty: joins with what is asked for are written as lateral ones behind
+//! `OFFSET 0`, so that no plan can begin with the table; rows that are locked are deleted by where they lie; `+unit` is
+//! looked at in rows that were found by their key, never looked up.
+//!
 //! **Pairs** are written with the work, without a new version of the fence: a batch does not care for them.
 
 mod copy;

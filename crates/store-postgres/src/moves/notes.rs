@@ -31,12 +31,12 @@ pub(crate) const NOTE: &str = "INSERT INTO note (unit, kind, subject, rev, mark_
 const READ: &str =
     "SELECT kind, subject, rev, mark_rev FROM note WHERE unit = $1 ORDER BY kind, subject LIMIT $2";
 // A batch that changes a subject now holds its note's row: the version is judged when that batch is over. The rows are
-// locked in the order in which batches write them.
-const DROP: &str = "WITH unchanged AS MATERIALIZED (SELECT n.unit, n.kind, n.subject \
+// locked in the order of the question, which is that in which batches write them.
+const DROP: &str = "WITH unchanged AS MATERIALIZED (SELECT n.place \
      FROM unnest($1::bigint[], $2::smallint[], $3::uuid[], $4::bigint[], $5::bigint[]) AS k (unit, kind, subject, rev, mark_rev) \
-     JOIN note AS n ON n.unit = k.unit AND n.kind = k.kind AND n.subject = k.subject \
-     WHERE n.rev = k.rev AND n.mark_rev = k.mark_rev ORDER BY n.kind, n.subject FOR UPDATE OF n) \
-     DELETE FROM note AS n USING unchanged AS u WHERE n.unit = u.unit AND n.kind = u.kind AND n.subject = u.subject";
+     CROSS JOIN LATERAL (SELECT ctid AS place FROM note WHERE unit = k.unit AND kind = k.kind AND subject = k.subject \
+     AND rev = k.rev AND mark_rev = k.mark_rev OFFSET 0 FOR UPDATE) AS n) \
+     DELETE FROM note WHERE ctid = ANY(ARRAY(SELECT place FROM unchanged))";
 
 /// Notes column by column, in the order of their key.
 #[derive(Default)]

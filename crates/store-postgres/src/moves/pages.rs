@@ -57,10 +57,12 @@ const MEMBERS: &str = concat!(
      delivered_seq = excluded.delivered_seq, mark_rev = excluded.mark_rev, hidden_to = excluded.hidden_to, \
      muted_until = excluded.muted_until WHERE m.rev + m.mark_rev <= excluded.rev + excluded.mark_rev"
 );
-const MESSAGES_GONE: &str = "DELETE FROM message USING unnest($1::uuid[], $2::bigint[]) AS k (of, below) \
-     WHERE conversation = k.of AND seq < k.below";
-const REACTIONS_OF_GONE: &str = "DELETE FROM reaction USING unnest($1::uuid[], $2::bigint[]) AS k (of, below) \
-     WHERE conversation = k.of AND seq < k.below";
+const MESSAGES_GONE: &str = "DELETE FROM message WHERE ctid = ANY(ARRAY(SELECT m.ctid \
+     FROM unnest($1::uuid[], $2::bigint[]) AS k (of, below) \
+     CROSS JOIN LATERAL (SELECT ctid FROM message WHERE conversation = k.of AND seq < k.below OFFSET 0) AS m))";
+const REACTIONS_OF_GONE: &str = "DELETE FROM reaction WHERE ctid = ANY(ARRAY(SELECT r.ctid \
+     FROM unnest($1::uuid[], $2::bigint[]) AS k (of, below) \
+     CROSS JOIN LATERAL (SELECT ctid FROM reaction WHERE conversation = k.of AND seq < k.below OFFSET 0) AS r))";
 const MESSAGES: &str = concat!(
     "INSERT INTO message AS m (",
     message_columns!(),
@@ -76,9 +78,11 @@ const MESSAGES: &str = concat!(
 const COPY_MESSAGES: &str =
     concat!("COPY message (", message_columns!(), ") FROM STDIN (FORMAT binary)");
 const KNOWN: &str = "SELECT conversation, seq, rev FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS k (of, first, last) \
-     JOIN message ON conversation = k.of AND seq BETWEEN k.first AND k.last";
-const REACTIONS_BEFORE: &str = "DELETE FROM reaction USING unnest($1::uuid[], $2::bigint[]) AS k (of, n) \
-     WHERE conversation = k.of AND seq = k.n";
+     CROSS JOIN LATERAL (SELECT conversation, seq, rev FROM message \
+     WHERE conversation = k.of AND seq BETWEEN k.first AND k.last OFFSET 0) AS m";
+const REACTIONS_BEFORE: &str = "DELETE FROM reaction WHERE ctid = ANY(ARRAY(SELECT r.ctid \
+     FROM unnest($1::uuid[], $2::bigint[]) AS k (of, n) \
+     CROSS JOIN LATERAL (SELECT ctid FROM reaction WHERE conversation = k.of AND seq = k.n OFFSET 0) AS r))";
 const REACTIONS: &str = concat!(
     "INSERT INTO reaction (conversation, seq, user_id, emoji) SELECT * FROM ",
     reaction_unnest!(),

@@ -17,33 +17,30 @@ const UNIT: &str =
     concat!("SELECT ", unit_columns!(), " FROM unit_state WHERE unit = $1 FOR SHARE");
 const CONVERSATIONS: &str =
     "SELECT id FROM conversation WHERE unit = $1 ORDER BY id LIMIT $2 FOR UPDATE";
-const MESSAGES: &str = "WITH doomed AS MATERIALIZED (SELECT m.conversation, m.seq FROM unnest($1::uuid[]) AS k (of) \
-     CROSS JOIN LATERAL (SELECT conversation, seq FROM message WHERE conversation = k.of ORDER BY seq LIMIT $2) AS m \
-     LIMIT $2), \
-     reactions AS (DELETE FROM reaction AS r USING doomed AS d \
-     WHERE r.conversation = d.conversation AND r.seq = d.seq RETURNING 1), \
-     messages AS (DELETE FROM message AS m USING doomed AS d \
-     WHERE m.conversation = d.conversation AND m.seq = d.seq RETURNING 1) \
+const MESSAGES: &str = "WITH doomed AS MATERIALIZED (SELECT m.* FROM unnest($1::uuid[]) AS k (of) \
+     CROSS JOIN LATERAL (SELECT ctid AS place, conversation, seq FROM message \
+     WHERE conversation = k.of ORDER BY seq LIMIT $2) AS m LIMIT $2), \
+     reactions AS (DELETE FROM reaction WHERE ctid = ANY(ARRAY(SELECT r.ctid FROM doomed AS d CROSS JOIN LATERAL \
+     (SELECT ctid FROM reaction WHERE conversation = d.conversation AND seq = d.seq OFFSET 0) AS r)) RETURNING 1), \
+     messages AS (DELETE FROM message WHERE ctid = ANY(ARRAY(SELECT place FROM doomed)) RETURNING 1) \
      SELECT (SELECT count(*) FROM messages) + (SELECT count(*) FROM reactions)";
-const MEMBERS: &str = "WITH doomed AS MATERIALIZED (SELECT m.conversation, m.user_id FROM unnest($1::uuid[]) AS k (of) \
-     CROSS JOIN LATERAL (SELECT conversation, user_id FROM member WHERE conversation = k.of ORDER BY user_id LIMIT $2) AS m \
+const MEMBERS: &str = "WITH doomed AS MATERIALIZED (SELECT m.place FROM unnest($1::uuid[]) AS k (of) \
+     CROSS JOIN LATERAL (SELECT ctid AS place FROM member WHERE conversation = k.of ORDER BY user_id LIMIT $2) AS m \
      LIMIT $2), \
-     members AS (DELETE FROM member AS m USING doomed AS d \
-     WHERE m.conversation = d.conversation AND m.user_id = d.user_id RETURNING 1) \
+     members AS (DELETE FROM member WHERE ctid = ANY(ARRAY(SELECT place FROM doomed)) RETURNING 1) \
      SELECT count(*) FROM members";
 const EMPTY_CONVERSATIONS: &str = "WITH gone AS (DELETE FROM conversation AS c WHERE id = ANY($1) \
-     AND NOT EXISTS (SELECT FROM message WHERE conversation = c.id) \
-     AND NOT EXISTS (SELECT FROM member WHERE conversation = c.id) RETURNING 1) SELECT count(*) FROM gone";
+     AND NOT EXISTS (SELECT FROM message WHERE conversation = c.id OFFSET 0) \
+     AND NOT EXISTS (SELECT FROM member WHERE conversation = c.id OFFSET 0) RETURNING 1) SELECT count(*) FROM gone";
 const USERS: &str =
     "SELECT user_id FROM user_state WHERE unit = $1 ORDER BY user_id LIMIT $2 FOR UPDATE";
-const ENTRIES: &str = "WITH doomed AS MATERIALIZED (SELECT i.user_id, i.conversation FROM unnest($1::bigint[]) AS k (who) \
-     CROSS JOIN LATERAL (SELECT user_id, conversation FROM inbox WHERE user_id = k.who ORDER BY conversation LIMIT $2) AS i \
+const ENTRIES: &str = "WITH doomed AS MATERIALIZED (SELECT i.place FROM unnest($1::bigint[]) AS k (who) \
+     CROSS JOIN LATERAL (SELECT ctid AS place FROM inbox WHERE user_id = k.who ORDER BY conversation LIMIT $2) AS i \
      LIMIT $2), \
-     entries AS (DELETE FROM inbox AS i USING doomed AS d \
-     WHERE i.user_id = d.user_id AND i.conversation = d.conversation RETURNING 1) \
+     entries AS (DELETE FROM inbox WHERE ctid = ANY(ARRAY(SELECT place FROM doomed)) RETURNING 1) \
      SELECT count(*) FROM entries";
 const EMPTY_USERS: &str = "WITH gone AS (DELETE FROM user_state AS u WHERE user_id = ANY($1) \
-     AND NOT EXISTS (SELECT FROM inbox WHERE user_id = u.user_id) RETURNING 1) SELECT count(*) FROM gone";
+     AND NOT EXISTS (SELECT FROM inbox WHERE user_id = u.user_id OFFSET 0) RETURNING 1) SELECT count(*) FROM gone";
 const DONE: &str = "SELECT NOT EXISTS (SELECT FROM conversation WHERE unit = $1) \
      AND NOT EXISTS (SELECT FROM user_state WHERE unit = $1)";
 

@@ -20,11 +20,11 @@ const LOCK: &str = concat!(
     " FROM unit_state WHERE unit = ANY($1) ORDER BY unit FOR NO KEY UPDATE"
 );
 const CONVERSATIONS: &str = "WITH mine AS MATERIALIZED \
-     (SELECT id FROM conversation WHERE id = ANY($1) AND unit = $2 ORDER BY id FOR NO KEY UPDATE) \
-     UPDATE conversation AS c SET unit = $3 FROM mine WHERE c.id = mine.id";
+     (SELECT id FROM conversation WHERE id = ANY($1) AND +unit = $2 ORDER BY id FOR NO KEY UPDATE) \
+     UPDATE conversation SET unit = $3 WHERE id = ANY(ARRAY(SELECT id FROM mine))";
 const USERS: &str = "WITH mine AS MATERIALIZED \
-     (SELECT user_id FROM user_state WHERE user_id = ANY($1) AND unit = $2 ORDER BY user_id FOR NO KEY UPDATE) \
-     UPDATE user_state AS u SET unit = $3 FROM mine WHERE u.user_id = mine.user_id";
+     (SELECT user_id FROM user_state WHERE user_id = ANY($1) AND +unit = $2 ORDER BY user_id FOR NO KEY UPDATE) \
+     UPDATE user_state SET unit = $3 WHERE user_id = ANY(ARRAY(SELECT user_id FROM mine))";
 // Neither the state before nor the one after serves anything, so this needs no lock of the shard; who writes versions of
 // the fence waits for its row, and so they become visible in order.
 const OTHER: &str = "WITH wanted AS (SELECT WHERE $7 OR NOT EXISTS (SELECT FROM conversation WHERE unit = $1) \

@@ -25,7 +25,8 @@ const CONVERSATIONS: &str = concat!(
 const MEMBERS: &str = concat!(
     "SELECT ",
     member_columns!(),
-    " FROM unnest($1::uuid[]) AS k (of) JOIN member ON conversation = k.of ORDER BY conversation, user_id"
+    " FROM unnest($1::uuid[]) AS k (of) \
+     CROSS JOIN LATERAL (SELECT * FROM member WHERE conversation = k.of OFFSET 0) AS m ORDER BY conversation, user_id"
 );
 // Each conversation's messages after a seq; the inner limit keeps a long one from being read whole.
 const MESSAGES: &str = concat!(
@@ -36,7 +37,7 @@ const MESSAGES: &str = concat!(
 );
 const REACTIONS: &str = "SELECT conversation, seq, user_id, emoji \
      FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS k (of, first, last) \
-     JOIN reaction ON conversation = k.of AND seq BETWEEN k.first AND k.last \
+     CROSS JOIN LATERAL (SELECT * FROM reaction WHERE conversation = k.of AND seq BETWEEN k.first AND k.last OFFSET 0) AS r \
      ORDER BY conversation, seq, user_id, emoji";
 const USERS: &str = concat!(
     "SELECT ",
@@ -46,7 +47,8 @@ const USERS: &str = concat!(
 const INBOX: &str = concat!(
     "SELECT ",
     inbox_columns!(),
-    " FROM unnest($1::bigint[]) AS k (who) JOIN inbox ON user_id = k.who ORDER BY user_id, conversation"
+    " FROM unnest($1::bigint[]) AS k (who) \
+     CROSS JOIN LATERAL (SELECT * FROM inbox WHERE user_id = k.who OFFSET 0) AS i ORDER BY user_id, conversation"
 );
 
 /// At most so many subjects are looked at for one page: most have few rows.

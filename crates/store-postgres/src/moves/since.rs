@@ -22,22 +22,22 @@ use crate::{
 const CONVERSATIONS: &str = concat!(
     "SELECT ",
     conversation_columns!(),
-    " FROM conversation WHERE id = ANY($1) AND unit = $2"
+    " FROM conversation WHERE id = ANY($1) AND +unit = $2"
 );
 const USERS: &str =
-    concat!("SELECT ", user_columns!(), " FROM user_state WHERE user_id = ANY($1) AND unit = $2");
+    concat!("SELECT ", user_columns!(), " FROM user_state WHERE user_id = ANY($1) AND +unit = $2");
 // Every row carries the number of its question at its end.
 const MEMBERS: &str = concat!(
     "SELECT ",
     member_columns!(),
     ", n FROM unnest($1::bigint[], $2::uuid[], $3::bigint[]) AS k (n, of, after) \
-     CROSS JOIN LATERAL (SELECT * FROM member WHERE conversation = k.of AND rev > k.after) AS m ORDER BY n, user_id"
+     CROSS JOIN LATERAL (SELECT * FROM member WHERE conversation = k.of AND rev > k.after OFFSET 0) AS m ORDER BY n, user_id"
 );
 const MARKED: &str = concat!(
     "SELECT ",
     member_columns!(),
     ", n FROM unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::bigint[]) AS k (n, of, after, marked) \
-     CROSS JOIN LATERAL (SELECT * FROM member WHERE conversation = k.of AND (rev > k.after OR mark_rev > k.marked)) AS m \
+     CROSS JOIN LATERAL (SELECT * FROM member WHERE conversation = k.of AND (rev > k.after OR mark_rev > k.marked) OFFSET 0) AS m \
      ORDER BY n, user_id"
 );
 const MESSAGES: &str = concat!(
@@ -52,12 +52,12 @@ const MESSAGES: &str = concat!(
 );
 const REACTIONS: &str = "SELECT r.conversation, r.seq, r.user_id, r.emoji, n \
      FROM unnest($1::bigint[], $2::uuid[], $3::bigint[]) AS k (n, of, at) \
-     JOIN reaction AS r ON r.conversation = k.of AND r.seq = k.at ORDER BY n, r.seq, r.user_id, r.emoji";
+     CROSS JOIN LATERAL (SELECT * FROM reaction WHERE conversation = k.of AND seq = k.at OFFSET 0) AS r ORDER BY n, r.seq, r.user_id, r.emoji";
 const ENTRIES: &str = concat!(
     "SELECT ",
     inbox_columns!(),
     ", n FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS k (n, who, after) \
-     CROSS JOIN LATERAL (SELECT * FROM inbox WHERE user_id = k.who AND user_rev > k.after) AS i ORDER BY n, conversation"
+     CROSS JOIN LATERAL (SELECT * FROM inbox WHERE user_id = k.who AND user_rev > k.after OFFSET 0) AS i ORDER BY n, conversation"
 );
 
 /// Where the number of the question stands behind these columns.
