@@ -121,6 +121,8 @@ async fn serves_when_it_is_a_child() {
     backend::choose(&mut config);
     // A socket that takes nothing is to be kept, for as long as the test looks at it.
     config.connections.write_stall_s = 600;
+    // And one that only listens while a busy machine takes its time.
+    config.connections.silence_s = 600;
     let server = Server::open(config).await.unwrap();
     let mut said = String::new();
     for name in env::var(NAMES).unwrap().split(',').filter(|name| !name.is_empty()) {
