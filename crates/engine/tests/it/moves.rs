@@ -11,7 +11,7 @@ use ostracon_domain::{
 };
 use ostracon_engine::{EngineError, limits::Bounds};
 use ostracon_store::{
-    Cluster, InboxPage, MembersPage, MessagePage, Read, Shard, UnitChange,
+    Cluster, InboxPage, MembersPage, MessagePage, Read, Shard, Transfer, UnitChange,
     memory::MemoryShard,
     unit_state::{Pair, UnitPhase},
 };
@@ -41,12 +41,16 @@ impl<'a> Mover<'a> {
         &self.world.shards[id.0 as usize]
     }
 
+    fn pair(&self) -> Pair {
+        Pair { lease: 1, step: self.step.fetch_add(1, Ordering::Relaxed) }
+    }
+
     async fn set(&self, shard: ShardId, unit: UnitId, phase: UnitPhase, epoch: Epoch) {
         let shard = self.shard(shard);
         let states = shard.unit_states().await.unwrap();
         let now = states.into_iter().find(|state| state.unit == unit);
         let expect = now.map(|state| (state.phase, state.epoch));
-        let pair = Pair { lease: 1, step: self.step.fetch_add(1, Ordering::Relaxed) };
+        let pair = self.pair();
         let change = UnitChange { unit, expect, phase, epoch, pair };
         shard.set_unit_state(change).await.unwrap();
     }
@@ -72,7 +76,8 @@ impl<'a> Mover<'a> {
         let mut cursor = None;
         loop {
             let page = self.shard(from).scan_unit(unit, cursor, 100).await.unwrap();
-            self.shard(to).apply_rows(UnitAt { unit, epoch: next }, page.rows).await.unwrap();
+            let there = UnitAt { unit, epoch: next };
+            self.shard(to).apply_rows(there, page.rows, self.pair()).await.unwrap();
             cursor = page.next;
             if cursor.is_none() {
                 break;
