@@ -9,6 +9,8 @@ mod load;
 mod relabel;
 mod units;
 
+pub(crate) use import::{Import, newer_rows};
+
 use std::{
     path::PathBuf,
     sync::{Arc, atomic::Ordering},
@@ -44,8 +46,11 @@ pub(crate) struct Committer {
     /// The journal's count of failures that the set rests on.
     generation: u64,
     pending: Option<Pending>,
-    /// The newest record of each unit that is being imported: pages that go straight into the tables come behind it.
-    imports: FxHashMap<UnitId, Position>,
+    /// Where this start of the shard began.
+    began: Position,
+    /// The newest record of each unit that came or went since then: pages that go straight into the tables, or take rows
+    /// out of them, come behind it.
+    unserved: FxHashMap<UnitId, Position>,
     loader: Arc<Loader>,
     /// Bytes of all overlays at which nothing more is taken.
     overlay_bytes_max: usize,
@@ -68,8 +73,8 @@ struct Pending {
 enum Record {
     Batch(Vec<Row>),
     Imported(UnitId, Vec<Row>),
-    Relabelled(Vec<Row>, Vec<UnitState>),
-    Units(Vec<UnitState>),
+    /// States of units, and rows that carry another unit now.
+    Units(Vec<Row>, Vec<UnitState>),
 }
 
 impl Committer {
@@ -82,11 +87,12 @@ impl Committer {
         let generation = core.journal.status().generation();
         Self {
             filters: Filters::new(core.overlay.hashes()),
+            began: core.last.load(Ordering::SeqCst),
+            unserved: FxHashMap::default(),
             core,
             set: WorkingSet::default(),
             generation,
             pending: None,
-            imports: FxHashMap::default(),
             loader: Arc::new(Loader { path, conn: Mutex::default(), gate }),
             overlay_bytes_max,
         }
@@ -151,9 +157,14 @@ impl Committer {
 
     /// Writes states of units as they are.
     pub(crate) async fn put_units(&mut self, states: Vec<UnitState>) -> Result<()> {
-        self.append(payload::units(&states), Record::Units(states), None);
+        self.append(payload::units(&states), Record::Units(Vec::new(), states), None);
         self.finish().await?;
         Ok(())
+    }
+
+    /// What the tables must know before a page of a unit that is not served.
+    fn before_pages(&self, unit: UnitId) -> Position {
+        self.unserved.get(&unit).copied().unwrap_or(self.began)
     }
 
     /// Finishes what somebody left half-way, and brings the journal back if it failed.
@@ -212,19 +223,18 @@ impl Committer {
         match record {
             Record::Batch(rows) => core.publish(position, rows, true, now),
             Record::Imported(unit, rows) => {
-                self.imports.insert(unit, position);
+                self.unserved.insert(unit, position);
                 core.publish(position, rows, false, now);
             }
-            Record::Relabelled(rows, states) => core.publish_relabelled(position, rows, states),
-            Record::Units(states) => {
+            Record::Units(rows, states) => {
                 for state in &states {
-                    if state.phase == UnitPhase::Importing {
-                        self.imports.insert(state.unit, position);
+                    if matches!(state.phase, UnitPhase::Importing | UnitPhase::Moved) {
+                        self.unserved.insert(state.unit, position);
                     } else {
-                        self.imports.remove(&state.unit);
+                        self.unserved.remove(&state.unit);
                     }
                 }
-                core.publish_units(position, states);
+                core.publish_units(position, rows, states);
             }
         }
         core.under_way.store(false, Ordering::SeqCst);

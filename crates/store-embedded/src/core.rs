@@ -98,13 +98,8 @@ impl Core {
         }
     }
 
-    /// Makes synced states of units count and hands them to the applier.
-    pub(crate) fn publish_units(&self, at: Position, states: Vec<UnitState>) {
-        self.publish_relabelled(at, Vec::new(), states);
-    }
-
-    /// Makes synced rows that carry another unit now visible, with the states of these units.
-    pub(crate) fn publish_relabelled(&self, at: Position, rows: Vec<Row>, states: Vec<UnitState>) {
+    /// Makes synced states of units count, with the rows that carry another unit now, and hands them to the applier.
+    pub(crate) fn publish_units(&self, at: Position, rows: Vec<Row>, states: Vec<UnitState>) {
         self.overlay.publish(at, &rows, false);
         {
             let mut notes = self.notes.lock();

@@ -528,9 +528,9 @@ fn replay(
             Ok(Payload::Batch(rows)) => core.publish(frame.end, rows, true, None),
             Ok(Payload::Imported(rows)) => core.publish(frame.end, rows, false, None),
             Ok(Payload::Relabelled(rows, states)) => {
-                core.publish_relabelled(frame.end, rows, states);
+                core.publish_units(frame.end, rows, states);
             }
-            Ok(Payload::Units(states)) => core.publish_units(frame.end, states),
+            Ok(Payload::Units(states)) => core.publish_units(frame.end, Vec::new(), states),
             Err(error) => {
                 return Err(OpenError::Refused(format!(
                     "{error} (position {}): run the newer program that wrote it",

@@ -11,7 +11,12 @@ use ostracon_store::{
     UnitState, admit,
 };
 
-use crate::{read, readers::Size, shard::EmbeddedShard};
+use crate::{
+    committer::{Import, newer_rows},
+    read,
+    readers::Size,
+    shard::EmbeddedShard,
+};
 
 type Result<T> = std::result::Result<T, ShardError>;
 
@@ -91,11 +96,18 @@ impl Transfer for EmbeddedShard {
     }
 
     async fn apply_rows(&self, at: UnitAt, rows: Vec<Row>, pair: Pair) -> Result<()> {
-        // Commits go on while the tables take the page.
-        let written = self.committer().await.apply_rows(at, rows, pair).await?;
-        match written {
-            Some(page) => page.answer().await.map(drop),
-            None => Ok(()),
+        let admitted = self.committer().await.admit_page(at, rows, pair).await?;
+        // Commits go on meanwhile.
+        match admitted {
+            Import::Large(page) => page.answer().await.map(drop),
+            Import::Small(rows) => {
+                // One of the same unit may be on its way still: whoever sent it gave up waiting.
+                self.core().pages_written(at.unit).await?;
+                let newer = self
+                    .ask(Size::Large, move |overlay, conn| newer_rows(overlay, conn, &rows))
+                    .await?;
+                self.committer().await.journal_page(at, newer, pair).await
+            }
         }
     }
 

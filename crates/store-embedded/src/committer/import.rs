@@ -1,7 +1,7 @@
 //! Rows that come from another shard: the newer of two states stays, nobody is told.
 //!
 //! A small page, as the last one of a move is, goes through the journal: it is durable at once and waits for no table.
-//! A large one goes straight into the tables, behind every record of its unit, and does not keep commits waiting.
+//! A large one goes straight into the tables, behind every record of its unit. Neither keeps commits waiting for long.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -9,56 +9,59 @@ use ostracon_domain::{
     Conversation, ConversationId, Message, Reaction, Row, Seq, UnitAt, UnitId, UserId,
 };
 use ostracon_store::{Pair, UnitPhase};
+use rusqlite::Connection;
 use rustc_hash::FxHashMap;
 
 use super::{Committer, FRAME_BYTES, Record, Result};
 use crate::{
     applier::Page,
-    core::{Core, PageUnderWay},
+    core::PageUnderWay,
     error::TableError,
-    overlay::Found,
+    overlay::{Found, Overlay},
     payload,
     read::whole,
     snapshot::Snapshot,
 };
 
 /// A page of at most so many rows goes through the journal.
-const JOURNALLED_ROWS_MAX: usize = 300;
+const JOURNALLED_ROWS_MAX: usize = 1_000;
 /// About how many bytes one row takes in a frame, besides its text.
 const ROW_BYTES: usize = 256;
 
+/// What becomes of a page that was admitted.
+pub(crate) enum Import {
+    /// The applier has it.
+    Large(PageUnderWay),
+    /// To be compared with what is here, without keeping the committer, and then to be
+    /// [journalled](Committer::journal_page).
+    Small(Vec<Row>),
+}
+
 impl Committer {
-    /// Takes a page. It is durable, or the applier has it.
-    pub(crate) async fn apply_rows(
+    /// Admits a page of an import.
+    pub(crate) async fn admit_page(
         &mut self,
         at: UnitAt,
         rows: Vec<Row>,
         pair: Pair,
-    ) -> Result<Option<PageUnderWay>> {
+    ) -> Result<Import> {
         self.admit(at, &[UnitPhase::Importing], pair, true).await?;
         let is_full = self.core.overlay.bytes_of_all() >= self.overlay_bytes_max;
-        if rows.len() > JOURNALLED_ROWS_MAX || is_full {
-            let behind = self.imports.get(&at.unit).copied().unwrap_or(0);
-            return Ok(Some(self.core.write_page(at.unit, Page::Import(rows), behind)));
+        if rows.len() <= JOURNALLED_ROWS_MAX && !is_full {
+            return Ok(Import::Small(rows));
         }
-        // One of the same unit may be on its way still: whoever sent it gave up waiting.
-        self.core.pages_written(at.unit).await?;
-        self.import(at.unit, rows).await?;
-        Ok(None)
+        let behind = self.before_pages(at.unit);
+        Ok(Import::Large(self.core.write_page(at.unit, Page::Import(rows), behind)))
     }
 
-    /// Waits until all that was taken of a unit is durable.
-    ///
-    /// A journalled page is durable when it is answered, and so is one that went straight into the tables, whose
-    /// transaction syncs their log. What is left is one that nobody waits for any more.
-    pub(crate) async fn import_complete(&mut self, at: UnitAt, pair: Pair) -> Result<()> {
+    /// Writes what is newer of a small page, unless its command has become stale meanwhile.
+    pub(crate) async fn journal_page(
+        &mut self,
+        at: UnitAt,
+        newer: Vec<Row>,
+        pair: Pair,
+    ) -> Result<()> {
         self.admit(at, &[UnitPhase::Importing], pair, true).await?;
-        self.core.pages_written(at.unit).await
-    }
-
-    async fn import(&mut self, unit: UnitId, rows: Vec<Row>) -> Result<()> {
-        let core = Arc::clone(&self.core);
-        let newer = self.loader.run(move |conn| newer_rows(&core, conn, &rows)).await?;
         let mut frame = Vec::new();
         let mut bytes = 0;
         for row in newer {
@@ -68,12 +71,12 @@ impl Committer {
             };
             frame.push(row);
             if bytes >= FRAME_BYTES {
-                self.append_import(unit, std::mem::take(&mut frame)).await?;
+                self.append_import(at.unit, std::mem::take(&mut frame)).await?;
                 bytes = 0;
             }
         }
         if !frame.is_empty() {
-            self.append_import(unit, frame).await?;
+            self.append_import(at.unit, frame).await?;
         }
         Ok(())
     }
@@ -84,15 +87,24 @@ impl Committer {
         self.finish().await?;
         Ok(())
     }
+
+    /// Waits until all that was taken of a unit is durable.
+    ///
+    /// A journalled page is durable when it is answered, and so is one that went straight into the tables, whose
+    /// transaction syncs their log. What is left is one that nobody waits for any more.
+    pub(crate) async fn import_complete(&mut self, at: UnitAt, pair: Pair) -> Result<()> {
+        self.admit(at, &[UnitPhase::Importing], pair, true).await?;
+        self.core.pages_written(at.unit).await
+    }
 }
 
 /// The rows that are not older than what is here. Reactions follow their message and replace those it had.
-fn newer_rows(
-    core: &Core,
-    conn: &rusqlite::Connection,
+pub(crate) fn newer_rows(
+    overlay: &Overlay,
+    conn: &Connection,
     rows: &[Row],
 ) -> std::result::Result<Vec<Row>, TableError> {
-    whole(&core.overlay, conn, |snapshot| {
+    whole(overlay, conn, |snapshot| {
         let mut judge =
             Judge { snapshot, keys: FxHashMap::default(), before: FxHashMap::default() };
         let mut newer = Vec::with_capacity(rows.len());

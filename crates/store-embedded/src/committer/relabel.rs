@@ -35,7 +35,7 @@ impl Committer {
         moved.into_iter().for_each(|subject| self.forget(subject));
         let states: Vec<_> = [Some(state), born_or_closed].into_iter().flatten().collect();
         let payload = payload::relabelled(&rows, &states);
-        self.append(payload, Record::Relabelled(rows, states), None);
+        self.append(payload, Record::Units(rows, states), None);
         self.finish().await?;
         Ok(())
     }

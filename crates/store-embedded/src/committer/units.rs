@@ -1,6 +1,6 @@
 //! States of units, each change behind every batch before it, and the pairs of a move's commands.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use ostracon_domain::{Subject, UnitAt, UnitId};
 use ostracon_store::{
@@ -84,8 +84,7 @@ impl Committer {
             return Err(ShardError::Unexpected(current));
         }
         // Its last rows may still wait.
-        let last = self.core.last.load(Ordering::SeqCst);
-        Ok(self.core.write_page(at.unit, Page::Purge(limit), last))
+        Ok(self.core.write_page(at.unit, Page::Purge(limit), self.before_pages(at.unit)))
     }
 
     /// Forgets what is cached of a unit's subjects.

@@ -70,13 +70,13 @@ async fn deleted_content_is_gone_from_every_file_in_time() {
 async fn content_that_is_deleted_while_it_moves_is_gone_from_its_new_home_in_time() {
     let source = Home::of_pair(None).await;
     let shard = source.shard();
-    let mut orders: Vec<_> = (0..400).map(|n| send(&n.to_string(), "other")).collect();
+    let mut orders: Vec<_> = (0..1_100).map(|n| send(&n.to_string(), "other")).collect();
     orders.push(send("a", SECRET));
     commit(&*shard, orders).await.unwrap();
     let at = UnitAt { epoch: Epoch(2), ..send("", "").at };
-    let rows = async || shard.scan_unit(at.unit, None, 1_000).await.unwrap().rows;
+    let rows = async || shard.scan_unit(at.unit, None, 2_000).await.unwrap().rows;
     let before: Vec<Row> = rows().await;
-    commit(&*shard, vec![order(ALICE, Action::Delete { seq: 401 })]).await.unwrap();
+    commit(&*shard, vec![order(ALICE, Action::Delete { seq: 1_101 })]).await.unwrap();
     let after = rows().await;
 
     let home = Home::of_pair(None).await;

@@ -27,7 +27,7 @@ use crate::fixture::{ALICE, BOB, Home, SHARD, commit, direct, home, order, say, 
 
 const CHILD: UnitId = UnitId(70_000);
 /// More rows than go through the journal.
-const MANY: u64 = 500;
+const MANY: u64 = 1_500;
 
 static STEP: AtomicU64 = AtomicU64::new(1);
 
@@ -121,7 +121,7 @@ async fn an_import_that_dies_between_pages_begins_anew() {
         assert_eq!(shard.apply_rows(at(2), rest[..9].to_vec(), pair()).await, lost);
         assert_eq!(shard.import_complete(at(2), pair()).await, lost);
         step(&*shard, unit(), &[(Importing, 2)]).await;
-        for page in rows.chunks(400) {
+        for page in rows.chunks(1_200) {
             shard.apply_rows(at(2), page.to_vec(), pair()).await.unwrap();
         }
         shard.import_complete(at(2), pair()).await.unwrap();
@@ -310,7 +310,7 @@ async fn a_key_that_a_purge_freed_is_nobody_elses() {
     step(&*shard, unit(), &[(Importing, 2)]).await;
     // Back to front: messages come before the row of their conversation.
     for row in rows.iter().rev().filter(|row| !matches!(row, Row::Reaction(_))) {
-        let many = vec![row.clone(); 400];
+        let many = vec![row.clone(); 1_001];
         shard.apply_rows(at(2), many, pair()).await.unwrap();
     }
     assert_eq!(contents(&scan(&*shard, unit()).await), contents(&rows));
@@ -432,6 +432,62 @@ async fn a_purge_goes_on_after_a_crash() {
         .map(|answer| matches!(answer, Answer::Done { rows, .. } if !rows.is_empty()))
         .collect();
     assert_eq!(written, [true, false]);
+}
+
+#[tokio::test]
+async fn a_small_page_that_was_held_up_is_stale_once_a_newer_one_came() {
+    let (_source, rows) = source(MANY).await;
+    let home = target().await;
+    let shard = home.shard();
+    shard.pause_applier(true);
+    let apply = |rows: &[Row], pair: Pair| {
+        let (shard, rows) = (Arc::clone(&shard), rows.to_vec());
+        tokio::spawn(async move { shard.apply_rows(at(2), rows, pair).await })
+    };
+    let [first, second, third] = [pair(), pair(), pair()];
+    let large = apply(&rows, first);
+    while shard.pages_under_way(unit()) < 1 {
+        tokio::task::yield_now().await;
+    }
+    let small = apply(&rows[..9], second);
+    let newest = async || {
+        let states = shard.unit_states().await.unwrap();
+        states.into_iter().find(|state| state.unit == unit()).map(|state| state.pair)
+    };
+    while newest().await != Some(second) {
+        tokio::task::yield_now().await;
+    }
+    let newer = apply(&rows, third);
+    while shard.pages_under_way(unit()) < 2 {
+        tokio::task::yield_now().await;
+    }
+    shard.pause_applier(false);
+    assert_eq!((large.await.unwrap(), newer.await.unwrap()), (Ok(()), Ok(())));
+    let stale = small.await.unwrap();
+    assert!(matches!(stale, Err(ShardError::Unexpected(Some(state))) if state.pair == third));
+    assert_eq!(scan(&*shard, unit()).await, rows);
+}
+
+#[tokio::test]
+async fn a_purge_waits_for_the_last_rows() {
+    let (home, rows) = source(9).await;
+    let shard = home.shard();
+    shard.flush().await.unwrap();
+    shard.pause_applier(true);
+    say(&*shard, "last").await.unwrap();
+    step(&*shard, unit(), &[(Capturing, 1), (Frozen, 1), (Moved, 1)]).await;
+    let purge = tokio::spawn({
+        let shard = Arc::clone(&shard);
+        async move { shard.purge(at(1), 99).await }
+    });
+    while shard.pages_under_way(unit()) == 0 {
+        tokio::task::yield_now().await;
+    }
+    shard.pause_applier(false);
+    let purged = Purged { rows: rows.len() as u64 + 1, done: true };
+    assert_eq!(purge.await.unwrap(), Ok(purged));
+    shard.flush().await.unwrap();
+    assert_eq!(scan(&*shard, unit()).await, []);
 }
 
 #[tokio::test]
