@@ -25,7 +25,7 @@ use std::{
 use ostracon_store::DirectoryError;
 use rusqlite::{Connection, OpenFlags};
 
-use self::{failure::Failure, schema::STEPS, threads::Threads};
+use self::{failure::Failure, map::KnownMap, schema::STEPS, threads::Threads};
 use crate::migration::{self, MigrationError};
 
 /// "OSTD" in the header of the file.
@@ -40,6 +40,7 @@ const PREPARED_MAX: usize = 64;
 /// Dropping it waits until its threads have ended and the file is closed.
 pub struct SqliteDirectory {
     threads: Threads,
+    known_map: KnownMap,
 }
 
 impl SqliteDirectory {
@@ -62,7 +63,7 @@ impl SqliteDirectory {
         let reader = || connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(in_file);
         let threads = Threads::start(reader()?, reader()?, writer)
             .map_err(|e| DirectoryError::Unavailable(format!("{what}: no thread: {e}")))?;
-        Ok(Self { threads })
+        Ok(Self { threads, known_map: KnownMap::default() })
     }
 }
 

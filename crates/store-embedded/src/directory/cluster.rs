@@ -35,12 +35,13 @@ impl Cluster for SqliteDirectory {
     }
 
     async fn map(&self) -> Result<PlacementMap> {
+        let known = self.known_map.clone();
         let load = |conn: &mut Connection| {
             // One snapshot: rows and version belong together.
             let tx = conn.transaction()?;
-            map::load(&tx)
+            known.load(&tx)
         };
-        self.threads.scan(load).await
+        Ok(PlacementMap::clone(&*self.threads.scan(load).await?))
     }
 
     async fn lease_node(&self, now: Millis) -> Result<NodeLease> {

@@ -1,9 +1,12 @@
 //! The map and the shards in their tables: read whole, written by what differs.
 
+use std::sync::Arc;
+
 use ostracon_domain::{
     ConversationId, Epoch, PlacementMap, ShardId, Slot, UnitHome, UnitId, UserId, UserOverride,
 };
 use ostracon_store::directory::{ShardAdmission, ShardRow};
+use parking_lot::Mutex;
 use rusqlite::{Connection, Row, Transaction, params, types::Type};
 use rustc_hash::FxHashMap;
 
@@ -36,8 +39,34 @@ pub(super) fn shard(row: &Row<'_>) -> rusqlite::Result<ShardRow> {
     Ok(ShardRow { id: ShardId(row.get(0)?), url: row.get(1)?, state })
 }
 
-/// The whole map. The caller is in a transaction: rows and version belong together.
-pub(super) fn load(tx: &Transaction<'_>) -> Result<PlacementMap, Failure> {
+/// The map as it was last read or committed. A version is never two maps, so one that is still in force need not be read
+/// again: 16,384 rows would be a good part of a freeze.
+#[derive(Clone, Default)]
+pub(super) struct KnownMap(Arc<Mutex<Option<Arc<PlacementMap>>>>);
+
+impl KnownMap {
+    /// The whole map. The caller is in a transaction: rows and version belong together.
+    pub(super) fn load(&self, tx: &Transaction<'_>) -> Result<Arc<PlacementMap>, Failure> {
+        let version: u64 = tx.query_row("SELECT map_version FROM cluster", [], |row| row.get(0))?;
+        let known = self.0.lock().clone();
+        if let Some(map) = known.filter(|map| map.version == version) {
+            return Ok(map);
+        }
+        let map = Arc::new(load(tx)?);
+        self.keep(&map);
+        Ok(map)
+    }
+
+    /// Remembers a map that is committed.
+    pub(super) fn keep(&self, map: &Arc<PlacementMap>) {
+        let mut known = self.0.lock();
+        if known.as_ref().is_none_or(|old| old.version < map.version) {
+            *known = Some(Arc::clone(map));
+        }
+    }
+}
+
+fn load(tx: &Transaction<'_>) -> Result<PlacementMap, Failure> {
     let version = tx.query_row("SELECT map_version FROM cluster", [], |row| row.get(0))?;
     let home = |row: &Row<'_>| {
         let home = UnitHome { shard: ShardId(row.get(1)?), epoch: Epoch(row.get(2)?) };
@@ -106,20 +135,21 @@ pub(super) fn unreadable(
     rusqlite::Error::FromSqlConversionFailure(column, kind, Box::new(why))
 }
 
-/// Writes what differs between two maps, and the version of the second.
+/// Writes what differs between two maps, and the version of the second. `units` are those whose homes may differ.
 ///
 /// References hold at every moment: units come before what names them and go after it.
 pub(super) fn store(
     tx: &Transaction<'_>,
     before: &PlacementMap,
     after: &PlacementMap,
+    units: &[UnitId],
 ) -> Result<(), Failure> {
     let mut set = tx.prepare_cached(
         "INSERT INTO unit (id, shard, epoch) VALUES (?1, ?2, ?3)
          ON CONFLICT (id) DO UPDATE SET shard = excluded.shard, epoch = excluded.epoch",
     )?;
-    for (unit, home) in after.units() {
-        if before.home(unit) != Some(home) {
+    for unit in units {
+        if let Some(home) = after.home(*unit) {
             set.execute(params![unit.0, home.shard.0, home.epoch.0])?;
         }
     }
@@ -138,8 +168,8 @@ pub(super) fn store(
         }
     }
     let mut remove = tx.prepare_cached("DELETE FROM unit WHERE id = ?1")?;
-    for (unit, _) in before.units() {
-        if after.home(unit).is_none() {
+    for unit in units {
+        if after.home(*unit).is_none() {
             remove.execute([unit.0])?;
         }
     }

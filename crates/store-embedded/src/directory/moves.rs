@@ -1,6 +1,6 @@
 //! Moves: each call compares and changes in one transaction of the one writer.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use ostracon_domain::{MapChange, Millis, ShardId, UnitId};
@@ -17,7 +17,7 @@ use ostracon_store::{
 };
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::{SqliteDirectory, failure::Failure, job_rows, map, move_rows};
+use super::{SqliteDirectory, failure::Failure, job_rows, map, map::KnownMap, move_rows};
 
 type Result<T> = std::result::Result<T, DirectoryError>;
 type Found<T> = std::result::Result<T, Failure>;
@@ -49,11 +49,12 @@ impl Moves for SqliteDirectory {
 
     async fn change_overrides(&self, change: &MapChange) -> Result<u64> {
         let change = change.clone();
+        let maps = self.known_map.clone();
         self.threads
             .write(move |conn| {
                 let tx = conn.transaction()?;
                 may_change_overrides(&change, &map::shards(&tx)?, &move_rows::active(&tx)?)?;
-                let version = apply(&tx, &change)?;
+                let version = apply(&tx, &change, &maps)?;
                 tx.commit()?;
                 Ok(version)
             })
@@ -121,7 +122,8 @@ impl Moves for SqliteDirectory {
     }
 
     async fn begin_move(&self, id: u64, now: Millis) -> std::result::Result<MoveRow, MoveRefusal> {
-        self.threads.write(move |conn| begin(conn, id, now)).await?
+        let maps = self.known_map.clone();
+        self.threads.write(move |conn| begin(conn, id, now, &maps)).await?
     }
 
     async fn take_over_move(&self, id: u64, now: Millis) -> Lost<MoveRow> {
@@ -169,6 +171,7 @@ impl Moves for SqliteDirectory {
     }
 
     async fn commit_move(&self, id: u64, lease: u64, freeze: u64, now: Millis) -> Lost<u64> {
+        let maps = self.known_map.clone();
         let committed = self.threads.write(move |conn| {
             let tx = conn.transaction()?;
             let mut row = match held(&tx, id, lease, MovePhase::Freezing)? {
@@ -176,25 +179,27 @@ impl Moves for SqliteDirectory {
                 Ok(other) => return Ok(Err(Box::new(other))),
                 Err(other) => return Ok(Err(other)),
             };
-            let before = map::load(&tx)?;
-            let after = before.apply(&row.change).map_err(unfit)?;
-            map::store(&tx, &before, &after)?;
+            let before = maps.load(&tx)?;
+            let after = Arc::new(before.apply(&row.change).map_err(unfit)?);
+            map::store(&tx, &before, &after, &row.units())?;
             move_rows::leave(&tx, &left_by_commit(&row, &before), now)?;
             enter(&tx, &mut row, MovePhase::Committed, now)?;
             tx.commit()?;
+            maps.keep(&after);
             Ok(Ok(after.version))
         });
         committed.await?.map_err(MoveLost::Lost)
     }
 
     async fn finish_abort(&self, id: u64, lease: u64, now: Millis) -> Lost<MoveRow> {
+        let maps = self.known_map.clone();
         let aborted = self.threads.write(move |conn| {
             let tx = conn.transaction()?;
             let mut row = match held(&tx, id, lease, MovePhase::Aborting)? {
                 Ok(row) => row,
                 Err(other) => return Ok(Err(other)),
             };
-            move_rows::leave(&tx, &left_by_abort(&row, &map::load(&tx)?), now)?;
+            move_rows::leave(&tx, &left_by_abort(&row, &*maps.load(&tx)?), now)?;
             enter(&tx, &mut row, MovePhase::Aborted, now)?;
             tx.commit()?;
             Ok(Ok(row))
@@ -336,6 +341,7 @@ fn begin(
     conn: &mut Connection,
     id: u64,
     now: Millis,
+    maps: &KnownMap,
 ) -> Found<std::result::Result<MoveRow, MoveRefusal>> {
     let tx = conn.transaction()?;
     let Some(mut row) = move_rows::by_id(&tx, id)? else {
@@ -351,7 +357,7 @@ fn begin(
     let child_was_used =
         child.map(|child| move_rows::was_used(&tx, child)).transpose()?.unwrap_or_default();
     let around = Surroundings {
-        map: &map::load(&tx)?,
+        map: &*maps.load(&tx)?,
         shards: &map::shards(&tx)?,
         owned: &owned,
         leftovers: &move_rows::leftovers(&tx, row.destination)?,
@@ -369,10 +375,10 @@ fn begin(
 }
 
 /// Applies a change to the map; its new version.
-fn apply(tx: &Transaction<'_>, change: &MapChange) -> Found<u64> {
-    let before = map::load(tx)?;
+fn apply(tx: &Transaction<'_>, change: &MapChange, maps: &KnownMap) -> Found<u64> {
+    let before = maps.load(tx)?;
     let after = before.apply(change).map_err(unfit)?;
-    map::store(tx, &before, &after)?;
+    map::store(tx, &before, &after, &change.units())?;
     Ok(after.version)
 }
 
