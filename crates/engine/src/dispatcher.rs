@@ -33,21 +33,57 @@ pub(crate) struct Dispatcher {
     costs: Vec<Cost>,
     /// Ends waiting for a shard that does not answer.
     stop: CancellationToken,
+    /// What a crash may have left was done again.
+    has_repeated: bool,
 }
 
 impl Dispatcher {
     pub(crate) fn new(shard: Arc<dyn Shard>, stop: CancellationToken) -> Self {
-        Self { shard, audiences: Audiences::default(), costs: Vec::new(), stop }
+        Self {
+            shard,
+            audiences: Audiences::default(),
+            costs: Vec::new(),
+            stop,
+            has_repeated: false,
+        }
     }
 
-    /// Repeats what may not have taken effect before a crash. Nobody is connected yet: only lists are brought up to date.
-    /// Members are read where the conversation lives now.
+    /// Repeats before anybody is served, if the shard answers; else [`run`](Self::run) does it first of all.
+    pub(crate) async fn repeat_at_start(&mut self, core: &Core) -> Result<(), ShardError> {
+        match self.repeat(core).await {
+            Err(ShardError::Unavailable(why)) => {
+                tracing::warn!(shard = %self.shard.id(), why, "a shard does not answer; the others serve");
+                Ok(())
+            }
+            repeated => repeated,
+        }
+    }
+
+    /// Repeats as soon as the shard answers; `false` when it was stopped before. Batches that were committed meanwhile are
+    /// among them and are done once more in their own turn.
+    async fn repeat_late(&mut self, core: &Core) -> bool {
+        while !self.has_repeated {
+            let Err(error) = self.repeat(core).await else { break };
+            if !matches!(error, ShardError::Unavailable(_)) {
+                tracing::error!(%error, "what a crash left could not be read");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(READ_RETRY) => {}
+                () = self.stop.cancelled() => return false,
+            }
+        }
+        true
+    }
+
+    /// Repeats what may not have taken effect before a crash. Its events were for connections that are gone: only lists
+    /// are brought up to date. Members are read where the conversation lives now.
     pub(crate) async fn repeat(&mut self, core: &Core) -> Result<(), ShardError> {
         const AT_ONCE: u32 = 1_000;
         let mut after = None;
         loop {
             let batches = self.shard.undispatched(after, AT_ONCE).await?;
             let Some(last) = batches.last() else {
+                self.has_repeated = true;
                 return Ok(());
             };
             after = Some(last.position);
@@ -81,7 +117,7 @@ impl Dispatcher {
     /// Runs until the committer is gone.
     pub(crate) async fn run(mut self, core: Arc<Core>, mut handed: mpsc::Receiver<Handed>) {
         // Whether everything so far has reached the lanes: only then may the cursor follow.
-        let mut complete = true;
+        let mut complete = self.repeat_late(&core).await;
         while let Some(next) = handed.recv().await {
             core.dispatch_gate.pass().await;
             let Committed { position, items } = match next {

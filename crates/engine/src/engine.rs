@@ -157,10 +157,11 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Starts the tasks of every shard. Dispatches what a crash may have left before it returns.
+    /// Starts the tasks of every shard. Dispatches what a crash may have left before it returns; of a shard that does not
+    /// answer, as soon as it does.
     ///
     /// # Errors
-    /// When the directory or a shard does not answer.
+    /// When the directory does not answer, or a shard is damaged.
     pub async fn start(
         directory: Arc<dyn Directory>,
         ids: Arc<NodeIds>,
@@ -210,7 +211,7 @@ impl Engine {
         let mut parts: Vec<_> =
             shards.into_values().map(|shard| Parts::new(&core, shard)).collect();
         for Parts { dispatcher, .. } in &mut parts {
-            dispatcher.repeat(&core).await?;
+            dispatcher.repeat_at_start(&core).await?;
         }
         let tasks = parts.into_iter().map(|parts| (parts.shard, parts.spawn(&core))).collect();
         let cursors = vec![tokio::spawn(advance_cursors(Arc::clone(&core)))];

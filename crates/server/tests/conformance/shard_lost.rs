@@ -7,7 +7,7 @@ use std::{
 };
 
 use ostracon_domain::{ConversationId, PlacementMap, ShardId, UserId};
-use ostracon_server::config::Shard;
+use ostracon_server::{Config, config::Shard};
 use ostracon_store_postgres::testing::Server;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -79,17 +79,19 @@ async fn send_until_taken(user: &User, path: &str, body: &Value) {
     within("the shard to serve again", taken).await;
 }
 
+/// Puts each shard on a server of its own.
+fn shards_on(config: &mut Config, stays: &Server, lost: &Server) {
+    let shard = |id: ShardId, server: &Server| Shard {
+        id: u16::try_from(id.0).unwrap(),
+        url: server.url().as_str().into(),
+        ..Shard::default()
+    };
+    config.shards = vec![shard(NEAR, stays), shard(FAR, lost)];
+}
+
 async fn is_lost_alone(lose: &str, bring_back: &str) {
     let (stays, lost) = tokio::task::block_in_place(|| (Server::start(), Server::start()));
-    let (world, users) = World::start_with(NAMES, |config| {
-        let shard = |id: ShardId, server: &Server| Shard {
-            id: u16::try_from(id.0).unwrap(),
-            url: server.url().as_str().into(),
-            ..Shard::default()
-        };
-        config.shards = vec![shard(NEAR, &stays), shard(FAR, &lost)];
-    })
-    .await;
+    let (world, users) = World::start_with(NAMES, |config| shards_on(config, &stays, &lost)).await;
     let (near, near_peer) = pair(&users, NEAR);
     let (far, far_peer) = pair(&users, FAR);
     let near_id = near.direct(&near_peer).await;
@@ -213,4 +215,32 @@ async fn pages_are_read_from_a_replica_while_the_shard_is_lost() {
     send_until_taken(&alice, &path, &json!({"content": "three", "client_id": "c"})).await;
     let page = alice.get(&reaching(rev)).await.is(200);
     assert!(page.get("stale").is_none(), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_starts_without_a_shard_and_gets_it_later() {
+    let (stays, lost) = tokio::task::block_in_place(|| (Server::start(), Server::start()));
+    let (mut world, users) =
+        World::start_with(NAMES, |config| shards_on(config, &stays, &lost)).await;
+    let (near, near_peer) = pair(&users, NEAR);
+    let (far, far_peer) = pair(&users, FAR);
+    let near_id = near.direct(&near_peer).await;
+    let far_id = far.direct(&far_peer).await;
+    far.say(&far_id, "before").await;
+    let path = format!("/conversations/{far_id}/messages");
+    let body = json!({"content": "after", "client_id": "c"});
+
+    tell(&lost, "kill");
+    world.restart().await;
+    near.say(&near_id, "the others are served").await;
+    far.post(&path, body.clone()).await.refused(503, "shard_unavailable");
+    let ready = world.call("GET", "/readyz", None).await.is(200);
+    assert_ne!(ready["shards"]["1"], "ok", "{ready}");
+
+    tell(&lost, "restart");
+    let mut device = far_peer.connect().await;
+    send_until_taken(&far, &path, &body).await;
+    device.hears("after").await;
+    let page = far.page(&far_id, "?limit=10").await;
+    assert_eq!(page["messages"].as_array().unwrap().len(), 2, "{page}");
 }

@@ -36,7 +36,7 @@ impl Cluster for SqliteDirectory {
 
     async fn map(&self) -> Result<PlacementMap> {
         let known = self.known_map.clone();
-        let load = |conn: &mut Connection| {
+        let load = move |conn: &mut Connection| {
             // One snapshot: rows and version belong together.
             let tx = conn.transaction()?;
             known.load(&tx)
