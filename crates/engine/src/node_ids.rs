@@ -35,6 +35,11 @@ impl NodeIds {
         }
     }
 
+    /// The number that was leased.
+    pub const fn node(&self) -> u16 {
+        self.node
+    }
+
     /// Reserves time for the ids of a batch that begins now. Usually returns at once.
     ///
     /// # Errors

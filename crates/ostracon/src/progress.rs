@@ -31,6 +31,16 @@ impl Progress {
         Self { bar, since: Instant::now(), shown: Mutex::new(false) }
     }
 
+    /// One that is seen from the start.
+    pub(crate) fn at_once(title: &'static str) -> Self {
+        let progress = Self::new(title);
+        if io::stderr().is_terminal() {
+            progress.bar.set_draw_target(ProgressDrawTarget::stderr());
+            *progress.shown.lock() = true;
+        }
+        progress
+    }
+
     /// How far the work is; `total` 0 when that is not known.
     pub(crate) fn at(&self, done: u64, total: u64, text: String) {
         if !self.is_shown() {

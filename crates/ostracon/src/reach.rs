@@ -27,6 +27,16 @@ pub(crate) struct Reach {
 }
 
 impl Reach {
+    /// For a command that reads its options itself.
+    pub(crate) fn new(
+        data_dir: Option<PathBuf>,
+        config: Option<PathBuf>,
+        url: Option<String>,
+        token_file: Option<PathBuf>,
+    ) -> Self {
+        Self { data_dir, config, url, token_file }
+    }
+
     /// The configuration in force for this data directory.
     pub(crate) fn config(&self) -> Result<Config> {
         let flags = Flags { data_dir: self.data_dir.clone(), ..Flags::default() };

@@ -163,6 +163,8 @@ fn path_parameter(name: &str) -> ParameterBuilder {
         }
         "conversation_id" => (schema_ref::<schema::ConversationId>(), "A conversation: a UUID."),
         "seq" => (whole_number(), "Place of the message in its conversation."),
+        "shard_id" => (whole_number(), "Number of a shard."),
+        "job_id" => (whole_number(), "Number of a job."),
         "emoji" => (text(), "The emoji, percent-encoded; at most 64 bytes."),
         _ => (text(), "Its id."),
     };

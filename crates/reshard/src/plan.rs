@@ -1,6 +1,7 @@
 //! From what an operator asks for to a list of moves. Pure, but for the numbers that [`user`] and [`conversation`] draw:
 //! the same map and the same sizes give the same plan.
 
+mod balance;
 mod carve;
 mod estimate;
 mod spread;
@@ -11,9 +12,10 @@ mod undo;
 use ostracon_domain::{MapChange, PlacementMap, ShardId, UnitId};
 use ostracon_store::directory::NewMove;
 
+pub use balance::balance;
 pub use carve::{conversation, user};
 pub use estimate::{Estimate, Sizes};
-pub use spread::{add, drain, spread, to_shard};
+pub use spread::{add, drain, resize, spread, to_shard};
 pub use undo::undo;
 
 /// Units of one move, at most: what is frozen together.

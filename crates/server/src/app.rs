@@ -13,12 +13,15 @@ use ostracon_engine::{Clock, Engine};
 use ostracon_store::Directory;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{auth::Auth, backends::Backends, metrics::Metrics};
+use crate::{auth::Auth, backends::Backends, metrics::Metrics, moves::Moves};
 
 pub(crate) struct App {
     pub(crate) engine: Engine,
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) backends: Backends,
+    pub(crate) moves: Moves,
+    /// Shards come and go one at a time.
+    pub(crate) changing_shards: tokio::sync::Mutex<()>,
     pub(crate) auth: Auth,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,

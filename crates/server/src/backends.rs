@@ -1,6 +1,13 @@
 //! The only module that names a backend: opens the directory and the shards that the configuration says.
 
-use std::{fs::File, path::Path, sync::Arc};
+use std::{
+    fs::File,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use ostracon_domain::{ConversationId, Millis, PlacementMap, ShardId, UnitAt, UserId};
 use ostracon_engine::{Clock, NodeIds, lease};
@@ -11,6 +18,7 @@ use ostracon_store_embedded::{
 };
 use parking_lot::Mutex;
 
+mod adding;
 mod home;
 mod postgres;
 
@@ -34,7 +42,9 @@ pub(crate) struct Backends {
     store: Mutex<Option<Arc<EmbeddedStore>>>,
     directory: Arc<SqliteDirectory>,
     /// All shards are in the data directory.
-    is_whole: bool,
+    is_whole: AtomicBool,
+    cluster: u128,
+    ids: Arc<NodeIds>,
     replicas: Replicas,
 }
 
@@ -59,7 +69,8 @@ pub(crate) async fn open(config: &Config, clock: &dyn Clock) -> Result<Opened, S
     let sqlite = Arc::new(sqlite?);
     let directory: Arc<dyn Directory> = Arc::clone(&sqlite) as _;
     let known = directory.shards().await?;
-    let known_homes = known_shards(config, &known, &data_dir, &found)?;
+    let map = directory.map().await?;
+    let known_homes = known_shards(config, &known, &map, &data_dir, &found)?;
     let ids = lease(&directory, clock).await?;
     let cluster = directory.cluster_id().await?;
     let homes = match known_homes {
@@ -80,7 +91,9 @@ pub(crate) async fn open(config: &Config, clock: &dyn Clock) -> Result<Opened, S
     format(&store, &embedded, &map).await?;
     shards.extend(store.shards());
     let store = Mutex::new(Some(Arc::new(store)));
-    let backends = Backends { store, directory: sqlite, is_whole, replicas };
+    let is_whole = AtomicBool::new(is_whole);
+    let backends =
+        Backends { store, directory: sqlite, is_whole, cluster, ids: Arc::clone(&ids), replicas };
     Ok(Opened { backends, directory, shards, ids })
 }
 
@@ -111,6 +124,7 @@ async fn make_shards(
 fn known_shards(
     config: &Config,
     known: &[ShardRow],
+    map: &PlacementMap,
     data_dir: &DataDir,
     found: &Preflight,
 ) -> Result<Option<Homes>, StartError> {
@@ -118,7 +132,9 @@ fn known_shards(
         return Ok(None);
     }
     let homes = Homes::of(known, config).map_err(StartError::Store)?;
-    match homes.embedded.iter().find(|id| !found.shards.contains(id)) {
+    // One without units was added just before a crash: it is made now.
+    let holds = |id: &ShardId| map.units().any(|(_, home)| home.shard == *id);
+    match homes.embedded.iter().find(|id| !found.shards.contains(id) && holds(id)) {
         None => Ok(Some(homes)),
         Some(id) => Err(StartError::Store(format!(
             "{} is missing or empty: put the file back, or restore a backup",
@@ -205,7 +221,7 @@ impl Backends {
         to: &Path,
         copied: impl Fn(u64, u64) + Send + Sync + 'static,
     ) -> Result<(), String> {
-        if !self.is_whole {
+        if !self.is_whole.load(Ordering::Relaxed) {
             let why = "some shards are on PostgreSQL, of which this makes no copy: use that server's own backup";
             return Err(why.to_owned());
         }

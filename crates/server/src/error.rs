@@ -68,6 +68,15 @@ impl ApiError {
         object.with("request_id", id).into()
     }
 
+    /// Refused for how things stand, in a sentence for the operator.
+    pub(crate) fn conflict(sentence: impl std::fmt::Display) -> Self {
+        ErrorObject::new(ErrorCode::Conflict, sentence.to_string()).into()
+    }
+
+    pub(crate) fn not_found(sentence: impl std::fmt::Display) -> Self {
+        ErrorObject::new(ErrorCode::NotFound, sentence.to_string()).into()
+    }
+
     pub(crate) fn code(&self) -> ErrorCode {
         self.object.code
     }

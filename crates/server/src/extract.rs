@@ -13,7 +13,7 @@ use axum::{
 use bytes::Bytes;
 use http::{HeaderMap, header, request::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use ostracon_domain::{ConversationId, Seq};
+use ostracon_domain::{ConversationId, Seq, UserId};
 use ostracon_engine::Remaining;
 use ostracon_proto::{ErrorCode, UserRef, query::Query};
 use ostracon_store::directory::AccountRole;
@@ -66,18 +66,26 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 /// An operator: over the admin socket, or a caller with the admin role.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Operator;
+pub(crate) enum Operator {
+    /// Whoever may open the socket in the data directory.
+    Local,
+    /// An account, and where it calls from.
+    Account(UserId, IpAddr),
+}
 
 impl FromRequestParts<Arc<App>> for Operator {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         if parts.extensions.get::<OverAdminSocket>().is_some() {
-            return Ok(Self);
+            return Ok(Self::Local);
         }
         let Caller(identity) = Caller::from_request_parts(parts, app).await?;
         match identity.role {
-            AccountRole::Admin => Ok(Self),
+            AccountRole::Admin => {
+                let ClientAddress(from) = ClientAddress::from_request_parts(parts, app).await?;
+                Ok(Self::Account(identity.user, from))
+            }
             AccountRole::User => {
                 Err(ApiError::new(ErrorCode::Forbidden, "Only for users with the admin role."))
             }
@@ -156,6 +164,15 @@ impl FromParams for (ConversationId, UserRef) {
 impl FromParams for UserRef {
     fn from_params(values: &[&str]) -> Result<Self, ApiError> {
         values[0].parse().map_err(|_| ApiError::no_user())
+    }
+}
+
+/// The number of a shard or job.
+impl FromParams for u64 {
+    fn from_params(values: &[&str]) -> Result<Self, ApiError> {
+        let digits = values[0].bytes().all(|b| b.is_ascii_digit());
+        let number = values[0].parse().ok().filter(|_| digits);
+        number.ok_or_else(|| ApiError::new(ErrorCode::NotFound, "No such thing."))
     }
 }
 

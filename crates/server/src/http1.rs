@@ -134,7 +134,8 @@ async fn call(
     let begun = Instant::now();
     let path = request.uri().path();
     let is_api = path.starts_with("/api/v1/");
-    let is_auth = is_api && path.starts_with("/api/v1/auth/");
+    // Attempts are counted by address, and operators are written down with theirs.
+    let needs_peer = path.starts_with("/api/v1/auth/") || path.starts_with("/api/v1/admin/");
     let described = tracing::enabled!(tracing::Level::DEBUG)
         .then(|| (request.method().clone(), path.to_owned()));
     let slot = app.rate_burst.filter(|_| is_api).map(|_| RateSlot::default());
@@ -142,7 +143,7 @@ async fn call(
         request.extensions_mut().insert(slot.clone());
     }
     match from {
-        From::Tcp(address) if is_auth => {
+        From::Tcp(address) if needs_peer => {
             request.extensions_mut().insert(Peer(address));
         }
         From::Tcp(_) => {}

@@ -7,14 +7,17 @@
 
 pub mod admin;
 mod app;
+mod audit;
 mod auth;
 mod backends;
 pub mod config;
+mod doctor;
 mod error;
 mod extract;
 mod health;
 mod http1;
-mod metrics;
+pub mod metrics;
+mod moves;
 pub mod offline;
 mod process;
 mod respond;

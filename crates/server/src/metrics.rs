@@ -1,6 +1,12 @@
 //! Numbers for operators, as Prometheus text. The recorder is the process's: several servers in one process (tests)
 //! count together.
 
+mod names;
+mod recorder;
+mod window;
+
+pub use names::{Kind, METRICS, Metric, PREFIX};
+
 use std::{sync::OnceLock, time::Duration};
 
 use axum::response::Response;
@@ -9,6 +15,7 @@ use metrics::{Counter, Histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::{app::App, process, respond::typed};
+use recorder::{COMMITS, Prefixed, REFUSED};
 
 /// Seconds: from a tenth of a millisecond to ten seconds.
 const SECONDS: &[f64] = &[
@@ -32,17 +39,7 @@ pub(crate) struct Metrics {
 impl Metrics {
     pub(crate) fn install() -> Self {
         let handle = RECORDER.get_or_init(install).clone();
-        metrics::describe_histogram!("http_call_seconds", "Time of a REST call, seconds");
-        metrics::describe_counter!("http_refused_total", "REST calls answered with 400 to 499");
-        metrics::describe_counter!("http_failed_total", "REST calls answered with 500 and above");
-        metrics::describe_gauge!("websockets", "Open WebSockets");
-        metrics::describe_gauge!("open_sockets", "Open sockets, WebSockets included");
-        metrics::describe_gauge!(
-            "pending_bytes",
-            "Bytes that are durable but not yet in the tables"
-        );
-        metrics::describe_gauge!("process_resident_memory_bytes", "Resident memory");
-        metrics::describe_gauge!("process_cpu_seconds_total", "CPU time used");
+        describe();
         Self {
             handle,
             seconds: metrics::histogram!("http_call_seconds"),
@@ -82,6 +79,35 @@ impl Metrics {
     }
 }
 
+/// How long commits of clients take at present, 99th percentile; none when there are too few.
+pub(crate) fn commit_p99() -> Option<Duration> {
+    COMMITS.p99()
+}
+
+/// Commands refused since the process began because too much waited.
+pub(crate) fn refused_commands() -> u64 {
+    REFUSED.load(std::sync::atomic::Ordering::Relaxed)
+}
+
+/// Says what each metric is. Those without a label are there from the start, so that an alert on them is never without data.
+fn describe() {
+    for metric in METRICS {
+        let Metric { name, kind, about, label } = *metric;
+        // Two are told apart by their names without the prefix.
+        let name = name.strip_prefix(PREFIX).unwrap_or(name);
+        match kind {
+            Kind::Counter => metrics::describe_counter!(name, about),
+            Kind::Gauge => metrics::describe_gauge!(name, about),
+            Kind::Histogram => metrics::describe_histogram!(name, about),
+        }
+        match kind {
+            Kind::Counter if label.is_empty() => metrics::counter!(name).increment(0),
+            Kind::Gauge if label.is_empty() => metrics::gauge!(name).increment(0.0),
+            _ => {}
+        }
+    }
+}
+
 /// None when the process has another recorder already.
 fn install() -> Option<PrometheusHandle> {
     let seconds = Matcher::Suffix("_seconds".to_owned());
@@ -90,6 +116,6 @@ fn install() -> Option<PrometheusHandle> {
         .and_then(|builder| builder.set_buckets(COUNTS));
     let recorder = builder.ok()?.build_recorder();
     let handle = recorder.handle();
-    metrics::set_global_recorder(recorder).ok()?;
+    metrics::set_global_recorder(Prefixed(recorder)).ok()?;
     Some(handle)
 }

@@ -90,6 +90,27 @@ fn operator_routes() -> Router<Arc<App>> {
         .route("/api/v1/admin/backup", post(admin::backup::backup))
         .route("/api/v1/admin/stop", post(admin::status::stop))
         .route("/api/v1/admin/verify", post(crate::verify::run))
+        .route("/api/v1/admin/doctor", post(crate::doctor::run))
+        .route("/api/v1/admin/audit", get(admin::audit::list))
+        .route("/api/v1/admin/shards", get(admin::shards::list).post(admin::shards::add))
+        .route("/api/v1/admin/shards/plan", post(admin::plan::plan))
+        .route("/api/v1/admin/shards/move", post(admin::plan::move_units))
+        .route("/api/v1/admin/shards/hot", get(admin::hot::hot))
+        .route("/api/v1/admin/shards/overrides", get(admin::shards::overrides))
+        .route(
+            "/api/v1/admin/shards/garbage",
+            get(admin::shards::garbage).post(admin::shards::collect),
+        )
+        .route("/api/v1/admin/shards/jobs", get(admin::jobs::list))
+        .route("/api/v1/admin/shards/jobs/{job_id}", get(admin::jobs::show))
+        .route("/api/v1/admin/shards/jobs/{job_id}/apply", post(admin::jobs::apply))
+        .route("/api/v1/admin/shards/jobs/{job_id}/pause", post(admin::jobs::pause))
+        .route("/api/v1/admin/shards/jobs/{job_id}/resume", post(admin::jobs::resume))
+        .route("/api/v1/admin/shards/jobs/{job_id}/abort", post(admin::jobs::abort))
+        .route("/api/v1/admin/shards/jobs/{job_id}/undo", post(admin::jobs::undo))
+        .route("/api/v1/admin/shards/{shard_id}", delete(admin::shards::remove))
+        .route("/api/v1/admin/shards/{shard_id}/drain", post(admin::plan::drain))
+        .route("/api/v1/admin/shards/{shard_id}/accept", post(admin::shards::accept))
 }
 
 fn common_routes() -> Router<Arc<App>> {

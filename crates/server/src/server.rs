@@ -24,10 +24,11 @@ use crate::{
     app::{App, SocketLimits},
     auth::Auth,
     backends,
-    config::{Config, ConfigError},
+    config::{Config, ConfigError, Moves as MovesConfig},
     error::ApiError,
     http1,
     metrics::Metrics,
+    moves::{self, Moves},
     router,
 };
 
@@ -110,6 +111,8 @@ impl Server {
     /// Those of [`open`](Self::open).
     pub async fn open_with(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         config.check()?;
+        // Before anything counts: what was looked up without a recorder counts nowhere.
+        let metrics = Metrics::install();
         let own = listen_to_operators(&config.admin.listen).await?;
         let opened = backends::open(&config, &*clock).await?;
         let auth = Auth::new(&config, Arc::clone(&opened.directory), Arc::clone(&clock))
@@ -122,6 +125,7 @@ impl Server {
             heartbeat_s: config.connections.heartbeat_s,
         };
         let directory = opened.directory;
+        let node = opened.ids.node();
         let engine = Engine::start(
             Arc::clone(&directory),
             opened.ids,
@@ -129,12 +133,16 @@ impl Server {
             Arc::clone(&clock),
             options,
         );
-        let app = Arc::new(App {
-            engine: engine.await?,
+        let engine = engine.await?;
+        let options = move_options(&config.moves);
+        let app = Arc::new_cyclic(|app| App {
+            moves: Moves::new(app.clone(), Arc::clone(&directory), options, node),
+            changing_shards: tokio::sync::Mutex::default(),
+            engine,
             directory,
             backends: opened.backends,
             auth,
-            metrics: Metrics::install(),
+            metrics,
             started_at: clock.now(),
             clock,
             behind_proxy: config.behind_proxy,
@@ -164,6 +172,7 @@ impl Server {
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
         let app = self.app;
         let mut upkeep = tokio::spawn(upkeep(Arc::clone(&app)));
+        let moves = tokio::spawn(move_units(Arc::clone(&app)));
         let public = router::public(Arc::clone(&app), self.own.is_none());
         let operators = router::operators(Arc::clone(&app));
         if let Some(own) = self.own {
@@ -179,6 +188,8 @@ impl Server {
         tracing::info!("stopping");
         app.stopping.store(true, Ordering::Release);
         app.stop.cancel();
+        // Nothing is frozen any more for a move that this process will not end.
+        drop(moves.await);
         drop(public.await);
         app.engine.close_all(CloseCode::GoingAway, "the server stops");
         app.tasks.close();
@@ -258,6 +269,22 @@ pub(crate) async fn create_user(
 
 fn inside(error: ApiError) -> StartError {
     StartError::Store(format!("a user could not be created: {}", error.code()))
+}
+
+/// The coordinator and who follows it, until the server stops.
+async fn move_units(app: Arc<App>) {
+    let watching = tokio::spawn(moves::watch(Arc::clone(&app), app.stop.clone()));
+    app.moves.run(app.stop.clone()).await;
+    drop(watching.await);
+}
+
+fn move_options(config: &MovesConfig) -> ostracon_reshard::Options {
+    ostracon_reshard::Options {
+        rows_per_s: config.rows_per_s,
+        moves_max: config.moves_max,
+        freeze_budget: Duration::from_millis(u64::from(config.freeze_budget_ms)),
+        ..ostracon_reshard::Options::default()
+    }
 }
 
 fn allowance(config: &Config) -> Option<Allowance> {

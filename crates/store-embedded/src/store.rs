@@ -122,9 +122,21 @@ impl From<ReadError> for OpenError {
 /// An open data directory. Dropping it ends its threads; what waits stays in the journal, as after a crash.
 pub struct EmbeddedStore {
     inner: Arc<Inner>,
-    shards: BTreeMap<ShardId, Arc<EmbeddedShard>>,
-    threads: Vec<JoinHandle<()>>,
-    _data_dir: Arc<DataDir>,
+    /// Locked for a few instructions only.
+    shards: RwLock<BTreeMap<ShardId, Arc<EmbeddedShard>>>,
+    threads: Mutex<BTreeMap<ShardId, JoinHandle<()>>>,
+    birth: Birth,
+}
+
+/// What shards that come while the store is open are made of.
+struct Birth {
+    data_dir: Arc<DataDir>,
+    cluster_id: u128,
+    ids: Arc<dyn Ids>,
+    incarnation: Incarnation,
+    client_keys: ClientKeys,
+    overlay_bytes: Arc<AtomicUsize>,
+    overlay_bytes_max: usize,
 }
 
 /// What the appliers need of all shards together.
@@ -149,7 +161,7 @@ impl EmbeddedStore {
     pub fn open(mut options: EmbeddedOptions) -> Result<Self, OpenError> {
         let mut opened = Vec::new();
         for id in &options.shards {
-            opened.push(open_shard(&options, *id)?);
+            opened.push(open_shard(&options.data_dir, options.cluster_id, *id)?);
         }
         let (journal, recovered) = open_journal(&mut options)?;
         for shard in &opened {
@@ -163,61 +175,102 @@ impl EmbeddedStore {
 
         let journal = Arc::new(journal);
         let inner = Arc::new(Inner { journal: Arc::clone(&journal), cores: Mutex::default() });
-        let client_keys = ClientKeys::new(options.hash_seed);
-        let overlay_bytes = Arc::new(AtomicUsize::new(0));
+        let birth = Birth {
+            data_dir: Arc::clone(&options.data_dir),
+            cluster_id: options.cluster_id,
+            ids: options.ids,
+            incarnation,
+            client_keys: ClientKeys::new(options.hash_seed),
+            overlay_bytes: Arc::new(AtomicUsize::new(0)),
+            overlay_bytes_max: options.overlay_bytes_max,
+        };
         let mut cores = BTreeMap::new();
         for shard in &opened {
-            let overlay = Overlay::new(client_keys, Arc::clone(&overlay_bytes));
-            for state in TableReader::begin(&shard.conn)?.unit_states()? {
-                overlay.set_unit(state);
-            }
-            let progress = Progress {
-                applied: shard.meta.applied,
-                dispatched: shard.meta.dispatched,
-                ..Progress::default()
-            };
-            let core = Arc::new(Core {
-                id: shard.id,
-                incarnation,
-                journal: Arc::clone(&journal),
-                ids: Arc::clone(&options.ids),
-                overlay,
-                notes: Mutex::default(),
-                queue: Queue::new(progress),
-                under_way: AtomicBool::new(false),
-                last: AtomicU64::new(shard.meta.applied),
-                last_batch: AtomicU64::new(0),
-                dispatched: AtomicU64::new(shard.meta.dispatched),
-                pins: AtomicUsize::new(0),
-                // What an earlier start deleted may still stand in its log and segments.
-                deleted: Mutex::default(),
-            });
-            cores.insert(shard.id, core);
+            cores.insert(shard.id, birth.core(shard, &journal)?);
         }
-        replay(&journal, &recovered, &opened, &cores)?;
+        replay(&birth.data_dir, &journal, &recovered, &opened, &cores)?;
         *inner.cores.lock() = cores.values().cloned().collect();
 
-        let mut store = Self {
+        let store = Self {
             inner: Arc::clone(&inner),
-            shards: BTreeMap::new(),
-            threads: Vec::new(),
-            _data_dir: Arc::clone(&options.data_dir),
+            shards: RwLock::default(),
+            threads: Mutex::default(),
+            birth,
         };
         for shard in opened {
             let Some(core) = cores.get(&shard.id) else {
                 continue;
             };
-            store.start(shard, Arc::clone(core), options.overlay_bytes_max)?;
+            store.start(shard, Arc::clone(core))?;
         }
         Ok(store)
     }
 
-    fn start(
-        &mut self,
-        shard: Opened,
-        core: Arc<Core>,
-        overlay_bytes_max: usize,
-    ) -> Result<(), OpenError> {
+    /// Makes a shard, if its tables are not there yet, and opens it beside the others. Blocking.
+    ///
+    /// # Errors
+    /// When it is open already, or its file is foreign, newer, somebody else's or cannot be written.
+    pub fn add(&self, id: ShardId) -> Result<Arc<EmbeddedShard>, OpenError> {
+        if self.shard(id).is_some() {
+            return Err(OpenError::Refused(format!("shard {id} is open already")));
+        }
+        let opened = open_shard(&self.birth.data_dir, self.birth.cluster_id, id)?;
+        if opened.meta.applied > self.inner.journal.synced() {
+            return Err(OpenError::Refused(format!("shard {id} belongs to another journal")));
+        }
+        let core = self.birth.core(&opened, &self.inner.journal)?;
+        self.inner.cores.lock().push(Arc::clone(&core));
+        self.start(opened, core)?;
+        self.shard(id).ok_or_else(|| OpenError::Refused(format!("shard {id} did not start")))
+    }
+
+    /// Lets a shard go that nobody uses any more: everything of it is brought into its tables, and these are put aside
+    /// under another name. Does nothing to one that is not open.
+    ///
+    /// # Errors
+    /// When its tables cannot be written: then it stays.
+    pub async fn remove(&self, id: ShardId) -> Result<(), ShardError> {
+        let Some(shard) = self.shard(id) else { return Ok(()) };
+        {
+            let _committer = shard.hold().await?;
+            shard.core().settled().await?;
+            self.shards.write().remove(&id);
+            self.inner.cores.lock().retain(|core| core.id != id);
+            shard.core().queue.stop();
+        }
+        let thread = self.threads.lock().remove(&id);
+        let path = shard.path().to_owned();
+        drop(shard);
+        let put_aside = tokio::task::spawn_blocking(move || {
+            if thread.is_some_and(|thread| thread.join().is_err()) {
+                tracing::error!("an applier panicked");
+            }
+            for end in ["", "-wal", "-shm"] {
+                let mut from = path.clone().into_os_string();
+                from.push(end);
+                let mut to = removed_path(&path).into_os_string();
+                to.push(end);
+                match std::fs::rename(from, to) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(error);
+                    }
+                    _ => {}
+                }
+            }
+            Ok(())
+        });
+        match put_aside.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(ShardError::Unavailable(error.to_string())),
+            Err(error) => Err(ShardError::Unavailable(error.to_string())),
+        }
+    }
+
+    fn all(&self) -> Vec<Arc<EmbeddedShard>> {
+        self.shards.read().values().cloned().collect()
+    }
+
+    fn start(&self, shard: Opened, core: Arc<Core>) -> Result<(), OpenError> {
         let gate = Arc::new(RwLock::new(()));
         let mut wal = shard.path.clone().into_os_string();
         wal.push("-wal");
@@ -227,34 +280,36 @@ impl EmbeddedStore {
                 inner.reclaim();
             }
         });
-        self.threads.push(Applier::start(
+        let thread = Applier::start(
             Arc::clone(&core),
             TableWriter::new(shard.conn),
             shard.meta,
             Arc::clone(&gate),
             wal.into(),
             reclaim,
-        )?);
+        )?;
+        self.threads.lock().insert(shard.id, thread);
         let committer = Committer::new(
             Arc::clone(&core),
             shard.path.clone(),
             Arc::clone(&gate),
-            overlay_bytes_max,
+            self.birth.overlay_bytes_max,
         );
         let readers = Readers::new(shard.path.clone(), gate);
         let embedded = EmbeddedShard::new(core, committer, readers, shard.path);
-        self.shards.insert(shard.id, Arc::new(embedded));
+        self.shards.write().insert(shard.id, Arc::new(embedded));
         Ok(())
     }
 
     /// The shards, as the engine holds them.
     pub fn shards(&self) -> Shards {
-        self.shards.iter().map(|(id, shard)| (*id, Arc::clone(shard) as Arc<dyn Shard>)).collect()
+        let shards = self.shards.read();
+        shards.iter().map(|(id, shard)| (*id, Arc::clone(shard) as Arc<dyn Shard>)).collect()
     }
 
     /// A shard, for what the seam does not have.
     pub fn shard(&self, id: ShardId) -> Option<Arc<EmbeddedShard>> {
-        self.shards.get(&id).cloned()
+        self.shards.read().get(&id).cloned()
     }
 
     /// The journal, for operators.
@@ -264,12 +319,12 @@ impl EmbeddedStore {
 
     /// Bytes of rows that wait for the tables, all shards together.
     pub fn overlay_bytes(&self) -> usize {
-        self.shards.values().next().map_or(0, |shard| shard.core().overlay.bytes_of_all())
+        self.birth.overlay_bytes.load(Ordering::Relaxed)
     }
 
     /// Why some shard cannot write its tables now, if one cannot.
     pub fn failure(&self) -> Option<String> {
-        self.shards.values().find_map(|shard| shard.core().queue.failure())
+        self.shards.read().values().find_map(|shard| shard.core().queue.failure())
     }
 
     /// Opens the units of a shard that has never had any. Does nothing to another. To be called before the first command.
@@ -298,6 +353,10 @@ impl EmbeddedStore {
                 pair: Pair::default(),
             })
             .collect();
+        // One that came later has none until a move brings them.
+        if states.is_empty() {
+            return Ok(());
+        }
         let mut committer = shard.hold().await?;
         committer.put_units(states).await?;
         core.flushed().await
@@ -309,7 +368,7 @@ impl EmbeddedStore {
     /// When the journal cannot begin a new segment; it is tried again at the next call.
     pub async fn maintain(&self, now: Millis) -> Result<(), journal::ControlError> {
         let journal = &self.inner.journal;
-        for shard in self.shards.values() {
+        for shard in self.all() {
             shard.tidy().await;
             let core = shard.core();
             let overdue = {
@@ -378,16 +437,17 @@ impl EmbeddedStore {
     ) -> Result<(), BackupError> {
         backup::prepare(to)?;
         // Little is left to wait for once everything is held.
-        for shard in self.shards.values() {
+        let shards = self.all();
+        for shard in &shards {
             shard.flush().await?;
         }
         let pinned = {
             let mut held = Vec::new();
-            for shard in self.shards.values() {
+            for shard in &shards {
                 held.push(shard.hold().await?);
             }
             let mut pinned = Vec::new();
-            for shard in self.shards.values() {
+            for shard in &shards {
                 shard.flush().await?;
                 pinned.push(Pinned::new(shard)?);
             }
@@ -404,7 +464,7 @@ impl EmbeddedStore {
     /// # Errors
     /// When some shard cannot write its tables; nothing is lost, the journal has it.
     pub async fn close(self) -> Result<(), ShardError> {
-        for shard in self.shards.values() {
+        for shard in self.all() {
             let _committer = shard.hold().await?;
             shard.core().settled().await?;
         }
@@ -415,10 +475,10 @@ impl EmbeddedStore {
 
 impl Drop for EmbeddedStore {
     fn drop(&mut self) {
-        for shard in self.shards.values() {
+        for shard in self.shards.get_mut().values() {
             shard.core().queue.stop();
         }
-        for thread in self.threads.drain(..) {
+        for thread in std::mem::take(self.threads.get_mut()).into_values() {
             if thread.join().is_err() {
                 tracing::error!("an applier panicked");
             }
@@ -464,9 +524,47 @@ fn open_journal(options: &mut EmbeddedOptions) -> Result<(Journal, Recovered), O
     Ok(Journal::open(fs, journal_options)?)
 }
 
-fn open_shard(options: &EmbeddedOptions, id: ShardId) -> Result<Opened, OpenError> {
-    let path = options.data_dir.shard_path(id);
-    tables::make_shard(&options.data_dir, options.cluster_id, id)?;
+impl Birth {
+    /// The middle of a shard whose file is open.
+    fn core(&self, shard: &Opened, journal: &Arc<Journal>) -> Result<Arc<Core>, OpenError> {
+        let overlay = Overlay::new(self.client_keys, Arc::clone(&self.overlay_bytes));
+        for state in TableReader::begin(&shard.conn)?.unit_states()? {
+            overlay.set_unit(state);
+        }
+        let progress = Progress {
+            applied: shard.meta.applied,
+            dispatched: shard.meta.dispatched,
+            ..Progress::default()
+        };
+        Ok(Arc::new(Core {
+            id: shard.id,
+            incarnation: self.incarnation,
+            journal: Arc::clone(journal),
+            ids: Arc::clone(&self.ids),
+            overlay,
+            notes: Mutex::default(),
+            queue: Queue::new(progress),
+            under_way: AtomicBool::new(false),
+            last: AtomicU64::new(shard.meta.applied),
+            last_batch: AtomicU64::new(0),
+            dispatched: AtomicU64::new(shard.meta.dispatched),
+            pins: AtomicUsize::new(0),
+            // What an earlier start deleted may still stand in its log and segments.
+            deleted: Mutex::default(),
+        }))
+    }
+}
+
+/// Where the tables of a shard stand once it was let go.
+fn removed_path(path: &Path) -> PathBuf {
+    let mut removed = path.to_owned().into_os_string();
+    removed.push(".removed");
+    removed.into()
+}
+
+fn open_shard(data_dir: &DataDir, cluster_id: u128, id: ShardId) -> Result<Opened, OpenError> {
+    let path = data_dir.shard_path(id);
+    tables::make_shard(data_dir, cluster_id, id)?;
     let conn = tables::open_writer(&path, id)?;
     let meta = Meta::load(&conn)?.ok_or(TableError::Damaged("whose it is"))?;
     Ok(Opened { id, path, conn, meta })
@@ -494,6 +592,7 @@ fn check_position(shard: &Opened, recovered: &Recovered) -> Result<(), OpenError
 
 /// Brings what the tables do not have yet into the overlays and to the appliers, and finds the newest batch of each shard.
 fn replay(
+    data_dir: &DataDir,
     journal: &Journal,
     recovered: &Recovered,
     opened: &[Opened],
@@ -514,6 +613,10 @@ fn replay(
     while let Some(frame) = frames.next_frame()? {
         let id = ShardId(frame.shard);
         let Some(core) = cores.get(&id) else {
+            // What it held lives elsewhere.
+            if removed_path(&data_dir.shard_path(id)).exists() {
+                continue;
+            }
             return Err(OpenError::Refused(format!(
                 "the journal holds changes of shard {id}, which is not open: open it too"
             )));

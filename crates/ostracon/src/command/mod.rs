@@ -1,13 +1,16 @@
 //! The command line. To add a command: a file here, a variant in [`Command`], a test that drives the binary.
 
+mod audit;
 mod backup;
 mod bench;
 mod chat;
 mod config;
 mod debug;
+mod doctor;
 mod repair;
 mod restore;
 mod serve;
+mod shards;
 mod user;
 mod verify;
 
@@ -40,6 +43,13 @@ enum Command {
     /// Look into what is stored
     #[command(subcommand)]
     Debug(debug::Debug),
+    /// Shards, and moving units between them while people talk
+    #[command(subcommand)]
+    Shards(shards::Shards),
+    /// Hold map, fences, rows, leftovers and moves against each other; exit code 1 when something does not agree
+    Doctor(doctor::Doctor),
+    /// What operators did
+    Audit(audit::Audit),
     /// Check what is stored; exit code 1 when something is wrong
     Verify(verify::Verify),
     /// Copy a running server, as of one moment, into a new folder
@@ -63,6 +73,9 @@ impl Cli {
             Command::Chat(command) => command.run(json),
             Command::User(command) => command.run(json),
             Command::Debug(command) => command.run(json),
+            Command::Shards(command) => command.run(json),
+            Command::Doctor(command) => command.run(json),
+            Command::Audit(command) => command.run(json),
             Command::Verify(command) => command.run(json),
             Command::Backup(command) => command.run(json),
             Command::Restore(command) => command.run(json),

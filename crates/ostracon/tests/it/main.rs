@@ -8,6 +8,7 @@ mod crash;
 mod full_disk;
 mod refusal;
 mod serve;
+mod shards;
 mod support;
 mod user;
 mod verify;

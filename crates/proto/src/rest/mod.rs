@@ -1,6 +1,7 @@
 //! Bodies and queries of the REST calls, one file for each group, and the table of all calls.
 //! Routing and status codes of a running server are not here; they follow this table.
 
+pub mod admin;
 pub mod auth;
 pub mod conversations;
 pub mod dialog;

@@ -201,6 +201,19 @@ const MESSAGES: &str = "Messages";
 const MEMBERS: &str = "Members";
 const SYNC: &str = "Staying level";
 const OPERATOR: &str = "Operator";
+const SHARDS: &str = "Shards";
+/// What every call of an operator can be refused with besides.
+const ADMIN: &[ErrorCode] = &[Forbidden];
+const ADMIN_WRITE: &[ErrorCode] =
+    &[BadRequest, Forbidden, NotFound, Conflict, Invalid, ShardUnavailable];
+/// Jobs on a page.
+const JOBS: Limit = Limit { default: 20, max: 100 };
+/// Hot things of a kind.
+const TOP: Limit = Limit { default: 10, max: 100 };
+/// Entries of the audit log on a page.
+const AUDITS: Limit = Limit { default: 50, max: 1_000 };
+const AFTER: Param =
+    param("after", ParamKind::Number, "`next` of the page before; none for the first page.");
 
 /// Every REST call, in the order of the documentation.
 pub const OPERATIONS: &[Operation] = &[
@@ -607,6 +620,142 @@ pub const OPERATIONS: &[Operation] = &[
         auth: false,
         answers: &[Answer { status: 200, meaning: "This document.", body: None }],
         ..call("GET", "/openapi.json", OPERATOR, "The description of this API.")
+    },
+    Operation {
+        notes: "Everything under this heading is for users with the admin role, and for the admin socket.",
+        answers: &[ok::<admin::Shards>("All shards.")],
+        errors: ADMIN,
+        ..call("GET", "/api/v1/admin/shards", SHARDS, "What each shard is and holds.")
+    },
+    Operation {
+        notes: "Its tables are made first. It holds nothing until a job brings units.",
+        body: Some(Shape::of::<admin::AddShard>()),
+        answers: &[created::<admin::Shard>("It is there.")],
+        errors: ADMIN_WRITE,
+        ..call("POST", "/api/v1/admin/shards", SHARDS, "Add a shard.")
+    },
+    Operation {
+        notes: "`conflict` while it holds a unit or leftovers, or a move or an override names it.",
+        answers: &[NO_CONTENT],
+        errors: ADMIN_WRITE,
+        ..call("DELETE", "/api/v1/admin/shards/{shard_id}", SHARDS, "Forget a shard that is empty.")
+    },
+    Operation {
+        notes: "It takes no units any more, and a job brings all it has elsewhere.",
+        answers: &[created::<admin::JobReport>("The job; it runs.")],
+        errors: ADMIN_WRITE,
+        ..call("POST", "/api/v1/admin/shards/{shard_id}/drain", SHARDS, "Empty a shard.")
+    },
+    Operation {
+        answers: &[ok::<admin::Shard>("It takes units.")],
+        errors: ADMIN_WRITE,
+        ..call(
+            "POST",
+            "/api/v1/admin/shards/{shard_id}/accept",
+            SHARDS,
+            "Let a shard take units again.",
+        )
+    },
+    Operation {
+        notes: "Without `dry_run` the job is stored and waits to be applied.",
+        body: Some(Shape::of::<admin::PlanRequest>()),
+        answers: &[
+            ok::<admin::Planned>("What would be done."),
+            created::<admin::Planned>("The job is stored."),
+        ],
+        errors: ADMIN_WRITE,
+        ..call("POST", "/api/v1/admin/shards/plan", SHARDS, "Plan how units are spread.")
+    },
+    Operation {
+        notes: "What is there already is not moved: a job without moves is done at once.",
+        body: Some(Shape::of::<admin::MoveRequest>()),
+        answers: &[
+            ok::<admin::Planned>("What would be done."),
+            created::<admin::JobReport>("The job; it runs."),
+        ],
+        errors: ADMIN_WRITE,
+        ..call("POST", "/api/v1/admin/shards/move", SHARDS, "Move slots, a conversation or a user.")
+    },
+    Operation {
+        answers: &[ok::<admin::Overrides>("What lives apart from its slot.")],
+        errors: ADMIN,
+        ..call(
+            "GET",
+            "/api/v1/admin/shards/overrides",
+            SHARDS,
+            "List isolated conversations and users.",
+        )
+    },
+    Operation {
+        query: &[limit(JOBS), AFTER],
+        answers: &[ok::<admin::Jobs>("Jobs, newest first, with the moves that are under way.")],
+        errors: &[Forbidden, Invalid],
+        ..call("GET", "/api/v1/admin/shards/jobs", SHARDS, "List jobs.")
+    },
+    Operation {
+        answers: &[ok::<admin::Job>("The job with its moves.")],
+        errors: &[Forbidden, NotFound],
+        ..call("GET", "/api/v1/admin/shards/jobs/{job_id}", SHARDS, "Read one job.")
+    },
+    Operation {
+        notes: "One that runs already is left alone.",
+        answers: &[ok::<admin::JobReport>("It runs.")],
+        errors: ADMIN_WRITE,
+        ..call("POST", "/api/v1/admin/shards/jobs/{job_id}/apply", SHARDS, "Begin a planned job.")
+    },
+    Operation {
+        notes: "Moves that are under way end first.",
+        answers: &[ok::<admin::JobReport>("No move of it begins.")],
+        errors: ADMIN_WRITE,
+        ..call("POST", "/api/v1/admin/shards/jobs/{job_id}/pause", SHARDS, "Pause a job.")
+    },
+    Operation {
+        answers: &[ok::<admin::JobReport>("It runs.")],
+        errors: ADMIN_WRITE,
+        ..call("POST", "/api/v1/admin/shards/jobs/{job_id}/resume", SHARDS, "Go on with a job.")
+    },
+    Operation {
+        notes: "Moves that are under way go back; those that are done stay, `undo` takes them back.",
+        answers: &[ok::<admin::JobReport>("It ends.")],
+        errors: ADMIN_WRITE,
+        ..call("POST", "/api/v1/admin/shards/jobs/{job_id}/abort", SHARDS, "Give a job up.")
+    },
+    Operation {
+        notes: "A new job that does the reverse, last move first.",
+        answers: &[created::<admin::JobReport>("The new job; it runs.")],
+        errors: ADMIN_WRITE,
+        ..call("POST", "/api/v1/admin/shards/jobs/{job_id}/undo", SHARDS, "Take a job back.")
+    },
+    Operation {
+        notes: "Of this node, smoothed over some windows.",
+        query: &[limit(TOP)],
+        answers: &[ok::<admin::Hot>(
+            "What costs most, with a command that would bring it elsewhere.",
+        )],
+        errors: &[Forbidden, Invalid],
+        ..call(
+            "GET",
+            "/api/v1/admin/shards/hot",
+            SHARDS,
+            "List hot units, conversations and users.",
+        )
+    },
+    Operation {
+        answers: &[ok::<admin::Garbage>("What moves left behind.")],
+        errors: ADMIN,
+        ..call("GET", "/api/v1/admin/shards/garbage", SHARDS, "List leftovers.")
+    },
+    Operation {
+        notes: "They are removed by themselves; this asks for it at once.",
+        answers: &[ok::<admin::Garbage>("What is left.")],
+        errors: ADMIN,
+        ..call("POST", "/api/v1/admin/shards/garbage", SHARDS, "Remove leftovers now.")
+    },
+    Operation {
+        query: &[limit(AUDITS), AFTER],
+        answers: &[ok::<admin::Audit>("What operators did, newest first.")],
+        errors: &[Forbidden, Invalid],
+        ..call("GET", "/api/v1/admin/audit", SHARDS, "Read the audit log.")
     },
 ];
 

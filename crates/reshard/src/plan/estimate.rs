@@ -49,6 +49,11 @@ impl Sizes {
         (stats.conversations / units, rows / units, stats.bytes / units)
     }
 
+    /// Messages of a shard.
+    pub(super) fn messages(&self, shard: ShardId) -> u64 {
+        self.0.get(&shard).map_or(0, |(stats, _)| stats.messages)
+    }
+
     /// How many units of a shard go together.
     pub(super) fn units_a_move(&self, source: ShardId) -> usize {
         let (conversations, ..) = self.unit(source);

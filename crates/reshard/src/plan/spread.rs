@@ -99,6 +99,30 @@ pub fn add(
     spread(map, sizes, &all)
 }
 
+/// Everything evenly over these shards and nothing on any other: slots as [`spread`] does, carved units of other shards to
+/// those of the targets that hold least of them.
+///
+/// # Errors
+/// Those of [`spread`].
+pub fn resize(map: &PlacementMap, sizes: &Sizes, targets: &[ShardId]) -> Result<Plan, NoPlan> {
+    let mut plan = spread(map, sizes, targets)?;
+    let mut load: BTreeMap<ShardId, usize> = targets.iter().map(|id| (*id, 0)).collect();
+    let mut leaving = Vec::new();
+    for (unit, home) in map.units().filter(|(unit, _)| unit.slot().is_none()) {
+        match load.get_mut(&home.shard) {
+            Some(load) => *load += 1,
+            None => leaving.push(unit),
+        }
+    }
+    for unit in leaving {
+        let (to, load) =
+            load.iter_mut().min_by_key(|(id, load)| (**load, **id)).ok_or(NoPlan::Nowhere)?;
+        *load += 1;
+        plan.move_units(map, sizes, [unit], *to)?;
+    }
+    Ok(plan)
+}
+
 /// Everything away from a shard, carved units too, to those that hold least.
 ///
 /// # Errors
@@ -134,7 +158,7 @@ pub fn drain(
 }
 
 /// Moves in turn by destination, so that shards that can work at the same time do.
-fn interleaved(mut plan: Plan) -> Plan {
+pub(super) fn interleaved(mut plan: Plan) -> Plan {
     let mut turns: BTreeMap<ShardId, usize> = BTreeMap::new();
     let mut ordered: Vec<(usize, ostracon_store::directory::NewMove)> = plan
         .moves

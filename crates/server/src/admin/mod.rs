@@ -13,13 +13,21 @@
 //! | `POST /api/v1/admin/users/{user}/token` [`types::NewToken`] | [`types::Token`] |
 //! | `POST /api/v1/admin/backup` [`types::BackupTo`] | lines of JSON: `{"progress":{done,total,text}}` now and then, bytes of the shard that is copied; then `{"result":`[`types::Backup`]`}` or `{"error":text}` |
 //! | `POST /api/v1/admin/verify` | the same kind of lines; the result is a [`Report`](crate::verify::Report) |
+//! | `POST /api/v1/admin/doctor` [`Repair`](ostracon_proto::rest::admin::Repair) | the same kind of lines; the result is a [`Doctor`](ostracon_proto::rest::admin::Doctor) |
 //! | `POST /api/v1/admin/stop` | 202; then the server stops in good order |
+//!
+//! Calls on shards, jobs and the audit log are in the protocol's own table, `proto::rest`.
 //!
 //! `{user}` is a number, `ext:` with an external id, or a user name (`name:` before it, should it be all digits).
 
+pub(crate) mod audit;
 pub(crate) mod backup;
+pub(crate) mod hot;
+pub(crate) mod jobs;
 pub(crate) mod messages;
+pub(crate) mod plan;
 pub(crate) mod sharding;
+pub(crate) mod shards;
 pub(crate) mod socket;
 pub(crate) mod status;
 pub mod types;

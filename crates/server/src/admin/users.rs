@@ -15,6 +15,7 @@ use super::types::{
 };
 use crate::{
     app::App,
+    audit,
     auth::{check_display_name, check_external_id, check_password, fold_username},
     error::{ApiError, ApiResult},
     extract::{Operator, Params, QueryText, read},
@@ -29,7 +30,7 @@ const BODY_BYTES_MAX: usize = 8 << 20;
 const LIMIT: Limit = Limit { default: 100, max: 1_000 };
 
 /// A body of an operator's call; an empty one is `{}`.
-pub(super) async fn body<T: DeserializeOwned>(request: Request) -> Result<T, ApiError> {
+pub(crate) async fn body<T: DeserializeOwned>(request: Request) -> Result<T, ApiError> {
     let bytes = read(request.into_body(), BODY_BYTES_MAX).await?;
     let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
     serde_json::from_slice(text).map_err(|error| {
@@ -67,7 +68,7 @@ fn shown(user: directory::User) -> User {
 
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
-    _: Operator,
+    operator: Operator,
     request: Request,
 ) -> ApiResult {
     let wanted: CreateUsers = body(request).await?;
@@ -87,6 +88,10 @@ pub(crate) async fn create(
     } else {
         app.directory.create_users(new, app.clock.now()).await?
     };
+    for user in users.iter().filter(|user| user.role == AccountRole::Admin && !wanted.reuse) {
+        audit::record(&app, operator, "user.create", format!("user {}", user.id), word(user.role))
+            .await;
+    }
     let ids: Vec<_> = users.iter().map(|user| user.id).collect();
     let signed_in = app.auth.sign_in_all(&ids).await?;
     let users = users.into_iter().zip(signed_in).map(|(user, (session, token))| CreatedUser {
@@ -179,7 +184,7 @@ async fn create_missing(
 }
 
 /// The account that a path names.
-async fn named(app: &App, text: &str) -> Result<directory::User, ApiError> {
+pub(super) async fn named(app: &App, text: &str) -> Result<directory::User, ApiError> {
     let found = match (text.strip_prefix("name:"), text.parse()) {
         (None, Ok(UserRef::Id(id))) => app.directory.users(&[id]).await?.pop(),
         (None, Ok(UserRef::External(id))) => app.directory.users_by_external_id(&[id]).await?.pop(),
@@ -211,6 +216,13 @@ pub(crate) async fn password(
     Ok(ok(&NewPassword { user_id: user.id, password: made_up }))
 }
 
+const fn word(role: AccountRole) -> &'static str {
+    match role {
+        AccountRole::User => "user",
+        AccountRole::Admin => "admin",
+    }
+}
+
 async fn sign_out(app: &App, user: UserId) -> Result<(), ApiError> {
     for session in app.directory.sessions(user, app.clock.now()).await? {
         app.auth.revoke(user, session.id).await?;
@@ -221,7 +233,7 @@ async fn sign_out(app: &App, user: UserId) -> Result<(), ApiError> {
 
 pub(crate) async fn role(
     State(app): State<Arc<App>>,
-    _: Operator,
+    operator: Operator,
     Params(user): Params<String>,
     request: Request,
 ) -> ApiResult {
@@ -233,6 +245,15 @@ pub(crate) async fn role(
     };
     let changed = app.directory.set_role(user.id, role).await?;
     app.auth.forget_user(user.id);
+    let (was, is) = (word(user.role), word(role));
+    audit::record(
+        &app,
+        operator,
+        "user.role",
+        format!("user {}", user.id),
+        format!("{was} → {is}"),
+    )
+    .await;
     Ok(ok(&shown(changed.ok_or_else(ApiError::no_user)?)))
 }
 

@@ -62,7 +62,15 @@ impl PostgresShards {
             let id = options.shard;
             let units = map.units().filter(|(_, home)| home.shard == id);
             let units: Vec<_> = units.map(|(unit, home)| (unit, home.epoch)).collect();
-            opening.spawn(async move { (id, PostgresShard::open(options, units).await) });
+            opening.spawn(async move {
+                // One without units was perhaps added just before a crash: its tables may not be there yet.
+                if units.is_empty()
+                    && let Err(error) = PostgresShard::format(&options, []).await
+                {
+                    tracing::warn!(%error, shard = id.0, "tables were not looked at");
+                }
+                (id, PostgresShard::open(options, units).await)
+            });
         }
         let mut shards = Shards::new();
         while let Some(opened) = opening.join_next().await {

@@ -118,6 +118,13 @@ impl Config {
         );
         need(connections.write_stall_s > 0, "connections.write_stall_s: must be 1 or more.");
         need(connections.request_head_s > 0, "connections.request_head_s: must be 1 or more.");
+        let moves = &self.moves;
+        need(moves.rows_per_s > 0, "moves.rows_per_s: must be 1 or more.");
+        need((1..=64).contains(&moves.moves_max), "moves.moves_max: must be 1 to 64.");
+        need(
+            (20..=4_000).contains(&moves.freeze_budget_ms),
+            "moves.freeze_budget_ms: must be 20 to 4,000 (commands wait 5 seconds at most).",
+        );
         if self.jwt.algorithm != JwtAlgorithm::Off
             && let Err(sentence) = crate::auth::JwtVerifier::load(&self.jwt)
         {

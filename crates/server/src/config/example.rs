@@ -38,6 +38,7 @@ impl Config {
         section(&mut out, "jwt", &self.jwt);
         section(&mut out, "log", &self.log);
         section(&mut out, "admin", &self.admin);
+        section(&mut out, "moves", &self.moves);
         out
     }
 }

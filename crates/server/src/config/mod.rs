@@ -17,7 +17,7 @@ pub use example::example;
 pub use load::Flags;
 pub use section::Section;
 pub use sections::{
-    Admin, Auth, Config, Connections, Directory, Jwt, JwtAlgorithm, Limits, Log, LogFormat,
+    Admin, Auth, Config, Connections, Directory, Jwt, JwtAlgorithm, Limits, Log, LogFormat, Moves,
     RateLimits, Registration, Shard,
 };
 pub use shard_url::ShardUrl;

@@ -35,6 +35,8 @@ section! {
         pub log: Log,
         /// The operator's calls.
         pub admin: Admin,
+        /// Live moves between shards.
+        pub moves: Moves,
     }
 }
 
@@ -145,6 +147,18 @@ section! {
     pub struct Admin {
         /// Address and port of their own for `/api/v1/admin/*` and `/metrics`; empty: they are beside all other calls, for users with the admin role.
         pub listen: String = String::new(),
+    }
+}
+
+section! {
+    /// Live moves of units between shards.
+    pub struct Moves {
+        /// Rows copied in a second by all moves together; less while clients wait longer than usual.
+        pub rows_per_s: u64 = 200_000,
+        /// Moves at once; a shard takes part in one at a time.
+        pub moves_max: usize = 4,
+        /// How long units may be frozen at the end of a move, milliseconds; beyond it they thaw and the end is tried again.
+        pub freeze_budget_ms: u32 = 250,
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use ostracon_domain::{ConversationId, Row, Seq, ShardId, UserId};
+use ostracon_domain::{ConversationId, Row, Seq, ShardId, Subject, UserId};
 
 /// Rows remembered, about 100 bytes each; further ones are left out.
 const ROWS_MAX: usize = 1_000_000;
@@ -76,7 +76,7 @@ impl JournalRows {
     }
 
     /// Rows that should have been read and were not: shard, subject and a sentence.
-    pub(super) fn unseen(&self) -> impl Iterator<Item = (ShardId, String, String)> + '_ {
+    pub(super) fn unseen(&self) -> impl Iterator<Item = (ShardId, Subject, String)> + '_ {
         let missing = |key: &Key| match key {
             Key::Message(id, seq) => self.gone_below.get(id).is_none_or(|below| seq >= below),
             _ => true,
@@ -87,9 +87,9 @@ impl JournalRows {
             .map(|((shard, key), _)| {
                 let subject = match key {
                     Key::Conversation(id) | Key::Member(id, _) | Key::Message(id, _) => {
-                        format!("conversation {id}")
+                        Subject::Conversation(*id)
                     }
-                    Key::User(user) | Key::Inbox(user, _) => format!("user {user}"),
+                    Key::User(user) | Key::Inbox(user, _) => Subject::User(*user),
                 };
                 (*shard, subject, format!("the journal has {key:?}, the tables do not"))
             })

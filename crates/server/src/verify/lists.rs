@@ -13,7 +13,7 @@ use ostracon_store::{Read, ShardError};
 use tokio::time::Instant;
 
 use super::{
-    Check, VerifyError,
+    Check, MOVE_PAUSE, MOVES_WITHIN, VerifyError,
     conversation::ConversationCheck,
     report::{ProblemKind, Problems},
     unit::UnitRead,
@@ -119,12 +119,14 @@ pub(super) async fn of_user(
 ) -> Result<(), VerifyError> {
     let name = format!("user {}", of.user());
     for entries in of.entries().chunks(PER_QUESTION) {
+        // One version of the map for all shards: a unit that moves meanwhile answers that it is not there.
+        let map = check.map();
         for (home, store) in check.shards {
             let here: Vec<_> = entries
                 .iter()
                 .filter_map(|entry| {
-                    let unit = check.map.unit_of(entry.conversation);
-                    let place = check.map.home(unit)?;
+                    let unit = map.unit_of(entry.conversation);
+                    let place = map.home(unit)?;
                     (place.shard == *home).then_some((entry, UnitAt { unit, epoch: place.epoch }))
                 })
                 .collect();
@@ -197,8 +199,9 @@ pub(super) async fn wait(
 
 /// Whether the conversation or the membership has become another one since: then nothing is known of this one.
 async fn superseded(check: &Check<'_>, wanted: &Behind) -> Result<bool, VerifyError> {
-    let unit = check.map.unit_of(wanted.conversation);
-    let Some(home) = check.map.home(unit) else { return Ok(false) };
+    let map = check.map();
+    let unit = map.unit_of(wanted.conversation);
+    let Some(home) = map.home(unit) else { return Ok(false) };
     let Some(shard) = check.shards.get(&home.shard) else { return Ok(false) };
     let at = UnitAt { unit, epoch: home.epoch };
     let answers = shard.overviews(wanted.user, &[(at, wanted.conversation)]).await?;
@@ -208,20 +211,30 @@ async fn superseded(check: &Check<'_>, wanted: &Behind) -> Result<bool, VerifyEr
     Ok((fresh.history, fresh.rev, fresh.mark_rev) != (wanted.history, wanted.rev, wanted.mark_rev))
 }
 
+/// A user's entry, where the user lives by now: a unit on the move is waited for.
 async fn entry(
     check: &Check<'_>,
     user: UserId,
     conversation: ConversationId,
 ) -> Result<Option<Arc<InboxEntry>>, VerifyError> {
-    let unit = check.map.unit_of_user(user);
-    let place = check.map.home(unit).and_then(|home| {
-        let shard = check.shards.get(&home.shard)?;
-        Some((UnitAt { unit, epoch: home.epoch }, shard))
-    });
-    let Some((at, shard)) = place else { return Ok(None) };
-    match shard.inbox_entry(at, user, conversation).await? {
-        Read::Rows(entry) => Ok(entry),
-        Read::Absent => Ok(None),
-        Read::Fenced(state) => Err(ShardError::Unexpected(state).into()),
+    let deadline = Instant::now() + MOVES_WITHIN;
+    let mut map = check.map();
+    loop {
+        let unit = map.unit_of_user(user);
+        let place = map.home(unit).and_then(|home| {
+            let shard = check.shards.get(&home.shard)?;
+            Some((UnitAt { unit, epoch: home.epoch }, shard))
+        });
+        let Some((at, shard)) = place else { return Ok(None) };
+        match shard.inbox_entry(at, user, conversation).await? {
+            Read::Rows(entry) => return Ok(entry),
+            Read::Absent => return Ok(None),
+            Read::Fenced(state) if Instant::now() >= deadline => {
+                return Err(ShardError::Unexpected(state).into());
+            }
+            Read::Fenced(_) => {}
+        }
+        tokio::time::sleep(MOVE_PAUSE).await;
+        map = Arc::clone(&check.look().await?.map);
     }
 }

@@ -7,6 +7,7 @@ mod conversation;
 mod journal;
 pub(crate) mod lines;
 mod lists;
+mod place;
 mod report;
 mod route;
 #[cfg(test)]
@@ -16,22 +17,32 @@ mod user;
 
 use std::{
     collections::BTreeMap,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use futures_util::future::BoxFuture;
 use ostracon_domain::{PlacementMap, ShardId, UnitId};
-use ostracon_store::{Cluster, DirectoryError, ShardError, ShardStats, Shards, UnitPhase};
+use ostracon_store::{Directory, DirectoryError, ShardError, ShardStats, Shards, UnitPhase};
+use tokio::time::Instant;
 
 pub use journal::JournalRows;
 pub use report::{Counts, Problem, ProblemKind, Report};
 pub(crate) use route::run;
 
+use place::Place;
 use report::Problems;
 
 /// How long lists may take to follow their conversations after everything was read.
 const LISTS_FOLLOW_WITHIN: Duration = Duration::from_secs(20);
+
+/// Pause before something is read again that moves.
+const MOVE_PAUSE: Duration = Duration::from_millis(50);
+/// How long something that moves is read again. What is wrong then is wrong.
+const MOVES_WITHIN: Duration = Duration::from_secs(10);
 
 /// Why a check could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +74,11 @@ pub type OnProgress<'a> = &'a (dyn Fn(Progress) + Send + Sync);
 
 /// What every part of one check shares.
 struct Check<'a> {
-    map: &'a PlacementMap,
+    directory: &'a dyn Directory,
+    /// Where things lived when the check began.
+    start: Arc<Place>,
+    /// Where they live now, about.
+    newest: parking_lot::Mutex<Arc<Place>>,
     shards: &'a Shards,
     journal: &'a JournalRows,
     done: AtomicU64,
@@ -73,6 +88,28 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
+    /// Where things live, as far as was last heard.
+    fn place(&self) -> Arc<Place> {
+        Arc::clone(&self.newest.lock())
+    }
+
+    fn map(&self) -> Arc<PlacementMap> {
+        Arc::clone(&self.place().map)
+    }
+
+    /// Where things live now.
+    async fn look(&self) -> Result<Arc<Place>, VerifyError> {
+        let place = Arc::new(Place::read(self.directory).await?);
+        *self.newest.lock() = Arc::clone(&place);
+        Ok(place)
+    }
+
+    /// The same, unless it was asked for a moment ago.
+    async fn look_now_and_then(&self) -> Result<Arc<Place>, VerifyError> {
+        let known = self.place();
+        if known.is_fresh() { Ok(known) } else { self.look().await }
+    }
+
     fn unit_done(&self) {
         self.done.fetch_add(1, Ordering::Relaxed);
         self.tell();
@@ -98,23 +135,25 @@ impl Check<'_> {
 /// # Errors
 /// When the directory or a shard does not answer; what is wrong with the data is in the report.
 pub async fn verify(
-    cluster: &dyn Cluster,
+    directory: &dyn Directory,
     shards: &Shards,
     journal: &JournalRows,
     on_progress: OnProgress<'_>,
 ) -> Result<Report, VerifyError> {
-    let map = cluster.map().await?;
+    let start = Arc::new(Place::read(directory).await?);
     let check = Check {
-        map: &map,
+        directory,
+        newest: parking_lot::Mutex::new(Arc::clone(&start)),
         shards,
         journal,
         done: AtomicU64::new(0),
         rows: AtomicU64::new(0),
-        units: map.units().count() as u64,
+        units: start.map.units().count() as u64,
+        start,
         on_progress,
     };
     let mut problems = Problems::default();
-    for (unit, home) in map.units() {
+    for (unit, home) in check.start.map.units() {
         if !shards.contains_key(&home.shard) {
             let text = format!("the map names shard {}, which is not there", home.shard);
             problems.add(ProblemKind::Placement, home.shard, format!("unit {unit}"), text);
@@ -131,8 +170,16 @@ pub async fn verify(
         problems.append(part.problems);
         behind.extend(part.behind);
     }
+    let now = check.look().await?;
     for (shard, subject, text) in journal.unseen() {
-        problems.add(ProblemKind::Journal, shard, subject, text);
+        // The journal of a former home knows rows that are elsewhere, and that of a new one rows that were read elsewhere.
+        let unit = now.unit_of(subject);
+        let stays = |place: &Place| {
+            !place.moves(unit) && place.map.home(unit).is_some_and(|home| home.shard == shard)
+        };
+        if stays(&now) && stays(&check.start) {
+            problems.add(ProblemKind::Journal, shard, place::name(subject), text);
+        }
     }
     lists::wait(&check, behind, LISTS_FOLLOW_WITHIN, &mut problems).await?;
     counts.journal_rows = journal.len() as u64;
@@ -151,16 +198,13 @@ async fn shard(check: &Check<'_>, id: ShardId) -> Result<Part, VerifyError> {
         Part { counts: Counts::default(), problems: Problems::default(), behind: Vec::new() };
     let Some(shard) = check.shards.get(&id) else { return Ok(part) };
     let before = shard.stats().await?;
-    fences(check, id, &mut part.problems).await?;
-    for (unit, _) in check.map.units().filter(|(_, home)| home.shard == id) {
-        let read = unit::read(check, id, unit).await?;
-        let read = if read.problems.is_empty() {
-            read
-        } else {
-            // Something may have moved while it was read; what is wrong stays wrong.
-            let again = unit::read(check, id, unit).await?;
-            unit::UnitRead { problems: again.problems.also_in(&read.problems), ..again }
-        };
+    let mut wrong = fences(check, id).await?;
+    if !wrong.is_empty() {
+        wrong = fences(check, id).await?.also_in(&wrong);
+    }
+    part.problems.append(wrong);
+    for (unit, _) in check.start.map.units().filter(|(_, home)| home.shard == id) {
+        let read = unit_where_it_lives(check, id, unit).await?;
         part.counts.add(&read.counts);
         part.problems.append(read.problems);
         part.behind.extend(read.behind);
@@ -173,24 +217,61 @@ async fn shard(check: &Check<'_>, id: ShardId) -> Result<Part, VerifyError> {
     Ok(part)
 }
 
-/// Every unit is served by its home at the map's epoch, and by nobody else.
-async fn fences(
+/// Reads a unit at its home. Something may change while it is read: what is wrong stays wrong.
+async fn unit_where_it_lives(
     check: &Check<'_>,
-    id: ShardId,
-    problems: &mut Problems,
-) -> Result<(), VerifyError> {
-    let Some(shard) = check.shards.get(&id) else { return Ok(()) };
+    at_start: ShardId,
+    unit: UnitId,
+) -> Result<unit::UnitRead, VerifyError> {
+    let deadline = Instant::now() + MOVES_WITHIN;
+    let mut place = check.look_now_and_then().await?;
+    let mut wrong: Option<Problems> = None;
+    loop {
+        let home = place.map.home(unit).map_or(at_start, |home| home.shard);
+        let mut read = unit::read(check, home, unit).await?;
+        if read.problems.is_empty() {
+            return Ok(read);
+        }
+        let now = check.look().await?;
+        let moves =
+            place.moves(unit) || now.moves(unit) || place.map.home(unit) != now.map.home(unit);
+        place = now;
+        let is_last = Instant::now() >= deadline;
+        if moves && !is_last {
+            tokio::time::sleep(MOVE_PAUSE).await;
+            continue;
+        }
+        match wrong.take() {
+            Some(before) => {
+                read.problems = read.problems.also_in(&before);
+                return Ok(read);
+            }
+            None => wrong = Some(read.problems),
+        }
+    }
+}
+
+/// Every unit is served by its home at the map's epoch, and by nobody else. Units on the move are left out.
+async fn fences(check: &Check<'_>, id: ShardId) -> Result<Problems, VerifyError> {
+    let mut problems = Problems::default();
+    let Some(shard) = check.shards.get(&id) else { return Ok(problems) };
+    let before = check.look().await?;
     let states: BTreeMap<UnitId, _> =
         shard.unit_states().await?.into_iter().map(|state| (state.unit, state)).collect();
-    for (unit, home) in check.map.units() {
+    let after = check.look().await?;
+    let stays = |unit: UnitId| {
+        !before.moves(unit) && !after.moves(unit) && before.map.home(unit) == after.map.home(unit)
+    };
+    for (unit, home) in before.map.units().filter(|(unit, _)| stays(*unit)) {
         let state = states.get(&unit);
-        let serves = state
-            .is_some_and(|state| matches!(state.phase, UnitPhase::Open | UnitPhase::Capturing));
         let here = home.shard == id;
         let right = match state {
-            Some(state) if here => serves && state.epoch == home.epoch,
+            Some(state) if here => {
+                matches!(state.phase, UnitPhase::Open | UnitPhase::Capturing)
+                    && state.epoch == home.epoch
+            }
             None => !here,
-            Some(_) => !serves,
+            Some(state) => state.phase == UnitPhase::Moved,
         };
         if !right {
             let text = format!(
@@ -200,11 +281,14 @@ async fn fences(
             problems.add(ProblemKind::Placement, id, format!("unit {unit}"), text);
         }
     }
-    for unit in states.keys().filter(|unit| check.map.home(**unit).is_none()) {
-        let text = "the map does not know it".to_owned();
-        problems.add(ProblemKind::Placement, id, format!("unit {unit}"), text);
+    for (unit, state) in &states {
+        let unknown = before.map.home(*unit).is_none() && stays(*unit);
+        if unknown && state.phase != UnitPhase::Moved {
+            let text = "the map does not know it".to_owned();
+            problems.add(ProblemKind::Placement, id, format!("unit {unit}"), text);
+        }
     }
-    Ok(())
+    Ok(problems)
 }
 
 fn holds_more(stats: &ShardStats, counts: &Counts) -> bool {
@@ -213,7 +297,8 @@ fn holds_more(stats: &ShardStats, counts: &Counts) -> bool {
         || stats.users > counts.users
 }
 
-/// The shard holds rows that no unit of its own led to: looks for them in all others and names them.
+/// The shard holds rows that no unit of its own led to: looks for them in all others and names them, but for leftovers
+/// that are known and for what moves.
 async fn misplaced(
     check: &Check<'_>,
     id: ShardId,
@@ -222,23 +307,42 @@ async fn misplaced(
 ) -> Result<(), VerifyError> {
     let Some(shard) = check.shards.get(&id) else { return Ok(()) };
     let mut found = Counts::default();
-    for (unit, home) in check.map.units().filter(|(_, home)| home.shard != id) {
+    for (unit, _) in check.start.map.units().filter(|(_, home)| home.shard != id) {
+        let before = check.look_now_and_then().await?;
+        let mut strays = Vec::new();
         let mut from = None;
         loop {
             let page = shard.scan_unit(unit, from, unit::PAGE_ROWS).await?;
-            for row in &page.rows {
-                let Some(subject) = found.count_misplaced(row) else { continue };
-                let text = format!("its unit {unit} belongs to shard {}", home.shard);
-                part.problems.add(ProblemKind::Placement, id, subject, text);
-            }
+            strays.extend(page.rows.iter().filter_map(|row| found.count_misplaced(row)));
             from = page.next;
             if from.is_none() {
                 break;
             }
         }
+        if strays.is_empty() {
+            continue;
+        }
+        let after = check.look().await?;
+        let known = |place: &Place| {
+            place.moves(unit)
+                || place.is_garbage(id, unit)
+                || place.map.home(unit).is_none_or(|home| home.shard == id)
+        };
+        if known(&before) || known(&after) {
+            continue;
+        }
+        for subject in strays {
+            let home = after.map.home(unit).map_or(id, |home| home.shard);
+            let text = format!("its unit {unit} belongs to shard {home}");
+            part.problems.add(ProblemKind::Placement, id, subject, text);
+        }
     }
     part.counts.add(&found);
-    if holds_more(stats, &part.counts) {
+    // While units come and go, sums of different moments do not fit.
+    let now = check.look().await?;
+    let is_quiet =
+        now.map.version == check.start.map.version && !now.is_busy(id) && !check.start.is_busy(id);
+    if is_quiet && holds_more(stats, &part.counts) {
         let text = format!(
             "it holds {} conversations, {} messages and {} users; {}, {} and {} can be reached",
             stats.conversations,

@@ -48,13 +48,13 @@ pub(super) async fn read(
             match row {
                 Row::Conversation(row) => {
                     finish(check, shard, subject, &mut read).await?;
-                    let placed = check.map.unit_of(row.id) == unit;
+                    let placed = check.map().unit_of(row.id) == unit;
                     let next = ConversationCheck::new(row, unit, placed);
                     subject = Subject::Conversation(Box::new(next));
                 }
                 Row::User(row) => {
                     finish(check, shard, subject, &mut read).await?;
-                    let placed = check.map.unit_of_user(row.user) == unit;
+                    let placed = check.map().unit_of_user(row.user) == unit;
                     subject = Subject::User(Box::new(UserCheck::new(row, unit, placed)));
                 }
                 row => {

@@ -174,6 +174,25 @@ pub(crate) const ROWS: &[Row] = &[
     row("GET /readyz", Scope::Open, none),
     row("GET /metrics", Scope::Operator, none),
     row("GET /openapi.json", Scope::Open, none),
+    row("GET /api/v1/admin/shards", Scope::Operator, none),
+    row("POST /api/v1/admin/shards", Scope::Operator, none),
+    row("DELETE /api/v1/admin/shards/{shard_id}", Scope::Operator, none),
+    row("POST /api/v1/admin/shards/{shard_id}/drain", Scope::Operator, none),
+    row("POST /api/v1/admin/shards/{shard_id}/accept", Scope::Operator, none),
+    row("POST /api/v1/admin/shards/plan", Scope::Operator, none),
+    row("POST /api/v1/admin/shards/move", Scope::Operator, none),
+    row("GET /api/v1/admin/shards/overrides", Scope::Operator, none),
+    row("GET /api/v1/admin/shards/jobs", Scope::Operator, none),
+    row("GET /api/v1/admin/shards/jobs/{job_id}", Scope::Operator, none),
+    row("POST /api/v1/admin/shards/jobs/{job_id}/apply", Scope::Operator, none),
+    row("POST /api/v1/admin/shards/jobs/{job_id}/pause", Scope::Operator, none),
+    row("POST /api/v1/admin/shards/jobs/{job_id}/resume", Scope::Operator, none),
+    row("POST /api/v1/admin/shards/jobs/{job_id}/abort", Scope::Operator, none),
+    row("POST /api/v1/admin/shards/jobs/{job_id}/undo", Scope::Operator, none),
+    row("GET /api/v1/admin/shards/hot", Scope::Operator, none),
+    row("GET /api/v1/admin/shards/garbage", Scope::Operator, none),
+    row("POST /api/v1/admin/shards/garbage", Scope::Operator, none),
+    row("GET /api/v1/admin/audit", Scope::Operator, none),
 ];
 
 impl Row {
@@ -193,6 +212,8 @@ impl Row {
             .replace("{seq}", &stage.seq.to_string())
             .replace("{user_id}", &stage.other.to_string())
             .replace("{session_id}", &stage.session)
+            .replace("{shard_id}", "0")
+            .replace("{job_id}", "1")
             .replace("{emoji}", "%F0%9F%91%8D");
         assert!(!filled.contains('{'), "{filled}: a parameter that this table does not know");
         if path == "/api/v1/users" { format!("{filled}?query=a") } else { filled }

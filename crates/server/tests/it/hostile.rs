@@ -21,7 +21,9 @@ async fn every_call_of_the_table_is_there_and_asks_for_a_token() {
             .replace("{conversation_id}", "0190163d-8694-739b-aea5-966c26f8ad91")
             .replace("{seq}", "1")
             .replace("{emoji}", "x")
-            .replace("{session_id}", "1");
+            .replace("{session_id}", "1")
+            .replace("{shard_id}", "1")
+            .replace("{job_id}", "1");
         assert!(!path.contains('{'), "{path}");
         let answer = nobody.send(operation.method, &path, "").await;
         if operation.auth {

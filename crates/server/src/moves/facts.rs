@@ -1,0 +1,68 @@
+//! What plans rest on: the newest map, the shards as the directory knows them, and what each of them holds.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use futures_util::future::join_all;
+use ostracon_domain::{PlacementMap, ShardId};
+use ostracon_reshard::plan::Sizes;
+use ostracon_store::{
+    DirectoryError, ShardStats,
+    directory::{ShardAdmission, ShardRow},
+};
+
+use crate::app::App;
+
+/// How long a shard may take to count what it holds.
+const STATS_WAIT: Duration = Duration::from_secs(10);
+
+/// A look at everything at about one time.
+pub(crate) struct Facts {
+    pub(crate) map: PlacementMap,
+    pub(crate) rows: Vec<ShardRow>,
+    /// What shards hold, or why they do not say.
+    pub(crate) stats: BTreeMap<ShardId, Result<ShardStats, String>>,
+}
+
+impl Facts {
+    pub(crate) async fn gather(app: &App) -> Result<Self, DirectoryError> {
+        let map = app.directory.map().await?;
+        let rows = app.directory.shards().await?;
+        let shards = app.engine.shards();
+        let asked = rows.iter().map(async |row| {
+            let Some(shard) = shards.get(&row.id) else {
+                return (row.id, Err("it is not open here".to_owned()));
+            };
+            let stats = match tokio::time::timeout(STATS_WAIT, shard.stats()).await {
+                Ok(stats) => stats.map_err(|error| error.to_string()),
+                Err(_) => Err("it does not answer".to_owned()),
+            };
+            (row.id, stats)
+        });
+        let stats = join_all(asked).await.into_iter().collect();
+        Ok(Self { map, rows, stats })
+    }
+
+    pub(crate) fn sizes(&self) -> Sizes {
+        let known = self.stats.iter().filter_map(|(id, stats)| Some((*id, stats.clone().ok()?)));
+        Sizes::new(&self.map, known.collect())
+    }
+
+    /// Shards that take units, by number.
+    pub(crate) fn accepting(&self) -> Vec<ShardId> {
+        let rows = self.rows.iter().filter(|row| row.state == ShardAdmission::Accepting);
+        rows.map(|row| row.id).collect()
+    }
+
+    pub(crate) fn row(&self, id: ShardId) -> Option<&ShardRow> {
+        self.rows.iter().find(|row| row.id == id)
+    }
+
+    /// Units by shard.
+    pub(crate) fn units(&self) -> BTreeMap<ShardId, u64> {
+        let mut units: BTreeMap<ShardId, u64> = BTreeMap::new();
+        for (_, home) in self.map.units() {
+            *units.entry(home.shard).or_default() += 1;
+        }
+        units
+    }
+}
