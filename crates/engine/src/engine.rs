@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use arc_swap::ArcSwap;
 use ostracon_domain::{
     Action, Command, ConversationCommand, ConversationId, InboxAction, InboxCommand, Limits,
-    NewGroup, PlacementMap, Refusal, ShardId, Subject, UnitAt, UserId,
+    MapChange, NewGroup, PlacementMap, Refusal, ShardId, Subject, UnitAt, UserId,
     limits::USERS_PER_REQUEST_MAX,
 };
 use ostracon_proto::{CloseCode, Encoding, frame::Hello};
@@ -316,6 +316,19 @@ impl Engine {
     /// When the directory does not answer; what waits has tried again nevertheless.
     pub async fn refresh_map(&self) -> Result<(), EngineError> {
         router::refresh(&self.core).await
+    }
+
+    /// A commit has made this version of the map by this change. Where the version before is known here, nothing is read.
+    ///
+    /// # Errors
+    /// When the map has to be read and the directory does not answer.
+    pub async fn map_changed(&self, version: u64, change: &MapChange) -> Result<(), EngineError> {
+        router::map_changed(&self.core, version, change).await
+    }
+
+    /// The state of a unit has changed, and the map has not: everything that waits for a unit tries again.
+    pub fn units_changed(&self) {
+        self.core.router.tell(&self.core);
     }
 
     /// Returns when the dispatcher of a shard has handed over everything that was committed before this call.

@@ -21,7 +21,7 @@ use std::{
 };
 
 use ostracon_domain::{
-    Action, Command, ConversationCommand, PlacementMap, UnitId,
+    Action, Command, ConversationCommand, MapChange, PlacementMap, UnitId,
     id::{SLOTS, Slot},
 };
 use ostracon_store::{DirectoryError, Order};
@@ -269,7 +269,7 @@ impl Router {
     }
 
     /// Something may have changed: every lot is left as soon as nothing of its slot is pending, reads try again.
-    fn tell(&self, core: &Core) {
+    pub(crate) fn tell(&self, core: &Core) {
         for slot in self.open_slots() {
             let mut state = self.slot(slot).lock();
             if let Some(lot) = &mut state.lot {
@@ -380,6 +380,27 @@ pub(crate) async fn refresh(core: &Core) -> Result<(), EngineError> {
     let map = map.map(|map| core.router.install(core, map));
     core.router.tell(core);
     Ok(map?)
+}
+
+/// Installs what a change makes of the map that is known here; reads the map where that is another one than the change
+/// was made to.
+pub(crate) async fn map_changed(
+    core: &Core,
+    version: u64,
+    change: &MapChange,
+) -> Result<(), EngineError> {
+    {
+        let _one = core.router.refreshing.lock().await;
+        let known = core.map.load_full();
+        if known.version + 1 == version
+            && let Ok(map) = known.apply(change)
+        {
+            core.router.install(core, map);
+            core.router.tell(core);
+            return Ok(());
+        }
+    }
+    refresh(core).await
 }
 
 /// Reads the map; what waits hears of it only if it is newer.

@@ -48,7 +48,8 @@ fn uuid(n: u64) -> String {
 }
 
 fn order(unit: UnitId, n: u64, conversations: u64) -> Order {
-    let pair = n % conversations;
+    // Each unit has people of its own.
+    let pair = u64::from(unit.0) * 1_000_000 + n % conversations;
     let users = [UserId::new(2 * pair + 1).unwrap(), UserId::new(2 * pair + 2).unwrap()];
     Order {
         at: UnitAt { unit, epoch: Epoch(1) },

@@ -6,8 +6,8 @@ use std::sync::{
 };
 
 use ostracon_domain::{
-    Action, ConversationId, Epoch, InboxAction, PlacementMap, ShardId, UnitAt, UnitHome, UnitId,
-    UserId,
+    Action, ConversationId, Epoch, InboxAction, MapChange, PlacementMap, ShardId, UnitAt, UnitHome,
+    UnitId, UserId,
 };
 use ostracon_engine::{EngineError, limits::Bounds};
 use ostracon_store::{
@@ -642,4 +642,49 @@ async fn what_is_parked_when_the_engine_stops_is_answered() {
     pass(20).await;
     assert_eq!(alice.connection.in_flight(), 0);
     assert_eq!(alice.words().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_committed_is_dispatched_while_its_unit_is_frozen() {
+    let world = World::new().await;
+    let mover = Mover::new(&world);
+    let (alice, bob) = (world.connect(ALICE).await, world.connect(BOB).await);
+    alice.say(&world, 0, direct(), "known").await;
+    world.settle().await;
+    // Another epoch: who is a member has to be read again.
+    mover.away(unit_of(direct())).await;
+    world.engine().pause_dispatch();
+    alice.say(&world, 1, direct(), "committed").await;
+    pass(10).await;
+    mover.freeze(unit_of(direct())).await;
+    world.engine().resume_dispatch();
+    mover.barrier(unit_of(direct())).await;
+    yield_all().await;
+    assert!(bob.words().iter().any(|words| words.contains("committed")));
+    mover.thaw(unit_of(direct())).await;
+    world.settle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_the_map_need_not_be_read() {
+    let world = World::new().await;
+    let mover = Mover::new(&world);
+    let alice = world.connect(ALICE).await;
+    let unit = unit_of(direct());
+    let to = ShardId(1 - mover.home(unit).await.shard.0);
+    let change = MapChange::Move { units: vec![unit], to };
+    alice.say(&world, 0, direct(), "0").await;
+    mover.freeze(unit).await;
+    mover.barrier(unit).await;
+    mover.carry(unit, to).await;
+    let known = world.engine().map().version;
+    // Not the version that follows: the map is read, and is the newest.
+    world.engine().map_changed(known + 7, &change).await.unwrap();
+    assert_eq!(world.engine().map().version, known + 1);
+    // The version that follows.
+    let back = ShardId(1 - to.0);
+    let change = MapChange::Move { units: vec![unit], to: back };
+    let wanted = world.engine().map().apply(&change).unwrap();
+    world.engine().map_changed(known + 2, &change).await.unwrap();
+    assert_eq!(*world.engine().map(), wanted);
 }
