@@ -37,6 +37,15 @@ impl Attempt {
 
     /// Gives the subjects to their new units. The units that give are frozen.
     pub(crate) async fn give(&self) -> Result<(), Trouble> {
+        // A child that is given nothing is born all the same: what begins later begins there.
+        if let (MapChange::Carve { child, .. }, Some(frozen)) =
+            (&self.row.change, self.source_units().first().copied())
+        {
+            let pair = self.steps.next();
+            let nothing = Vec::new();
+            let birth = Relabel { frozen, other: *child, away: true, subjects: nothing, pair };
+            self.send(birth).await?;
+        }
         for at in self.source_units() {
             let subjects = self.subjects(&self.source, at.unit).await?;
             for (other, subjects) in by_unit(&self.after, subjects) {

@@ -17,17 +17,6 @@ pub(super) struct EngineHost {
     pub(super) app: Weak<App>,
 }
 
-impl EngineHost {
-    async fn look_again(&self) {
-        if let Some(app) = self.app.upgrade()
-            && let Err(error) = app.engine.refresh_map().await
-        {
-            // Routers look again by themselves.
-            tracing::warn!(%error, "the map was not read");
-        }
-    }
-}
-
 #[async_trait]
 impl Host for EngineHost {
     fn shard(&self, id: ShardId) -> Option<Arc<dyn Shard>> {
@@ -42,12 +31,19 @@ impl Host for EngineHost {
         })
     }
 
-    async fn map_changed(&self, _: u64, _: &MapChange) {
-        self.look_again().await;
+    async fn map_changed(&self, version: u64, change: &MapChange) {
+        if let Some(app) = self.app.upgrade()
+            && let Err(error) = app.engine.map_changed(version, change).await
+        {
+            // Routers look again by themselves.
+            tracing::warn!(%error, "the map was not read");
+        }
     }
 
     async fn units_changed(&self) {
-        self.look_again().await;
+        if let Some(app) = self.app.upgrade() {
+            app.engine.units_changed();
+        }
     }
 
     fn now(&self) -> Millis {

@@ -31,7 +31,6 @@ async fn over(server: &TestServer, job: &Value) -> Value {
             if ["done", "failed", "aborted"].contains(&job["state"].as_str().unwrap()) {
                 return job;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
     };
     tokio::time::timeout(6 * PATIENCE, wait).await.expect("the job ends")
@@ -39,11 +38,8 @@ async fn over(server: &TestServer, job: &Value) -> Value {
 
 /// Leftovers are gone.
 async fn clean(server: &TestServer) {
-    let wait = async {
-        while !get(server, "/garbage").await["garbage"].as_array().unwrap().is_empty() {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-    };
+    let wait =
+        async { while !get(server, "/garbage").await["garbage"].as_array().unwrap().is_empty() {} };
     tokio::time::timeout(3 * PATIENCE, wait).await.expect("leftovers go");
 }
 
@@ -117,22 +113,14 @@ async fn a_shard_comes_and_is_filled_while_people_talk_and_all_is_undone() {
     post(&server, &format!("/jobs/{}/apply", planned["job_id"]), Value::Null, 200).await;
     // A few of them are enough here.
     let path = format!("/jobs/{}", planned["job_id"]);
-    let some = async {
-        while get(&server, &path).await["moves"].as_u64().unwrap() < 5 {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-    };
+    let some = async { while get(&server, &path).await["moves"].as_u64().unwrap() < 5 {} };
     tokio::time::timeout(3 * PATIENCE, some).await.expect("moves are done");
     post(&server, &format!("/jobs/{}/pause", planned["job_id"]), Value::Null, 200).await;
     post(&server, &format!("/jobs/{}/resume", planned["job_id"]), Value::Null, 200).await;
     let aborted =
         post(&server, &format!("/jobs/{}/abort", planned["job_id"]), Value::Null, 200).await;
     assert_eq!(aborted["state"], "aborted");
-    let wait = async {
-        while get(&server, "").await["moves"].as_u64().unwrap() > 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-    };
+    let wait = async { while get(&server, "").await["moves"].as_u64().unwrap() > 0 {} };
     tokio::time::timeout(3 * PATIENCE, wait).await.expect("what is under way ends");
     let job = get(&server, &path).await;
     assert!(job["moves"].as_u64().unwrap() >= 5 && job["freezes"].as_u64().unwrap() >= 5, "{job}");
@@ -239,9 +227,7 @@ async fn a_hot_user_is_isolated_and_brought_home() {
         let count = async || {
             hot.get("/api/v1/sync").await.is(200)["conversations"].as_array().map(Vec::len)
         };
-        while count().await != Some(peers.len()) {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+        while count().await != Some(peers.len()) {}
     };
     tokio::time::timeout(PATIENCE, listed).await.expect("the list follows");
     post(&server, "", json!({"url": "embedded"}), 201).await;
@@ -402,7 +388,6 @@ async fn a_drained_shard_can_go_and_everything_is_written_down() {
             if entries.iter().any(|entry| entry["action"] == "job.done") {
                 return entries;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         }
     };
     let entries = tokio::time::timeout(PATIENCE, told).await.expect("ends of jobs are told");
