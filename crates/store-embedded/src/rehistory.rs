@@ -5,7 +5,9 @@
 
 use std::path::PathBuf;
 
-use ostracon_domain::{Applied, Conversation, History, InboxEntry, Member, UserId, UserState};
+use ostracon_domain::{
+    Applied, Conversation, History, InboxEntry, Member, UnitId, UserId, UserState,
+};
 use ostracon_store::UnitPhase;
 use rustc_hash::FxHashMap;
 
@@ -49,7 +51,8 @@ pub fn rehistory(
         let conn = tables::open_writer(&path, id)?;
         shards.push((TableWriter::new(conn), path));
     }
-    let mut renewal = Renewal { homes: FxHashMap::default(), shards };
+    let mut renewal = Renewal { homes: FxHashMap::default(), apart: FxHashMap::default(), shards };
+    renewal.find_homes()?;
     for at in 0..renewal.shards.len() {
         renewal.users(at, new_history)?;
     }
@@ -67,9 +70,36 @@ struct Renewal {
     shards: Vec<(TableWriter, PathBuf)>,
     /// Which shard serves a unit.
     homes: FxHashMap<u32, usize>,
+    /// Where users are whose unit is not that of their slot.
+    apart: FxHashMap<u64, usize>,
 }
 
 impl Renewal {
+    /// A unit on the move is at its source until that has given it away; what has left only rows behind is no home.
+    fn find_homes(&mut self) -> Result<(), TableError> {
+        let mut importing = Vec::new();
+        for (at, (_, path)) in self.shards.iter().enumerate() {
+            let conn = tables::open_read_only(path)?;
+            for state in TableReader::begin(&conn)?.unit_states()? {
+                match state.phase {
+                    UnitPhase::Open | UnitPhase::Capturing | UnitPhase::Frozen => {
+                        self.homes.insert(state.unit.0, at);
+                    }
+                    UnitPhase::Importing => importing.push((state.unit.0, at)),
+                    UnitPhase::Moved => {}
+                }
+            }
+        }
+        for (unit, at) in importing {
+            self.homes.entry(unit).or_insert(at);
+        }
+        Ok(())
+    }
+
+    fn is_home(&self, unit: UnitId, at: usize) -> bool {
+        self.homes.get(&unit.0) == Some(&at)
+    }
+
     fn users(
         &mut self,
         at: usize,
@@ -78,21 +108,22 @@ impl Renewal {
         let (writer, path) = &self.shards[at];
         let conn = tables::open_read_only(path)?;
         let tables = TableReader::begin(&conn)?;
-        for state in tables.unit_states()? {
-            if state.phase != UnitPhase::Moved {
-                self.homes.insert(state.unit.0, at);
-            }
-        }
+        let mut apart = Vec::new();
         writer.begin()?;
         let mut after = 0;
         while let Some(state) = tables.user_above(after)? {
             after = state.user.get();
+            if state.unit != state.user.slot().unit() && self.is_home(state.unit, at) {
+                apart.push(after);
+            }
             writer.user_state(
                 &UserState { history: new_history(), ..UserState::clone(&state) },
                 Known::Replace,
             )?;
         }
-        writer.commit()
+        writer.commit()?;
+        self.apart.extend(apart.into_iter().map(|user| (user, at)));
+        Ok(())
     }
 
     fn conversations(
@@ -111,6 +142,10 @@ impl Renewal {
                 && let Some((key, row)) = tables.conversation_above(after)?
             {
                 after = key;
+                // Leftovers of a move say nothing to lists: the conversation lives elsewhere.
+                if !self.is_home(row.unit, at) {
+                    continue;
+                }
                 let members = tables.members_after(key, row.id, 0, usize::MAX >> 1)?;
                 let row = Conversation { history: new_history(), ..Conversation::clone(&row) };
                 chunk.push((row, members));
@@ -143,9 +178,8 @@ impl Renewal {
         new_history: &mut dyn FnMut() -> History,
     ) -> Result<(), TableError> {
         let user: UserId = member.user;
-        let Some((writer, _)) =
-            self.homes.get(&user.slot().unit().0).and_then(|home| self.shards.get(*home))
-        else {
+        let home = self.apart.get(&user.get()).or_else(|| self.homes.get(&user.slot().unit().0));
+        let Some((writer, _)) = home.and_then(|home| self.shards.get(*home)) else {
             return Ok(());
         };
         let tables = TableReader::inside(writer);

@@ -185,6 +185,18 @@ fn a_user_is_isolated_from_afar_by_an_admin_and_by_nobody_else() {
     assert!(planned[0]["who"].as_str().unwrap().starts_with("carol"), "{planned:?}");
     assert_eq!(planned[0]["from"], "127.0.0.1");
     server.verify();
+
+    // A back-up has the shard that came later, and lists follow also of those who live apart.
+    send(&server, &users, 5..8);
+    let copy = data.text("copy");
+    said(&["backup", &copy, "--data-dir", &server.dir]);
+    let restored = data.text("restored");
+    said(&["restore", &copy, "--data-dir", &restored]);
+    let server = Server::start(&restored);
+    server.verify();
+    assert_eq!(shards_json(&server, &["status"])["shards"].as_array().unwrap().len(), 5);
+    assert!(shards_said(&server, &["overrides"]).contains("4,1"));
+    send(&server, &users, 8..10);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::rest::operations::Shape;
 use std::fmt::Write as _;
 use utoipa::openapi::{
     RefOr,
-    schema::{AdditionalProperties, ArrayItems, Object, Schema, SchemaType, Type},
+    schema::{AdditionalProperties, AllOf, ArrayItems, Object, Schema, SchemaType, Type},
 };
 
 /// The table of a frame's data: the rows given, then those of the shape.
@@ -33,6 +33,8 @@ pub(super) fn object(schema: &RefOr<Schema>) -> Option<String> {
     let object = match schema {
         Schema::Object(object) => object,
         Schema::OneOf(one) => return one.description.as_ref().map(|text| format!("{text}\n\n")),
+        // Its own fields, and all of another object's beside them.
+        Schema::AllOf(all) => return Some(all_of(all)),
         _ => return None,
     };
     let mut out = String::new();
@@ -49,6 +51,32 @@ pub(super) fn object(schema: &RefOr<Schema>) -> Option<String> {
         out.push('\n');
     }
     (!out.is_empty()).then_some(out)
+}
+
+fn all_of(all: &AllOf) -> String {
+    let mut out = String::new();
+    if let Some(text) = &all.description {
+        let _ = write!(out, "{text}\n\n");
+    }
+    for part in &all.items {
+        match part {
+            RefOr::Ref(reference) => {
+                let name = reference.ref_location.rsplit('/').next().unwrap_or_default();
+                let anchor = name.to_ascii_lowercase();
+                let _ = write!(out, "All fields of [{name}](#{anchor}), and:\n\n");
+            }
+            RefOr::T(Schema::Object(object)) => {
+                if let Some(text) = &object.description {
+                    let _ = write!(out, "{text}\n\n");
+                }
+                out.push_str(HEAD);
+                rows(object, &mut out);
+                out.push('\n');
+            }
+            RefOr::T(_) => {}
+        }
+    }
+    out
 }
 
 /// `{username, password, display_name?}`, with a space before it.

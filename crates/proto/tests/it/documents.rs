@@ -50,11 +50,19 @@ fn openapi_names_every_call_once_and_every_schema_it_uses() {
     }
     let ids = ids.into_iter().collect::<Vec<_>>().join("\n");
     insta::assert_snapshot!(ids, @r#"
+    delete_admin_shards_by_shard_id
     delete_auth_sessions_by_session_id
     delete_conversations_by_conversation_id
     delete_conversations_members_by_user_id
     delete_conversations_messages_by_seq
     delete_conversations_messages_reactions_by_emoji
+    get_admin_audit
+    get_admin_shards
+    get_admin_shards_garbage
+    get_admin_shards_hot
+    get_admin_shards_jobs
+    get_admin_shards_jobs_by_job_id
+    get_admin_shards_overrides
     get_auth_sessions
     get_conversations
     get_conversations_by_conversation_id
@@ -77,6 +85,17 @@ fn openapi_names_every_call_once_and_every_schema_it_uses() {
     patch_conversations_members_by_user_id
     patch_conversations_messages_by_seq
     patch_me
+    post_admin_shards
+    post_admin_shards_accept
+    post_admin_shards_drain
+    post_admin_shards_garbage
+    post_admin_shards_jobs_abort
+    post_admin_shards_jobs_apply
+    post_admin_shards_jobs_pause
+    post_admin_shards_jobs_resume
+    post_admin_shards_jobs_undo
+    post_admin_shards_move
+    post_admin_shards_plan
     post_auth_login
     post_auth_logout
     post_auth_register

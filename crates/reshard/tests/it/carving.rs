@@ -94,3 +94,22 @@ async fn a_hot_user_is_spread_over_shards_and_comes_home() {
     let twice = MapChange::ForgetUser { user: hot };
     world.directory.change_overrides(&twice).await.unwrap_err();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_user_who_has_nothing_yet_is_isolated_too() {
+    let world = World::new(2).await;
+    world.start();
+    let nobody = user(77);
+    let map = world.map().await;
+    let to = [ShardId(1 - map.home(map.unit_of_user(nobody)).unwrap().shard.0)];
+    let rank = world.directory.next_rank().await.unwrap();
+    let first = world.directory.reserve_units(2).await.unwrap();
+    let plan = plan::user(&map, nobody, &BTreeSet::new(), &to, rank, first).unwrap();
+    let (state, moves) = world.run(plan).await;
+    assert_eq!(state, JobState::Done, "{moves:?}");
+    let map = world.map().await;
+    let own = map.unit_of_user(nobody);
+    assert_eq!(map.home(own).unwrap().shard, to[0]);
+    world.clean().await;
+    world.check().await;
+}

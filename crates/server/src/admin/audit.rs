@@ -8,6 +8,7 @@ use ostracon_proto::{
     rest::admin::{Audit, AuditItem},
 };
 
+use super::jobs::NUMBER_MAX;
 use crate::{
     app::App,
     error::ApiResult,
@@ -20,7 +21,8 @@ const LIMIT: Limit = Limit { default: 50, max: 1_000 };
 pub(crate) async fn list(State(app): State<Arc<App>>, _: Operator, query: QueryText) -> ApiResult {
     let query = query.get();
     let limit = query.limit(LIMIT)?;
-    let rows = app.directory.audit(query.number("after")?, limit).await?;
+    let after = query.number("after")?.map(|after| after.min(NUMBER_MAX));
+    let rows = app.directory.audit(after, limit).await?;
     let next = rows.last().map(|row| row.id).filter(|_| rows.len() == limit as usize);
     let entries = rows.into_iter().map(|row| AuditItem {
         audit_id: row.id,

@@ -23,11 +23,14 @@ use crate::{
 };
 
 const LIMIT: Limit = Limit { default: 20, max: 100 };
+/// Numbers of rows are never larger.
+pub(super) const NUMBER_MAX: u64 = i64::MAX as u64;
 
 pub(crate) async fn list(State(app): State<Arc<App>>, _: Operator, query: QueryText) -> ApiResult {
     let query = query.get();
     let limit = query.limit(LIMIT)?;
-    let rows = app.directory.jobs(query.number("after")?, limit).await?;
+    let after = query.number("after")?.map(|after| after.min(NUMBER_MAX));
+    let rows = app.directory.jobs(after, limit).await?;
     let next = rows.last().map(|job| job.id).filter(|_| rows.len() == limit as usize);
     let mut jobs = Vec::with_capacity(rows.len());
     for job in rows {
@@ -178,7 +181,7 @@ async fn change(
 }
 
 pub(super) async fn known(app: &App, id: u64) -> Result<JobRow, ApiError> {
-    let job = app.directory.job(id).await?;
+    let job = if id > NUMBER_MAX { None } else { app.directory.job(id).await? };
     job.ok_or_else(|| ApiError::not_found(format!("There is no job {id}.")))
 }
 

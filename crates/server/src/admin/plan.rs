@@ -227,6 +227,7 @@ pub(crate) async fn move_units(
         ))),
     };
     let (map, sizes) = (&facts.map, facts.sizes());
+    let mut isolated = None;
     let (plan, title) = match (&wanted.slot, &wanted.pair, &wanted.conversation, &wanted.user) {
         (Some(slots), None, None, None) => {
             let to = one()?;
@@ -252,6 +253,7 @@ pub(crate) async fn move_units(
         }
         (None, None, None, Some(name)) => {
             let user = named(&app, name).await?.id;
+            isolated = Some(user);
             let plan = spread_user(&app, &facts, user, &to, wanted.dry_run).await?;
             (plan, format!("move user {user} to shards {}", list(&to)))
         }
@@ -261,8 +263,12 @@ pub(crate) async fn move_units(
         }
     };
     let what = serde_json::to_value(&wanted).unwrap_or_default();
-    let drawn =
-        Drawn { plan, title, ghosts: Vec::new(), asked: Asked { what, ..Asked::default() } };
+    let drawn = Drawn {
+        plan,
+        title,
+        ghosts: Vec::new(),
+        asked: Asked { what, user: isolated.map(UserId::get), ..Asked::default() },
+    };
     let planned = planned(&facts, &drawn);
     if wanted.dry_run {
         return Ok(ok(&planned));
@@ -276,7 +282,16 @@ pub(crate) async fn move_units(
         app.engine.refresh_map().await?;
     }
     let asked = Asked { rows: planned.rows, bytes: planned.bytes, ..drawn.asked };
-    let job = store(&app, operator, drawn.title, &asked, drawn.plan.moves).await?;
+    let job = match store(&app, operator, drawn.title, &asked, drawn.plan.moves).await {
+        Ok(job) => job,
+        Err(error) => {
+            // An override that was there before is not empty, and stays.
+            if let Some(user) = isolated {
+                drop(app.directory.change_overrides(&MapChange::ForgetUser { user }).await);
+            }
+            return Err(error);
+        }
+    };
     Ok(created(&begin(&app, operator, job).await?))
 }
 

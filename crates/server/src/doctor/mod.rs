@@ -7,6 +7,8 @@
 mod findings;
 mod look;
 mod repair;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

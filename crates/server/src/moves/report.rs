@@ -19,6 +19,8 @@ pub(crate) struct Asked {
     pub(crate) what: Value,
     /// The shard that is emptied by it.
     pub(crate) drains: Option<u32>,
+    /// The user whom it isolates.
+    pub(crate) user: Option<u64>,
     /// Whether it evens shards out.
     pub(crate) balances: bool,
     /// Rows to copy, about.

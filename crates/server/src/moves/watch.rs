@@ -2,13 +2,14 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use ostracon_domain::{MapChange, UserId};
 use ostracon_store::{
     DirectoryError,
-    directory::{AuditEntry, JobState, MovePhase},
+    directory::{AuditEntry, JobRow, JobState, MovePhase},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Facts, report};
+use super::{Asked, Facts, report};
 use crate::app::App;
 
 const PERIOD: Duration = Duration::from_secs(1);
@@ -53,9 +54,11 @@ async fn look(app: &App) -> Result<(), DirectoryError> {
             }
             continue;
         }
-        if !app.moves.runs.ends(job.id) {
+        // Moves of a job that was given up may still be on their way back.
+        if active.iter().any(|row| row.job == job.id) || !app.moves.runs.ends(job.id) {
             continue;
         }
+        forget_user(app, &job).await;
         let rows = app.directory.moves_of(job.id).await?;
         let report = report(&app.moves, &job, &rows, app.clock.now());
         let mut detail = serde_json::to_value(&report).unwrap_or_default();
@@ -73,6 +76,16 @@ async fn look(app: &App) -> Result<(), DirectoryError> {
         app.directory.record(entry).await?;
     }
     Ok(())
+}
+
+/// An override that came to nothing goes again; one that places something is refused by the directory, and stays.
+async fn forget_user(app: &App, job: &JobRow) {
+    let user = Asked::of(job).user.and_then(|user| UserId::new(user).ok());
+    let Some(user) = user.filter(|_| job.state != JobState::Done) else { return };
+    match app.directory.change_overrides(&MapChange::ForgetUser { user }).await {
+        Ok(version) => tracing::info!(user = user.get(), version, "an empty override is gone"),
+        Err(error) => tracing::debug!(%error, user = user.get(), "an override stays"),
+    }
 }
 
 async fn count(app: &App) -> Result<(), DirectoryError> {

@@ -4,12 +4,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use ostracon_domain::{
     Action, Applied, ClientId, Command, ConversationCommand, ConversationId, Edit, Epoch,
-    InboxAction, InboxChange, InboxCommand, Limits, MessageKind, NewGroup, NewMessage, Reaction,
-    Row, ShardId, Slot, UnitAt, UnitId, UserId,
+    InboxAction, InboxChange, InboxCommand, Limits, MapChange, MessageKind, NewGroup, NewMessage,
+    Reaction, Row, ShardId, Slot, UnitAt, UnitId, UserId,
 };
 use ostracon_store::{
-    Answer, Batch, Cluster, Order, Pair, Shard, Shards, Transfer, UnitChange, UnitPhase,
-    directory::ShardRow,
+    Answer, Batch, Cluster, Moves, Order, Pair, Shard, Shards, Transfer, UnitChange, UnitPhase,
+    directory::{MovePhase, MoveRow, NewJob, NewMove, ShardRow},
     memory::{CountingIds, MemoryShard, directory::MemoryDirectory},
 };
 
@@ -420,4 +420,96 @@ async fn what_only_the_journal_has_is_found() {
     let report = world.verify_with(&journal).await;
     let kinds: Vec<_> = report.problems.iter().map(|problem| problem.kind).collect();
     assert_eq!(kinds, [ProblemKind::Journal, ProblemKind::Journal]);
+}
+
+/// A move of these units from shard 0 to shard 1 that has begun, in the directory only.
+async fn begun(world: &World, units: &[UnitId]) -> MoveRow {
+    let change = MapChange::Move { units: units.to_vec(), to: SHARDS[1] };
+    let new = NewMove { source: SHARDS[0], destination: SHARDS[1], change };
+    let job = NewJob {
+        title: "a job".to_owned(),
+        request: "{}".to_owned(),
+        by: "a test".to_owned(),
+        moves: vec![new],
+    };
+    let job = world.directory.plan_job(job, NOW).await.unwrap();
+    let row = world.directory.moves_of(job.id).await.unwrap().remove(0);
+    world.directory.begin_move(row.id, NOW).await.unwrap()
+}
+
+async fn step(shard: &dyn Shard, unit: UnitId, from: Option<UnitPhase>, to: UnitPhase, step: u64) {
+    let change = UnitChange {
+        unit,
+        expect: from.map(|phase| (phase, Epoch(if phase == UnitPhase::Importing { 2 } else { 1 }))),
+        phase: to,
+        epoch: Epoch(if to == UnitPhase::Importing { 2 } else { 1 }),
+        pair: Pair { lease: 10, step },
+    };
+    shard.set_unit_state(change).await.unwrap();
+}
+
+/// A unit of shard 0 that holds something.
+async fn busy_unit(world: &World) -> UnitId {
+    let map = world.directory.map().await.unwrap();
+    let units = [direct().slot().unit(), group().slot().unit(), user(1).slot().unit()]
+        .into_iter()
+        .chain([user(2).slot().unit(), user(3).slot().unit()]);
+    let mut here = units.filter(|unit| map.home(*unit).unwrap().shard == SHARDS[0]);
+    here.next().expect("something is on each shard")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_unit_on_the_move_is_no_problem_and_what_it_leaves_behind_is_none() {
+    let world = healthy().await;
+    let unit = busy_unit(&world).await;
+    let row = begun(&world, &[unit]).await;
+    let (source, destination) = (&*world.shards[&SHARDS[0]], &*world.shards[&SHARDS[1]]);
+    step(destination, unit, None, UnitPhase::Importing, 1).await;
+    step(source, unit, Some(UnitPhase::Open), UnitPhase::Capturing, 1).await;
+    assert!(world.verify().await.is_clean(), "while it is copied");
+    let rows = source.scan_unit(unit, None, u32::MAX).await.unwrap().rows;
+    let at = UnitAt { unit, epoch: Epoch(2) };
+    destination.apply_rows(at, rows, Pair { lease: 10, step: 2 }).await.unwrap();
+    let report = world.verify().await;
+    assert!(report.is_clean(), "with all rows on both sides: {report:?}");
+
+    step(source, unit, Some(UnitPhase::Capturing), UnitPhase::Frozen, 2).await;
+    let (copying, freezing) = (MovePhase::Copying, MovePhase::Freezing);
+    let row =
+        world.directory.advance_move(row.id, row.lease, copying, freezing, NOW).await.unwrap();
+    world.directory.commit_move(row.id, row.lease, row.freeze, NOW).await.unwrap();
+    let change = UnitChange {
+        unit,
+        expect: Some((UnitPhase::Importing, Epoch(2))),
+        phase: UnitPhase::Open,
+        epoch: Epoch(2),
+        pair: Pair { lease: 10, step: 3 },
+    };
+    destination.set_unit_state(change).await.unwrap();
+    step(source, unit, Some(UnitPhase::Frozen), UnitPhase::Moved, 3).await;
+    let (committed, done) = (MovePhase::Committed, MovePhase::Done);
+    world.directory.advance_move(row.id, row.lease, committed, done, NOW).await.unwrap();
+    let report = world.verify().await;
+    assert!(report.is_clean(), "with leftovers that are listed: {report:?}");
+
+    let garbage = world.directory.garbage().await.unwrap();
+    assert_eq!(garbage.len(), 1);
+    world.directory.delete_garbage(garbage[0].id).await.unwrap();
+    let report = world.verify().await;
+    let kinds: Vec<_> = report.problems.iter().map(|problem| problem.kind).collect();
+    assert!(kinds.contains(&ProblemKind::Placement), "rows that nobody knows of: {report:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_unit_that_is_frozen_for_no_move_is_a_problem() {
+    let world = healthy().await;
+    let map = world.directory.map().await.unwrap();
+    let empty = map.units().find(|(unit, home)| home.shard == SHARDS[0] && unit.0 > 100).unwrap().0;
+    let source = &*world.shards[&SHARDS[0]];
+    step(source, empty, Some(UnitPhase::Open), UnitPhase::Capturing, 1).await;
+    assert!(world.verify().await.is_clean(), "it serves");
+    step(source, empty, Some(UnitPhase::Capturing), UnitPhase::Frozen, 2).await;
+    let report = world.verify().await;
+    assert_eq!(report.problems.len(), 1, "{report:?}");
+    assert_eq!(report.problems[0].subject, format!("unit {empty}"));
 }

@@ -31,7 +31,6 @@ async fn over(server: &TestServer, job: &Value) -> Value {
             if ["done", "failed", "aborted"].contains(&job["state"].as_str().unwrap()) {
                 return job;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
     };
     tokio::time::timeout(6 * PATIENCE, wait).await.expect("the job ends")
@@ -39,11 +38,8 @@ async fn over(server: &TestServer, job: &Value) -> Value {
 
 /// Leftovers are gone.
 async fn clean(server: &TestServer) {
-    let wait = async {
-        while !get(server, "/garbage").await["garbage"].as_array().unwrap().is_empty() {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-    };
+    let wait =
+        async { while !get(server, "/garbage").await["garbage"].as_array().unwrap().is_empty() {} };
     tokio::time::timeout(3 * PATIENCE, wait).await.expect("leftovers go");
 }
 
@@ -117,22 +113,14 @@ async fn a_shard_comes_and_is_filled_while_people_talk_and_all_is_undone() {
     post(&server, &format!("/jobs/{}/apply", planned["job_id"]), Value::Null, 200).await;
     // A few of them are enough here.
     let path = format!("/jobs/{}", planned["job_id"]);
-    let some = async {
-        while get(&server, &path).await["moves"].as_u64().unwrap() < 5 {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-    };
+    let some = async { while get(&server, &path).await["moves"].as_u64().unwrap() < 5 {} };
     tokio::time::timeout(3 * PATIENCE, some).await.expect("moves are done");
     post(&server, &format!("/jobs/{}/pause", planned["job_id"]), Value::Null, 200).await;
     post(&server, &format!("/jobs/{}/resume", planned["job_id"]), Value::Null, 200).await;
     let aborted =
         post(&server, &format!("/jobs/{}/abort", planned["job_id"]), Value::Null, 200).await;
     assert_eq!(aborted["state"], "aborted");
-    let wait = async {
-        while get(&server, "").await["moves"].as_u64().unwrap() > 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-    };
+    let wait = async { while get(&server, "").await["moves"].as_u64().unwrap() > 0 {} };
     tokio::time::timeout(3 * PATIENCE, wait).await.expect("what is under way ends");
     let job = get(&server, &path).await;
     assert!(job["moves"].as_u64().unwrap() >= 5 && job["freezes"].as_u64().unwrap() >= 5, "{job}");
@@ -239,9 +227,7 @@ async fn a_hot_user_is_isolated_and_brought_home() {
         let count = async || {
             hot.get("/api/v1/sync").await.is(200)["conversations"].as_array().map(Vec::len)
         };
-        while count().await != Some(peers.len()) {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+        while count().await != Some(peers.len()) {}
     };
     tokio::time::timeout(PATIENCE, listed).await.expect("the list follows");
     post(&server, "", json!({"url": "embedded"}), 201).await;
@@ -276,6 +262,45 @@ async fn a_hot_user_is_isolated_and_brought_home() {
     verified(&server).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slots_travel_to_postgresql_and_back_while_people_talk() {
+    let postgres = tokio::task::block_in_place(ostracon_store_postgres::testing::Server::start);
+    let url = tokio::task::block_in_place(|| postgres.url());
+    let mut server = TestServer::start().await;
+    let (alice, bob) = (Caller::new(&server, "alice").await, Caller::new(&server, "bob").await);
+    alice.say(&bob, "before").await;
+    let added = post(&server, "", json!({"url": url}), 201).await;
+    assert_eq!((&added["shard"], &added["kind"]), (&json!(4), &json!("postgres")));
+    // The same schema cannot be two shards; nothing is left of the attempt.
+    let twice = format!("{url}?schema=shard_4");
+    let refusal = operator(&server, "POST", SHARDS, json!({"url": twice})).await;
+    assert!(refusal.text.contains("cannot be used"), "{}", refusal.text);
+    assert_eq!(get(&server, "").await["shards"].as_array().unwrap().len(), 5);
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let talk = talk(&alice, &bob, &stop);
+    let slot = direct(&alice, &bob).slot().get();
+    let there = json!({"slot": slot.to_string(), "to": [4]});
+    let job = over(&server, &post(&server, "/move", there, 201).await).await;
+    assert_eq!((&job["state"], &job["refused"]), (&json!("done"), &json!(0)), "{job}");
+    assert_eq!(shard_of(&server, direct(&alice, &bob)).await, 4);
+    let path = format!("/jobs/{}/undo", job["job_id"]);
+    let undone = over(&server, &post(&server, &path, Value::Null, 201).await).await;
+    assert_eq!(undone["state"], "done", "{undone}");
+    stop.store(true, Ordering::Relaxed);
+    let sent = talk.await.unwrap();
+    let heard = texts(&bob, &alice).await;
+    let expected: Vec<_> =
+        ["before".to_owned()].into_iter().chain((0..sent).map(|n| n.to_string())).collect();
+    assert_eq!(heard, expected[expected.len().saturating_sub(200)..]);
+    clean(&server).await;
+    verified(&server).await;
+    server.restart().await;
+    assert_eq!(get(&server, "").await["shards"][4]["kind"], "postgres");
+    operator(&server, "DELETE", &format!("{SHARDS}/4"), Value::Null).await.is(204);
+    assert_eq!(get(&server, "").await["shards"].as_array().unwrap().len(), 4);
+}
+
 #[tokio::test]
 async fn what_cannot_be_is_refused_in_a_sentence() {
     let server = TestServer::start().await;
@@ -307,6 +332,18 @@ async fn what_cannot_be_is_refused_in_a_sentence() {
     assert!(!answer.text.contains("secret"), "{}", answer.text);
     // Nothing of it was done.
     assert_eq!(get(&server, "").await["shards"].as_array().unwrap().len(), 4);
+
+    for path in ["/jobs", "/../audit"] {
+        let path = format!("{SHARDS}{path}").replace("shards/../", "");
+        let odd = async |query: &str| {
+            operator(&server, "GET", &format!("{path}?{query}"), Value::Null).await
+        };
+        odd("after=18446744073709551615").await.is(200);
+        odd("limit=0").await.refused(422, "invalid");
+        odd("limit=-1").await.refused(422, "invalid");
+        odd("after=x").await.refused(422, "invalid");
+    }
+    refused("GET", "/jobs/18446744073709551615", Value::Null, 404, "There is no job").await;
 
     // A ghost may be counted in to see what it would bring.
     let dry = post(&server, "/plan", json!({"shards": 8, "dry_run": true}), 200).await;
@@ -351,7 +388,6 @@ async fn a_drained_shard_can_go_and_everything_is_written_down() {
             if entries.iter().any(|entry| entry["action"] == "job.done") {
                 return entries;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         }
     };
     let entries = tokio::time::timeout(PATIENCE, told).await.expect("ends of jobs are told");

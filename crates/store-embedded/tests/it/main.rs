@@ -6,6 +6,7 @@ mod contract;
 mod deletion;
 mod failures;
 mod fixture;
+mod living;
 mod moves;
 mod racing;
 mod restless;

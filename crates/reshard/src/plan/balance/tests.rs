@@ -1,11 +1,13 @@
-//! Balancing: what is even stays, what is not comes closer, what has just moved rests.
+//! Balancing: what is even stays, what is not comes closer, what has just moved rests. And fewer shards than before, with
+//! carved units.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ostracon_domain::{MapChange, PlacementMap, ShardId, UnitId};
+use ostracon_domain::{ConversationId, Cover, MapChange, PlacementMap, ShardId, UnitId, UserId};
 use ostracon_store::ShardStats;
 
 use super::{Sizes, balance};
+use crate::plan::resize;
 
 fn sizes(map: &PlacementMap, messages: &[u64]) -> Sizes {
     let of = |(id, messages): (usize, &u64)| {
@@ -77,4 +79,31 @@ fn the_same_input_gives_the_same_plan() {
 fn without_shards_there_is_no_plan() {
     let map = PlacementMap::initial(&shards(1));
     assert!(balance(&map, &sizes(&map, &[1]), &[], &BTreeSet::new()).is_err());
+}
+
+#[test]
+fn fewer_shards_take_carved_units_too() {
+    let map = PlacementMap::initial(&shards(4));
+    let talk = ConversationId::direct(UserId::new(1).unwrap(), UserId::new(2).unwrap());
+    let (unit, child) = (map.unit_of(talk), UnitId(20_000));
+    let carve = MapChange::Carve { parents: vec![unit], child, cover: Cover::Conversation(talk) };
+    let mut map = map.apply(&carve).unwrap();
+    let away = MapChange::Move { units: vec![child], to: ShardId(3) };
+    if map.home(child).unwrap().shard != ShardId(3) {
+        map = map.apply(&away).unwrap();
+    }
+    let plan = resize(&map, &sizes(&map, &[9, 9, 9, 9]), &shards(2)).unwrap();
+    for new in &plan.moves {
+        map = map.apply(&new.change).unwrap();
+    }
+    let mut held: BTreeMap<ShardId, usize> = BTreeMap::new();
+    for (_, home) in map.units() {
+        *held.entry(home.shard).or_default() += 1;
+    }
+    assert_eq!(held.keys().copied().collect::<Vec<_>>(), shards(2));
+    assert_eq!(held.values().sum::<usize>(), 16_385);
+    let slots = |shard| {
+        map.units().filter(|(unit, home)| home.shard == shard && unit.slot().is_some()).count()
+    };
+    assert_eq!((slots(ShardId(0)), slots(ShardId(1))), (8_192, 8_192));
 }
