@@ -3,11 +3,11 @@
 //!
 //! `OSTRACON_CRASH_ROUNDS` and `OSTRACON_CRASH_SEED` make it longer or other.
 
-mod check;
-mod ledger;
-mod people;
-mod random;
-mod worker;
+pub(crate) mod check;
+pub(crate) mod ledger;
+pub(crate) mod people;
+pub(crate) mod random;
+pub(crate) mod worker;
 
 use std::time::Instant;
 
@@ -23,7 +23,7 @@ const ROUNDS_PER_VERIFY: u64 = 5;
 /// Acked commands of a round before the kill, at most.
 const ACKS_MAX: u64 = 250;
 
-fn setting(name: &str, default: u64) -> u64 {
+pub(crate) fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
 }
 

@@ -6,6 +6,7 @@ mod chat;
 mod config;
 mod crash;
 mod full_disk;
+mod moving;
 mod refusal;
 mod serve;
 mod shards;

@@ -25,7 +25,7 @@ type Checked<T = ()> = Result<T, String>;
 
 /// What one device has from `/sync`.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Level {
+pub(crate) struct Level {
     cursor: Option<String>,
     revs: BTreeMap<ConversationId, Rev>,
 }
@@ -46,7 +46,7 @@ macro_rules! demand {
 }
 
 /// Settles what was unknown, then checks everything.
-pub(super) async fn all(
+pub(crate) async fn all(
     server: &Server,
     people: &People,
     ledger: &mut Ledger,

@@ -7,26 +7,26 @@ use ostracon_domain::{MessageId, Rev, Seq};
 use super::people::People;
 
 /// Where a worker writes: (person, place).
-pub(super) type Desk = (usize, usize);
+pub(crate) type Desk = (usize, usize);
 
 /// A message whose send was acked.
 #[derive(Debug, Clone)]
-pub(super) struct Acked {
-    pub(super) message_id: MessageId,
-    pub(super) client_id: String,
+pub(crate) struct Acked {
+    pub(crate) message_id: MessageId,
+    pub(crate) client_id: String,
     /// As first sent.
-    pub(super) original: String,
+    pub(crate) original: String,
     /// As it is now; none when deleted.
-    pub(super) text: Option<String>,
+    pub(crate) text: Option<String>,
     /// Emoji of its sender.
-    pub(super) emoji: Option<&'static str>,
+    pub(crate) emoji: Option<&'static str>,
     /// Its newest rev that was heard of.
-    pub(super) rev: Rev,
+    pub(crate) rev: Rev,
 }
 
 /// A command without an answer.
 #[derive(Debug, Clone)]
-pub(super) enum Unknown {
+pub(crate) enum Unknown {
     Send {
         client_id: String,
         text: String,
@@ -55,27 +55,27 @@ pub(super) enum Unknown {
 
 /// What one person did in one place.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Page {
-    pub(super) messages: BTreeMap<Seq, Acked>,
-    pub(super) unknown: Vec<Unknown>,
+pub(crate) struct Page {
+    pub(crate) messages: BTreeMap<Seq, Acked>,
+    pub(crate) unknown: Vec<Unknown>,
     /// The own read mark is at least here.
-    pub(super) read: Seq,
+    pub(crate) read: Seq,
 }
 
-pub(super) struct Ledger {
-    pub(super) pages: BTreeMap<Desk, Page>,
+pub(crate) struct Ledger {
+    pub(crate) pages: BTreeMap<Desk, Page>,
     /// Rev of each place after the last check.
-    pub(super) revs: Vec<Rev>,
+    pub(crate) revs: Vec<Rev>,
     /// Whether a guest is in a place: (place, person).
-    pub(super) guests: BTreeMap<(usize, usize), bool>,
+    pub(crate) guests: BTreeMap<(usize, usize), bool>,
     /// Cursors of `/sync` and what was known of each conversation, by person.
-    pub(super) cursors: BTreeMap<usize, super::check::Level>,
+    pub(crate) cursors: BTreeMap<usize, super::check::Level>,
     /// Client ids are never used twice.
-    pub(super) next: u64,
+    pub(crate) next: u64,
 }
 
 impl Ledger {
-    pub(super) fn new(people: &People) -> Self {
+    pub(crate) fn new(people: &People) -> Self {
         let mut pages = BTreeMap::new();
         let mut guests = BTreeMap::new();
         for (n, place) in people.places.iter().enumerate() {

@@ -6,30 +6,30 @@ use ostracon_proto::{UserRef, rest::CreateConversation};
 
 use crate::support::Server;
 
-pub(super) struct Person {
-    pub(super) id: UserId,
-    pub(super) token: String,
+pub(crate) struct Person {
+    pub(crate) id: UserId,
+    pub(crate) token: String,
 }
 
-pub(super) struct Place {
-    pub(super) id: ConversationId,
+pub(crate) struct Place {
+    pub(crate) id: ConversationId,
     /// Index of who owns it: a member from the first message to the last.
-    pub(super) owner: usize,
+    pub(crate) owner: usize,
     /// Indices of those who write there.
-    pub(super) members: Vec<usize>,
+    pub(crate) members: Vec<usize>,
     /// Indices of those whom the owner adds and removes; none elsewhere.
-    pub(super) guests: Vec<usize>,
+    pub(crate) guests: Vec<usize>,
     /// Rev after it was made.
-    pub(super) rev: Rev,
+    pub(crate) rev: Rev,
 }
 
-pub(super) struct People {
-    pub(super) people: Vec<Person>,
-    pub(super) places: Vec<Place>,
+pub(crate) struct People {
+    pub(crate) people: Vec<Person>,
+    pub(crate) places: Vec<Place>,
 }
 
 impl People {
-    pub(super) async fn meet(server: &Server) -> Self {
+    pub(crate) async fn meet(server: &Server) -> Self {
         let names = ["ann", "ben", "cleo", "dan", "eve", "fay", "guest1", "guest2"];
         let users = server.users(&names);
         let people: Vec<Person> = users
@@ -68,12 +68,12 @@ impl People {
         self.places.push(Place { id, owner, members, guests, rev });
     }
 
-    pub(super) fn api(&self, server: &Server, person: usize) -> Api {
+    pub(crate) fn api(&self, server: &Server, person: usize) -> Api {
         server.api(&self.people[person].token)
     }
 
     /// Indices of the places where somebody writes.
-    pub(super) fn places_of(&self, person: usize) -> Vec<usize> {
+    pub(crate) fn places_of(&self, person: usize) -> Vec<usize> {
         let is_there = |place: &Place| place.members.contains(&person);
         (0..self.places.len()).filter(|n| is_there(&self.places[*n])).collect()
     }

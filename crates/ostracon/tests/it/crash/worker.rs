@@ -33,10 +33,10 @@ const EMOJI: [&str; 3] = ["👍", "❤", "🎉"];
 
 /// What an answer said.
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Answer {
-    pub(super) seq: Seq,
-    pub(super) message_id: Option<MessageId>,
-    pub(super) rev: Rev,
+pub(crate) struct Answer {
+    pub(crate) seq: Seq,
+    pub(crate) message_id: Option<MessageId>,
+    pub(crate) rev: Rev,
 }
 
 /// One person's part of the ledger, and chance.
@@ -71,13 +71,13 @@ impl Counter {
 }
 
 /// kill -9.
-pub(super) fn kill(pid: u32) {
+pub(crate) fn kill(pid: u32) {
     let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     kill_process(pid, Signal::KILL).unwrap();
 }
 
 /// Makes load until the server is dead; it is killed as soon as so many commands were acked. How many were.
-pub(super) async fn load(
+pub(crate) async fn load(
     server: &Server,
     people: &People,
     ledger: &mut Ledger,
@@ -303,7 +303,7 @@ impl Worker {
 }
 
 /// Changes a page as an acked command says; how much the place's rev has grown by it.
-pub(super) fn apply(page: &mut Page, op: &Unknown, answer: Answer) -> Rev {
+pub(crate) fn apply(page: &mut Page, op: &Unknown, answer: Answer) -> Rev {
     match op {
         Unknown::Send { client_id, text } => {
             let message = Acked {
@@ -339,7 +339,7 @@ pub(super) fn apply(page: &mut Page, op: &Unknown, answer: Answer) -> Rev {
     1
 }
 
-pub(super) fn outgoing(client_id: &str, text: &str) -> OutgoingMessage<'static> {
+pub(crate) fn outgoing(client_id: &str, text: &str) -> OutgoingMessage<'static> {
     let mut message = OutgoingMessage::text(text.to_owned());
     message.client_id = Some(client_id.to_owned().into());
     message
