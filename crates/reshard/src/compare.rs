@@ -59,6 +59,7 @@ impl Attempt {
                 continue;
             }
             if copy != Some(&ours) {
+                self.import_is_whole().await?;
                 metrics::counter!("verify_mismatch_total").increment(1);
                 tracing::error!(?ours, ?copy, "a copy differs from its source");
                 return Err(Trouble::Hopeless(format!(
@@ -82,6 +83,7 @@ impl Attempt {
                 )
                 .await?;
                 if ours != theirs {
+                    self.import_is_whole().await?;
                     metrics::counter!("verify_mismatch_total").increment(1);
                     let differs = ours.iter().find(|head| !theirs.contains(head));
                     tracing::error!(
@@ -99,6 +101,11 @@ impl Attempt {
             }
         }
         Ok(())
+    }
+
+    /// Before anybody is alarmed: the destination has not started anew since the copy began, and the copy is still ours.
+    async fn import_is_whole(&self) -> Result<(), Trouble> {
+        self.complete_import().await
     }
 
     pub(crate) async fn heads(

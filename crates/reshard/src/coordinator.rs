@@ -33,7 +33,7 @@ use crate::{
 
 /// Planned moves of a job that are looked at in one round.
 const LOOK_AHEAD: usize = 256;
-/// Running jobs that are looked at in one round.
+/// Jobs that are read at once.
 const JOBS: u32 = 100;
 /// Longest pause before a move is tried again that something stands in the way of.
 const LATER_MAX: Duration = Duration::from_secs(10);
@@ -62,6 +62,9 @@ struct Running {
 struct Memory {
     /// Planned moves of running jobs, in order.
     queues: BTreeMap<u64, VecDeque<MoveRow>>,
+    /// Jobs that are not over; of all up to `known_to` none other is open.
+    open: BTreeSet<u64>,
+    known_to: u64,
     /// Moves that wait before they are tried again, and how long they waited last.
     later: BTreeMap<u64, (Instant, Duration)>,
     reconciled: bool,
@@ -135,7 +138,10 @@ impl Coordinator {
                 () = tokio::time::sleep_until(next) => {}
             }
             next = Instant::now() + self.around.options.tick;
-            if let Err(trouble) = self.round(&mut memory, &mut tasks, &mut at_work).await {
+            let round = self.round(&mut memory, &mut tasks, &mut at_work);
+            // A round waits as long as the directory does not answer; whoever wants an end does not.
+            let Some(round) = stop.run_until_cancelled(round).await else { break };
+            if let Err(trouble) = round {
                 tracing::warn!(%trouble, "the coordinator waits");
             }
         }
@@ -259,10 +265,10 @@ impl Coordinator {
         at_work: &mut BTreeMap<tokio::task::Id, Option<u64>>,
     ) -> Result<(), Trouble> {
         let Surroundings { directory: known, options, .. } = &self.around;
-        let jobs = directory(options.retry, || known.jobs(None, JOBS)).await?;
-        let open: Vec<&JobRow> = jobs.iter().rev().filter(|job| !job.state.is_over()).collect();
-        memory.queues.retain(|id, _| open.iter().any(|job| job.id == *id));
-        for job in open {
+        let open = self.open_jobs(memory).await?;
+        memory.queues.retain(|id, _| open.contains_key(id));
+        self.stop_given_up(unfinished, &open).await?;
+        for job in open.values() {
             if job.state != JobState::Running {
                 memory.queues.remove(&job.id);
                 continue;
@@ -284,6 +290,54 @@ impl Coordinator {
             if let Some(why) = self.begin_some(queue, unfinished, tasks, at_work).await? {
                 tracing::error!(job = job.id, why, "a job cannot go on");
                 self.set_job(job, JobState::Failed, Some(why)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The jobs that are not over, as they are now. A job may be older than any number of finished ones.
+    async fn open_jobs(&self, memory: &mut Memory) -> Result<BTreeMap<u64, JobRow>, Trouble> {
+        let Surroundings { directory: known, options, .. } = &self.around;
+        let mut open = BTreeMap::new();
+        let (mut after, mut newest, mut older) = (None, memory.known_to, memory.open.clone());
+        loop {
+            let page = directory(options.retry, || known.jobs(after, JOBS)).await?;
+            newest = newest.max(page.first().map_or(0, |job| job.id));
+            after = page.last().map(|job| job.id);
+            let full = page.len() >= JOBS as usize;
+            for job in page {
+                older.remove(&job.id);
+                if !job.state.is_over() {
+                    open.insert(job.id, job);
+                }
+            }
+            if !full || after.is_none_or(|id| id <= memory.known_to) {
+                break;
+            }
+        }
+        for id in older {
+            let job = directory(options.retry, || known.job(id)).await?;
+            open.extend(job.filter(|job| !job.state.is_over()).map(|job| (id, job)));
+        }
+        memory.open = open.keys().copied().collect();
+        memory.known_to = newest;
+        Ok(open)
+    }
+
+    /// Whoever gave a job up may have told another node, or one that has died since.
+    async fn stop_given_up(
+        &self,
+        unfinished: &[MoveRow],
+        open: &BTreeMap<u64, JobRow>,
+    ) -> Result<(), Trouble> {
+        let Surroundings { directory: known, options, .. } = &self.around;
+        let over = unfinished.iter().map(|row| row.job).filter(|id| !open.contains_key(id));
+        for id in over.collect::<BTreeSet<u64>>() {
+            let job = directory(options.retry, || known.job(id)).await?;
+            if job.is_some_and(|job| job.state == JobState::Aborted) {
+                for running in self.running.lock().values().filter(|running| running.job == id) {
+                    running.stop.cancel();
+                }
             }
         }
         Ok(())
@@ -342,7 +396,8 @@ impl Coordinator {
     async fn close_job(&self, job: &JobRow) -> Result<(), Trouble> {
         let known = &self.around.directory;
         let moves = directory(self.around.options.retry, || known.moves_of(job.id)).await?;
-        if moves.iter().any(|row| row.phase == MovePhase::Planned) {
+        // Another coordinator may have begun one since this one looked.
+        if moves.iter().any(|row| row.phase == MovePhase::Planned || row.phase.is_active()) {
             return Ok(());
         }
         let given_up: Vec<&MoveRow> =

@@ -65,7 +65,7 @@ impl Attempt {
     }
 
     /// What was imported is durable on the destination.
-    async fn complete_import(&mut self) -> Result<(), Trouble> {
+    pub(crate) async fn complete_import(&self) -> Result<(), Trouble> {
         for at in self.moved_units() {
             let there = UnitAt { unit: at.unit, epoch: Epoch(at.epoch.0 + 1) };
             let pair = self.steps.next();

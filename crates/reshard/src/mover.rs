@@ -372,8 +372,9 @@ impl Attempt {
 
     pub(crate) async fn wait(&self, pause: Duration) -> Result<(), Trouble> {
         tokio::select! {
-            () = tokio::time::sleep(pause) => Ok(()),
+            biased;
             () = self.stop.cancelled() => Err(Trouble::Stopped),
+            () = tokio::time::sleep(pause) => Ok(()),
         }
     }
 

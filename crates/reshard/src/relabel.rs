@@ -23,7 +23,8 @@ impl Attempt {
         for _ in 0..options.freezes_max {
             self.begin_capture().await?;
             match self.freeze().await {
-                Err(Trouble::OverBudget) => {}
+                // Nothing was copied that a restart could have made incomplete.
+                Err(Trouble::OverBudget | Trouble::CaptureLost) => {}
                 other => return other,
             }
             self.wait(pause).await?;
@@ -37,16 +38,14 @@ impl Attempt {
 
     /// Gives the subjects to their new units. The units that give are frozen.
     pub(crate) async fn give(&self) -> Result<(), Trouble> {
-        // A child that is given nothing is born all the same: what begins later begins there.
-        if let (MapChange::Carve { child, .. }, Some(frozen)) =
-            (&self.row.change, self.source_units().first().copied())
-        {
-            let pair = self.steps.next();
-            let nothing = Vec::new();
-            let birth = Relabel { frozen, other: *child, away: true, subjects: nothing, pair };
-            self.send(birth).await?;
+        let units = self.source_units();
+        if let (MapChange::Carve { child, .. }, Some(first)) = (&self.row.change, units.first()) {
+            // The child is born also where there is nothing to give: after the commit it must open.
+            let (other, pair) = (*child, self.steps.next());
+            let subjects = Vec::new();
+            self.send(Relabel { frozen: *first, other, away: true, subjects, pair }).await?;
         }
-        for at in self.source_units() {
+        for at in units {
             let subjects = self.subjects(&self.source, at.unit).await?;
             for (other, subjects) in by_unit(&self.after, subjects) {
                 if other == at.unit {
@@ -74,22 +73,39 @@ impl Attempt {
             _ => Vec::new(),
         };
         let units = self.source_units();
+        // A relabelling that is still on its way is stale from here on: what is read next stays as it is.
+        for at in &units {
+            let phase = self.phase(Side::Source, at.unit).unwrap_or(UnitPhase::Open);
+            self.set(Side::Source, at.unit, phase, at.epoch).await?;
+        }
         for other in others {
             self.refresh_state(other).await?;
             let subjects = self.subjects(&self.source, other).await?;
             let mut astray = by_unit(&self.map, subjects);
             astray.remove(&other);
-            let unborn = self.phase(Side::Source, other) == Some(UnitPhase::Importing);
+            let mut unborn = self.phase(Side::Source, other) == Some(UnitPhase::Importing);
             for at in &units {
                 let subjects = astray.remove(&at.unit).unwrap_or_default();
-                let frozen = self.phase(Side::Source, at.unit) == Some(UnitPhase::Frozen);
-                if frozen && (!subjects.is_empty() || unborn) {
-                    let pair = self.steps.next();
-                    self.send(Relabel { frozen: *at, other, away: false, subjects, pair }).await?;
+                if subjects.is_empty() && !unborn {
+                    continue;
                 }
+                self.freeze_for_return(*at).await?;
+                let pair = self.steps.next();
+                self.send(Relabel { frozen: *at, other, away: false, subjects, pair }).await?;
+                unborn &= !astray.is_empty();
             }
         }
         self.set_all(Side::Source, &units, UnitPhase::Open).await
+    }
+
+    /// Rows go back only to a unit that is frozen; one that was opened before all was back is frozen again.
+    async fn freeze_for_return(&mut self, at: UnitAt) -> Result<(), Trouble> {
+        if self.phase(Side::Source, at.unit) != Some(UnitPhase::Frozen) {
+            self.set(Side::Source, at.unit, UnitPhase::Open, at.epoch).await?;
+            self.set(Side::Source, at.unit, UnitPhase::Capturing, at.epoch).await?;
+            self.set(Side::Source, at.unit, UnitPhase::Frozen, at.epoch).await?;
+        }
+        Ok(())
     }
 
     async fn send(&self, relabel: Relabel) -> Result<(), Trouble> {

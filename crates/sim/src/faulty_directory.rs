@@ -1,0 +1,301 @@
+//! The directory as one node reaches it: every call of a coordinator goes over a [`Link`].
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use ostracon_domain::{MapChange, Millis, PlacementMap, ShardId, UnitId, UserId};
+use ostracon_store::{
+    Accounts, Audit, Cluster, DirectoryError, Moves, Sessions,
+    directory::{
+        AccountRole, AuditEntry, AuditRow, Garbage, JobRow, JobState, MoveLost, MovePhase,
+        MoveRefusal, MoveRow, NewJob, NewSession, NewUser, NodeLease, Progress, Session,
+        ShardAdmission, ShardRow, User,
+    },
+    memory::directory::MemoryDirectory,
+};
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::{ground::Ground, link::Link, weather::Caller};
+
+type Result<T> = std::result::Result<T, DirectoryError>;
+
+/// Where it is counted in the journal.
+const PLACE: u32 = 99;
+
+/// Until when nobody reaches the directory.
+pub(crate) struct Outage(Mutex<Instant>);
+
+impl Outage {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(Instant::now()))
+    }
+
+    pub(crate) fn lasts(&self, length: Duration) {
+        *self.0.lock() = Instant::now() + length;
+    }
+
+    fn is_on(&self) -> bool {
+        *self.0.lock() > Instant::now()
+    }
+}
+
+pub(crate) struct FaultyDirectory {
+    pub(crate) link: Link,
+    pub(crate) outage: Arc<Outage>,
+}
+
+fn no_answer<T, E: From<DirectoryError>>(
+    answer: Option<std::result::Result<T, E>>,
+) -> std::result::Result<T, E> {
+    answer.unwrap_or_else(|| Err(DirectoryError::Unavailable("no answer".to_owned()).into()))
+}
+
+/// Over the link, with a directory that may be out when the request arrives.
+macro_rules! ask {
+    ($self:ident, $step:expr, $caller:expr, |$directory:ident $(, $name:ident)*| $call:expr) => {{
+        let (ground, outage) = (Arc::clone(&$self.link.ground), Arc::clone(&$self.outage));
+        no_answer($self.link.call($step, $caller, PLACE, move || {
+            let (ground, outage) = (Arc::clone(&ground), Arc::clone(&outage));
+            $(let $name = $name.clone();)*
+            Box::pin(async move {
+                if outage.is_on() {
+                    return Err(DirectoryError::Unavailable("out".to_owned()).into());
+                }
+                let $directory = &*ground.directory;
+                $call.await
+            })
+        }).await)
+    }};
+}
+
+/// The caller of a new map remembers it, so that routers need not copy it.
+async fn learn(ground: &Ground) {
+    if let Ok(map) = ground.directory.map().await {
+        ground.set_map(map);
+    }
+}
+
+#[async_trait]
+impl Cluster for FaultyDirectory {
+    async fn cluster_id(&self) -> Result<u128> {
+        self.plain().cluster_id().await
+    }
+    async fn shards(&self) -> Result<Vec<ShardRow>> {
+        ask!(self, "shards", Caller::Question, |directory| directory.shards())
+    }
+    async fn found(&self, shards: &[ShardRow]) -> Result<()> {
+        self.plain().found(shards).await
+    }
+    async fn map(&self) -> Result<PlacementMap> {
+        ask!(self, "map", Caller::Question, |directory| directory.map())
+    }
+    async fn lease_node(&self, now: Millis) -> Result<NodeLease> {
+        self.plain().lease_node(now).await
+    }
+    async fn reserve_ids(&self, node: u16, until: Millis) -> Result<()> {
+        self.plain().reserve_ids(node, until).await
+    }
+    async fn secret(&self, name: &str) -> Result<[u8; 32]> {
+        self.plain().secret(name).await
+    }
+}
+
+#[async_trait]
+impl Moves for FaultyDirectory {
+    async fn add_shard(&self, url: &str) -> Result<ShardRow> {
+        self.plain().add_shard(url).await
+    }
+    async fn set_admission(&self, id: ShardId, to: ShardAdmission) -> Result<Option<ShardRow>> {
+        self.plain().set_admission(id, to).await
+    }
+    async fn remove_shard(&self, id: ShardId) -> Result<()> {
+        self.plain().remove_shard(id).await
+    }
+    async fn change_overrides(&self, change: &MapChange) -> Result<u64> {
+        let change = change.clone();
+        let version = ask!(self, "change overrides", Caller::Step, |directory, change| async {
+            directory.change_overrides(&change).await
+        });
+        learn(&self.link.ground).await;
+        version
+    }
+    async fn plan_job(&self, new: NewJob, now: Millis) -> Result<JobRow> {
+        self.plain().plan_job(new, now).await
+    }
+    async fn jobs(&self, after: Option<u64>, limit: u32) -> Result<Vec<JobRow>> {
+        ask!(self, "jobs", Caller::Question, |directory| directory.jobs(after, limit))
+    }
+    async fn job(&self, id: u64) -> Result<Option<JobRow>> {
+        ask!(self, "job", Caller::Question, |directory| directory.job(id))
+    }
+    async fn set_job(
+        &self,
+        id: u64,
+        from: &[JobState],
+        to: JobState,
+        error: Option<String>,
+        now: Millis,
+    ) -> Result<Option<JobRow>> {
+        let from = from.to_vec();
+        ask!(self, "set job", Caller::Step, |directory, from, error| directory
+            .set_job(id, &from, to, error, now))
+    }
+    async fn moves_of(&self, job: u64) -> Result<Vec<MoveRow>> {
+        ask!(self, "moves of", Caller::Question, |directory| directory.moves_of(job))
+    }
+    async fn unfinished_moves(&self) -> Result<Vec<MoveRow>> {
+        ask!(self, "unfinished moves", Caller::Question, |directory| directory.unfinished_moves())
+    }
+    async fn move_row(&self, id: u64) -> Result<Option<MoveRow>> {
+        ask!(self, "move row", Caller::Question, |directory| directory.move_row(id))
+    }
+    async fn begin_move(&self, id: u64, now: Millis) -> std::result::Result<MoveRow, MoveRefusal> {
+        ask!(self, "begin move", Caller::Rare, |directory| directory.begin_move(id, now))
+    }
+    async fn take_over_move(&self, id: u64, now: Millis) -> std::result::Result<MoveRow, MoveLost> {
+        ask!(self, "take over move", Caller::Rare, |directory| directory.take_over_move(id, now))
+    }
+    async fn advance_move(
+        &self,
+        id: u64,
+        lease: u64,
+        from: MovePhase,
+        to: MovePhase,
+        now: Millis,
+    ) -> std::result::Result<MoveRow, MoveLost> {
+        let step = match to {
+            MovePhase::Copying => "to copying",
+            MovePhase::Freezing => "to freezing",
+            MovePhase::Aborting => "to aborting",
+            MovePhase::Done => "to done",
+            _ => "to another phase",
+        };
+        ask!(self, step, Caller::Rare, |directory| directory.advance_move(id, lease, from, to, now))
+    }
+    async fn commit_move(
+        &self,
+        id: u64,
+        lease: u64,
+        freeze: u64,
+        now: Millis,
+    ) -> std::result::Result<u64, MoveLost> {
+        let known = Arc::clone(&self.link.ground);
+        ask!(self, "commit move", Caller::Rare, |directory, known| async {
+            let committed = directory.commit_move(id, lease, freeze, now).await;
+            learn(&known).await;
+            committed
+        })
+    }
+    async fn finish_abort(
+        &self,
+        id: u64,
+        lease: u64,
+        now: Millis,
+    ) -> std::result::Result<MoveRow, MoveLost> {
+        ask!(self, "finish abort", Caller::Rare, |directory| directory.finish_abort(id, lease, now))
+    }
+    async fn note_progress(
+        &self,
+        id: u64,
+        lease: u64,
+        progress: Progress,
+        error: Option<String>,
+        retry_at: Option<Millis>,
+    ) -> Result<()> {
+        ask!(self, "note progress", Caller::Question, |directory, progress, error| directory
+            .note_progress(id, lease, progress, error, retry_at))
+    }
+    async fn garbage(&self) -> Result<Vec<Garbage>> {
+        ask!(self, "garbage", Caller::Question, |directory| directory.garbage())
+    }
+    async fn delete_garbage(&self, id: u64) -> Result<bool> {
+        ask!(self, "delete garbage", Caller::Rare, |directory| directory.delete_garbage(id))
+    }
+    async fn reserve_units(&self, n: u32) -> Result<UnitId> {
+        self.plain().reserve_units(n).await
+    }
+    async fn next_rank(&self) -> Result<u64> {
+        self.plain().next_rank().await
+    }
+    async fn raise_leases(&self, at_least: u64) -> Result<()> {
+        ask!(self, "raise leases", Caller::Step, |directory| directory.raise_leases(at_least))
+    }
+    async fn hold_coordinator(&self, holder: u64, now: Millis, for_ms: u32) -> Result<bool> {
+        ask!(self, "hold coordinator", Caller::Question, |directory| directory
+            .hold_coordinator(holder, now, for_ms))
+    }
+}
+
+#[async_trait]
+impl Accounts for FaultyDirectory {
+    async fn create_users(&self, new: Vec<NewUser>, now: Millis) -> Result<Vec<User>> {
+        self.plain().create_users(new, now).await
+    }
+    async fn users(&self, ids: &[UserId]) -> Result<Vec<User>> {
+        self.plain().users(ids).await
+    }
+    async fn users_by_external_id(&self, ids: &[String]) -> Result<Vec<User>> {
+        self.plain().users_by_external_id(ids).await
+    }
+    async fn credentials(&self, username: &str) -> Result<Option<(User, Option<String>)>> {
+        self.plain().credentials(username).await
+    }
+    async fn find_users(
+        &self,
+        query: &str,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> Result<Vec<User>> {
+        self.plain().find_users(query, after, limit).await
+    }
+    async fn set_display_name(&self, id: UserId, name: &str) -> Result<Option<User>> {
+        self.plain().set_display_name(id, name).await
+    }
+    async fn set_password(&self, id: UserId, password_hash: &str) -> Result<Option<User>> {
+        self.plain().set_password(id, password_hash).await
+    }
+    async fn set_role(&self, id: UserId, role: AccountRole) -> Result<Option<User>> {
+        self.plain().set_role(id, role).await
+    }
+}
+
+#[async_trait]
+impl Sessions for FaultyDirectory {
+    async fn create_sessions(&self, new: Vec<NewSession>, now: Millis) -> Result<Vec<Session>> {
+        self.plain().create_sessions(new, now).await
+    }
+    async fn session_by_token(
+        &self,
+        token_hash: &[u8; 32],
+        now: Millis,
+    ) -> Result<Option<(Session, User)>> {
+        self.plain().session_by_token(token_hash, now).await
+    }
+    async fn sessions(&self, user: UserId, now: Millis) -> Result<Vec<Session>> {
+        self.plain().sessions(user, now).await
+    }
+    async fn revoke_session(&self, user: UserId, id: u64) -> Result<bool> {
+        self.plain().revoke_session(user, id).await
+    }
+    async fn touch_sessions(&self, seen: &[(u64, Millis)]) -> Result<()> {
+        self.plain().touch_sessions(seen).await
+    }
+}
+
+#[async_trait]
+impl Audit for FaultyDirectory {
+    async fn record(&self, entry: AuditEntry) -> Result<u64> {
+        self.plain().record(entry).await
+    }
+    async fn audit(&self, after: Option<u64>, limit: u32) -> Result<Vec<AuditRow>> {
+        self.plain().audit(after, limit).await
+    }
+}
+
+impl FaultyDirectory {
+    /// What no coordinator asks is answered without trouble.
+    fn plain(&self) -> &MemoryDirectory {
+        &self.link.ground.directory
+    }
+}
