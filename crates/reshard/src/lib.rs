@@ -4,7 +4,7 @@
 //! taken over; and the planner, which turns what an operator asks for into moves. It sees traits only.
 //! It is not: a router. Who sends commands to a unit that is frozen or gone is told to look at the map again.
 //!
-//! The order of a move, from [`mover`]: copy, catch up, compare, freeze, drain, compare, commit, open. Before the commit
+//! The order of a move, from `mover`: copy, catch up, compare, freeze, drain, compare, commit, open. Before the commit
 //! only back or again, after it only forward.
 
 mod abort;
