@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use ostracon_domain::{Cover, MapChange, ShardId, UnitId};
+use ostracon_domain::{Cover, MapChange, Millis, ShardId, UnitId};
 use ostracon_store::{
     Directory,
     directory::{JobRow, JobState, MovePhase, MoveRefusal, MoveRow},
@@ -67,6 +67,8 @@ struct Memory {
     known_to: u64,
     /// Moves that wait before they are tried again, and how long they waited last.
     later: BTreeMap<u64, (Instant, Duration)>,
+    /// When the right to coordinate was renewed last.
+    held_at: Option<Millis>,
     reconciled: bool,
     rounds: u32,
     purging: bool,
@@ -191,12 +193,18 @@ impl Coordinator {
         at_work: &mut BTreeMap<tokio::task::Id, Option<u64>>,
     ) -> Result<(), Trouble> {
         let Surroundings { host, directory: known, options, .. } = &self.around;
-        let held = known.hold_coordinator(self.holder, host.now(), options.lease_ms).await;
-        if !held.map_err(|error| Trouble::Hopeless(error.to_string()))? {
-            // Another one drives now; what is under way here would only find itself stale.
-            tasks.abort_all();
-            *memory = Memory::default();
-            return Ok(());
+        // Renewed when a quarter of it has passed, and when the clock was set back: each time is a write.
+        let now = host.now();
+        let passed = memory.held_at.map_or(i64::MAX, |at| now - at);
+        if !(0..i64::from(options.lease_ms) / 4).contains(&passed) {
+            let held = known.hold_coordinator(self.holder, now, options.lease_ms).await;
+            if !held.map_err(|error| Trouble::Hopeless(error.to_string()))? {
+                // Another one drives now; what is under way here would only find itself stale.
+                tasks.abort_all();
+                *memory = Memory::default();
+                return Ok(());
+            }
+            memory.held_at = Some(now);
         }
         if !memory.reconciled {
             memory.reconciled = reconcile(&self.around).await?;
