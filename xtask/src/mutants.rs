@@ -43,8 +43,23 @@ pub(crate) struct Mutant {
     find: String,
     /// What stands there instead.
     replace: String,
+    /// More that is taken away with it: guards that back each other go together.
+    #[serde(default)]
+    also: Vec<Edit>,
     /// `cargo test -p … name`; split at white space.
     test: String,
+}
+
+/// One change of one file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Edit {
+    /// Path from the root.
+    file: String,
+    /// Text that occurs exactly once in the file.
+    find: String,
+    /// What stands there instead.
+    replace: String,
 }
 
 /// Which mutants to run.
@@ -91,25 +106,41 @@ impl Mutants {
     pub(crate) fn stale(&self, root: &Path) -> Vec<String> {
         self.list
             .iter()
-            .filter_map(|mutant| {
-                let text = fs::read_to_string(root.join(&mutant.file)).unwrap_or_default();
-                mutant.apply(&text).err().map(|error| format!("{error:#}"))
-            })
+            .filter_map(|mutant| mutant.changed(root).err().map(|error| format!("{error:#}")))
             .collect()
     }
 }
 
 impl Mutant {
-    /// The file's text without the guard.
-    fn apply(&self, text: &str) -> Result<String> {
-        let found = text.matches(&self.find).count();
+    /// The files under `root` without the guard: path, text as it is, text without.
+    fn changed(&self, root: &Path) -> Result<Vec<(PathBuf, String, String)>> {
+        let mut files: Vec<(PathBuf, String, String)> = Vec::new();
+        let also = self.also.iter().map(|edit| (&edit.file, &edit.find, &edit.replace));
+        for (file, find, replace) in
+            [(&self.file, &self.find, &self.replace)].into_iter().chain(also)
+        {
+            let path = root.join(file);
+            let known = files.iter().position(|(known, ..)| *known == path);
+            let place = known.unwrap_or_else(|| {
+                let text = fs::read_to_string(&path).unwrap_or_default();
+                files.push((path, text.clone(), text));
+                files.len() - 1
+            });
+            let text = &mut files[place].2;
+            *text = self.apply(file, find, replace, text)?;
+        }
+        Ok(files)
+    }
+
+    /// A file's text without the guard.
+    fn apply(&self, file: &str, find: &str, replace: &str, text: &str) -> Result<String> {
+        let found = text.matches(find).count();
         ensure!(
-            !self.find.is_empty() && found == 1,
-            "mutant {}: its text occurs {found} times in {}, it must occur once",
+            !find.is_empty() && found == 1,
+            "mutant {}: its text occurs {found} times in {file}, it must occur once",
             self.name,
-            self.file
         );
-        let changed = text.replacen(&self.find, &self.replace, 1);
+        let changed = text.replacen(find, replace, 1);
         ensure!(changed != text, "mutant {} changes nothing", self.name);
         Ok(changed)
     }
@@ -197,15 +228,17 @@ impl Bench {
     }
 
     fn try_mutant(&self, mutant: &Mutant) -> Result<Verdict> {
-        let file = self.tree.join(&mutant.file);
-        let text = fs::read_to_string(&file).unwrap_or_default();
-        let changed = match mutant.apply(&text) {
-            Ok(changed) => changed,
+        let files = match mutant.changed(&self.tree) {
+            Ok(files) => files,
             Err(error) => return Ok(Verdict::Broken(error.to_string())),
         };
-        fs::write(&file, changed)?;
+        for (path, _, changed) in &files {
+            fs::write(path, changed)?;
+        }
         let verdict = self.judge(mutant);
-        fs::write(&file, text)?;
+        for (path, text, _) in &files {
+            fs::write(path, text)?;
+        }
         verdict
     }
 
@@ -322,9 +355,10 @@ mod tests {
             file: "f.rs".to_owned(),
             find: find.to_owned(),
             replace: replace.to_owned(),
+            also: Vec::new(),
             test: "cargo test -p x y".to_owned(),
         };
-        let got = mutant.apply(text).map_err(|error| error.to_string());
+        let got = mutant.apply("f.rs", find, replace, text).map_err(|error| error.to_string());
         assert_eq!(got, expect.map(str::to_owned).map_err(str::to_owned));
     }
 
@@ -340,6 +374,25 @@ mod tests {
     }
 
     #[test]
+    fn what_backs_a_guard_goes_with_it() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("f"), "a; b;").unwrap();
+        fs::write(root.path().join("g"), "c;").unwrap();
+        let more =
+            "also = [{ file='f', find='b', replace='y' }, { file='g', find='c', replace='z' }]";
+        let text = format!(
+            "[[mutant]]\nname='m'\nfile='f'\nfind='a'\nreplace='x'\n{more}\ntest='cargo test -p x'\n"
+        );
+        let mutants = Mutants::parse(&text).unwrap();
+        let files = mutants.list[0].changed(root.path()).unwrap();
+        let changed: Vec<&str> = files.iter().map(|(_, _, changed)| changed.as_str()).collect();
+        assert_eq!(changed, ["x; y;", "z;"]);
+        assert!(mutants.stale(root.path()).is_empty());
+        fs::write(root.path().join("g"), "d;").unwrap();
+        assert_eq!(mutants.stale(root.path()).len(), 1);
+    }
+
+    #[test]
     fn an_empty_text_is_refused() {
         let mutants = Mutants::parse(
             r#"
@@ -352,8 +405,8 @@ mod tests {
             "#,
         )
         .unwrap();
-        assert!(mutants.list[0].apply("").is_err());
-        assert!(mutants.list[0].apply("a").is_err());
+        assert!(mutants.list[0].apply("f.rs", "", "x", "").is_err());
+        assert!(mutants.list[0].apply("f.rs", "", "x", "a").is_err());
     }
 
     #[test]

@@ -32,13 +32,13 @@ impl Attempt {
         self.advance(MovePhase::Committed, MovePhase::Done).await
     }
 
-    /// Asks the source for the state of a unit that another command may have changed.
-    pub(crate) async fn refresh_state(&mut self, unit: UnitId) -> Result<(), Trouble> {
-        let ask = || self.source.unit_states();
+    /// Asks for the state of a unit that another command may have changed.
+    pub(crate) async fn refresh_state(&mut self, side: Side, unit: UnitId) -> Result<(), Trouble> {
+        let ask = || self.shard(side).unit_states();
         let states = until_answered(self.around.options.retry, ask).await;
         let states = states.map_err(|error| Trouble::Hopeless(error.to_string()))?;
         if let Some(state) = states.into_iter().find(|state| state.unit == unit) {
-            self.remember(Side::Source, state);
+            self.remember(side, state);
         }
         Ok(())
     }

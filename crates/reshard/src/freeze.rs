@@ -90,6 +90,12 @@ impl Attempt {
                 Err(MoveLost::Lost(row)) if row.lease != lease => return Err(Trouble::Superseded),
                 // Its answer was lost, not the commit.
                 Err(MoveLost::Lost(row)) if row.phase == MovePhase::Committed => return Ok(0),
+                // A request of an earlier freeze came late and moved the phase: nothing is decided, freeze again.
+                Err(MoveLost::Lost(row))
+                    if matches!(row.phase, MovePhase::Copying | MovePhase::Freezing) =>
+                {
+                    return Err(Trouble::OverBudget);
+                }
                 Err(MoveLost::Lost(row)) => {
                     return Err(Trouble::Hopeless(format!("move {id} is {}", row.phase)));
                 }

@@ -197,6 +197,11 @@ impl Attempt {
         let empty: Vec<UnitId> = empty.map(|at| at.unit).collect();
         for unit in empty {
             if let Some(head) = self.heads(&self.destination, unit, None).await?.first() {
+                // Or an earlier attempt has begun after all: its request came late.
+                self.refresh_state(Side::Destination, unit).await?;
+                if self.phase(Side::Destination, unit) == Some(UnitPhase::Importing) {
+                    continue;
+                }
                 return Err(Trouble::Hopeless(format!(
                     "shard {} holds rows of unit {unit} that nobody knows of ({:?}): see `ostracon doctor`",
                     self.row.destination, head.subject
@@ -252,7 +257,7 @@ impl Attempt {
         UnitAt { unit, epoch: self.epochs.get(&unit).copied().unwrap_or(Epoch(0)) }
     }
 
-    fn shard(&self, side: Side) -> &Arc<dyn Shard> {
+    pub(crate) fn shard(&self, side: Side) -> &Arc<dyn Shard> {
         match side {
             Side::Source => &self.source,
             Side::Destination => &self.destination,

@@ -73,13 +73,11 @@ impl Attempt {
             _ => Vec::new(),
         };
         let units = self.source_units();
-        // A relabelling that is still on its way is stale from here on: what is read next stays as it is.
-        for at in &units {
-            let phase = self.phase(Side::Source, at.unit).unwrap_or(UnitPhase::Open);
-            self.set(Side::Source, at.unit, phase, at.epoch).await?;
-        }
+        // A relabelling that is still on its way is stale from here on: what is read next stays as it is. This state can
+        // be had from each of those that a late request may have left behind.
+        self.set_all(Side::Source, &units, UnitPhase::Capturing).await?;
         for other in others {
-            self.refresh_state(other).await?;
+            self.refresh_state(Side::Source, other).await?;
             let subjects = self.subjects(&self.source, other).await?;
             let mut astray = by_unit(&self.map, subjects);
             astray.remove(&other);
@@ -98,12 +96,16 @@ impl Attempt {
         self.set_all(Side::Source, &units, UnitPhase::Open).await
     }
 
-    /// Rows go back only to a unit that is frozen; one that was opened before all was back is frozen again.
+    /// Rows go back only to a unit that is frozen.
     async fn freeze_for_return(&mut self, at: UnitAt) -> Result<(), Trouble> {
-        if self.phase(Side::Source, at.unit) != Some(UnitPhase::Frozen) {
+        while self.phase(Side::Source, at.unit) != Some(UnitPhase::Frozen) {
             self.set(Side::Source, at.unit, UnitPhase::Open, at.epoch).await?;
             self.set(Side::Source, at.unit, UnitPhase::Capturing, at.epoch).await?;
-            self.set(Side::Source, at.unit, UnitPhase::Frozen, at.epoch).await?;
+            match self.set(Side::Source, at.unit, UnitPhase::Frozen, at.epoch).await {
+                // Started anew in between; nothing that it forgot is needed here.
+                Err(Trouble::CaptureLost) => {}
+                other => return other,
+            }
         }
         Ok(())
     }

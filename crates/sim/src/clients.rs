@@ -130,14 +130,17 @@ impl Talker {
     async fn send_some(&mut self) -> Check {
         let router = self.router();
         let count = self.ground.random.between(1, IN_FLIGHT);
-        let sends: Vec<_> = (0..count)
-            .map(|_| {
-                self.sent += 1;
-                let (text, message) = new_message(self.user, self.sent);
-                let reply = router.submit(self.command(Action::Send(message)));
-                (self.sent, text, reply)
-            })
-            .collect();
+        let mut sends = Vec::new();
+        for _ in 0..count {
+            self.sent += 1;
+            let (text, message) = new_message(self.user, self.sent);
+            let reply = router.submit(self.command(Action::Send(message)));
+            sends.push((self.sent, text, reply));
+            // The map may change between two that are in flight.
+            if self.ground.random.percent(40) {
+                sleep(Duration::from_millis(self.ground.random.between(1, 40))).await;
+            }
+        }
         let mut unknown = Vec::new();
         for (number, text, reply) in sends {
             match reply.await.unwrap_or(Reply::Unknown) {

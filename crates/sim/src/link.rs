@@ -58,7 +58,22 @@ impl Link {
                 sky.count(step, Fault::Lost);
                 return;
             }
+            if let Some(steps) = fate.behind {
+                sky.count(step, Fault::Late);
+                ground.behind(place, steps).await;
+            }
+            if fate.restart == Some(When::Before) {
+                sky.count(step, Fault::Restart);
+                ground.restart(place);
+            }
+            if !matches!(caller, Caller::Batch { .. }) {
+                ground.step(place);
+            }
             let ran = run().await;
+            if fate.restart == Some(When::After) {
+                sky.count(step, Fault::Restart);
+                ground.restart(place);
+            }
             if caller != Caller::Question {
                 ground.journal.note(format_args!("n{} {step} @{place} {}", node.id, Short(&ran)));
             }
@@ -66,7 +81,10 @@ impl Link {
                 let (ground, node) = (Arc::clone(&ground), Arc::clone(&node));
                 sky.count(step, Fault::Repeat);
                 tokio::spawn(async move {
-                    pause(later).await;
+                    match fate.behind {
+                        Some(steps) => ground.behind(place, steps).await,
+                        None => pause(later).await,
+                    }
                     let ran = run().await;
                     let ran = Short(&ran);
                     ground.journal.note(format_args!("n{} {step} @{place} again {ran}", node.id));

@@ -16,19 +16,19 @@ use ostracon_store::{
     directory::{JobRow, JobState, MovePhase, NewJob, NewMove, ShardAdmission},
 };
 use parking_lot::Mutex;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::{ground::Ground, node::START, people::People};
 
 /// Jobs that are open at once.
 const OPEN: usize = 3;
+/// Virtual time after which the operator stops: in bad weather little gets done.
+const LONGEST: Duration = Duration::from_secs(200);
 /// Finished jobs that may be taken back.
 const REMEMBERED: usize = 8;
 
-/// Why a move may end without having been done: somebody wants it, or everything is too slow, or a request of the
-/// directory was repeated so late that it undid the next freeze.
-const EXCUSES: [&str; 3] =
-    ["given up by request", "freezes did not end within", "move  is copying"];
+/// Why a move may end without having been done: somebody wants it, or everything is too slow.
+const EXCUSES: [&str; 2] = ["given up by request", "freezes did not end within"];
 
 /// Where a coordinator stands while it lives.
 pub(crate) type Seat = Mutex<Option<Arc<Coordinator>>>;
@@ -56,12 +56,15 @@ pub(crate) struct Operator {
     pub(crate) open: BTreeSet<u64>,
     pub(crate) over: Vec<u64>,
     pub(crate) tally: Tally,
+    /// Mostly isolates and brings home, and gives up often.
+    pub(crate) carves: bool,
 }
 
 impl Operator {
-    /// Works until so many moves are over, then lets everything open end.
+    /// Works until so many moves are over, or it has taken long.
     pub(crate) async fn work(&mut self, moves: u64) -> Result<(), String> {
-        while self.tally.done + self.tally.aborted < moves && !self.ground.over.is_cancelled() {
+        let began = Instant::now();
+        while self.tally.done + self.tally.aborted < moves && began.elapsed() < LONGEST {
             sleep(Duration::from_millis(self.ground.random.between(10, 200))).await;
             self.look().await?;
             if self.open.len() < OPEN
@@ -69,7 +72,7 @@ impl Operator {
             {
                 self.begin(plan).await?;
             }
-            if self.ground.random.percent(8) {
+            if self.ground.random.percent(if self.carves { 16 } else { 8 }) {
                 self.interfere().await?;
             }
         }
@@ -222,7 +225,8 @@ impl Operator {
         let to = random.pick(&shards).copied().unwrap_or(ShardId(0));
         let people = People::some();
         let carved = map.overrides().count() + map.user_overrides().count();
-        Ok(match random.below(100) {
+        let low = if self.carves { 50 } else { 0 };
+        Ok(match random.between(low, 99) {
             0..45 => Some(self.some_units(&map, to)),
             45..58 => there_and_back(&map, &self.units(&map), to),
             58..72 if carved < 6 => {

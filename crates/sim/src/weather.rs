@@ -23,6 +23,8 @@ pub struct Weather {
     pub stalls: u32,
     /// The coordinator that asked dies, before or after.
     pub crashes: u32,
+    /// The shard that is asked starts anew, before or after.
+    pub restarts: u32,
     /// Everything takes so many times as long.
     pub slowness: u32,
 }
@@ -38,6 +40,7 @@ impl Weather {
             slow: 600,
             stalls: 700,
             crashes: 2_500,
+            restarts: 2_000,
             slowness: 1,
         }
     }
@@ -52,6 +55,7 @@ impl Weather {
             slow: 0,
             stalls: 0,
             crashes: 0,
+            restarts: 0,
             slowness: 1,
         }
     }
@@ -82,6 +86,10 @@ pub(crate) struct Fate {
     pub(crate) answer_lost: bool,
     pub(crate) patience: Option<Duration>,
     pub(crate) again_after: Option<Duration>,
+    /// It runs right behind the n-th step that comes after it at the same place.
+    pub(crate) behind: Option<u64>,
+    /// The place starts anew, before or after.
+    pub(crate) restart: Option<When>,
     pub(crate) stall: Option<(When, Duration)>,
     pub(crate) crash: Option<When>,
 }
@@ -175,11 +183,18 @@ impl Sky {
             answer_lost: random.of_a_million(weather.lost_answers),
             patience: None,
             again_after: None,
+            behind: None,
+            restart: None,
             stall: None,
             crash: None,
         };
-        if random.of_a_million(weather.slow) {
-            fate.before += Duration::from_millis(random.between(200, 3_000));
+        let (slow, longest) = match caller {
+            // About as long as a freeze: a straggler.
+            Caller::Batch { .. } => (weather.slow * 8, 400),
+            _ => (weather.slow, 3_000),
+        };
+        if random.of_a_million(slow) {
+            fate.before += Duration::from_millis(random.between(20, longest));
         }
         let floats = !matches!(caller, Caller::Batch { floats: false });
         if floats && random.of_a_million(weather.late) {
@@ -196,6 +211,13 @@ impl Sky {
                 1 => random.between(20, 300),
                 _ => random.between(1, 20),
             }));
+        }
+        if repeats && random.of_a_million(weather.late) {
+            // Between two steps of whoever went on without it: the worst moment for most things.
+            fate.behind = Some(random.between(1, 6));
+        }
+        if repeats && random.of_a_million(weather.restarts) {
+            fate.restart = Some(when(random));
         }
         if random.of_a_million(stalls) {
             fate.stall = Some((when(random), Duration::from_millis(random.between(100, 6_000))));

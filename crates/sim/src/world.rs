@@ -257,6 +257,7 @@ impl World {
             open: BTreeSet::new(),
             over: Vec::new(),
             tally: Tally::default(),
+            carves: self.ground.random.percent(35),
         };
         let over = &self.ground.over;
         tokio::select! {

@@ -44,6 +44,45 @@ async fn one_conversation_goes_alone_and_comes_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_conversation_that_nobody_has_opened_goes_alone_too() {
+    let world = World::new(2).await;
+    world.start();
+    let id = talk(1, 2);
+    let map = world.map().await;
+    let from = map.home(map.unit_of(id)).unwrap().shard;
+    let to = ShardId(1 - from.0);
+    let child = world.directory.reserve_units(1).await.unwrap();
+    let job = world.begin(plan::conversation(&map, id, to, child).unwrap()).await;
+    assert_eq!(world.over(job).await, JobState::Done);
+    assert_eq!(world.say(id, user(1), "first").await, 1);
+    let map = world.map().await;
+    assert_eq!((map.unit_of(id), map.home(child).unwrap().shard), (child, to));
+    world.clean().await;
+    world.check().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_carve_goes_on_when_its_shard_starts_anew() {
+    let world = World::new(2).await;
+    let id = talk(1, 2);
+    world.say(id, user(1), "first").await;
+    let map = world.map().await;
+    let from = map.home(map.unit_of(id)).unwrap().shard;
+    let child = world.directory.reserve_units(1).await.unwrap();
+    let plan = plan::conversation(&map, id, ShardId(1 - from.0), child).unwrap();
+    world.start();
+    let job = world.begin(plan).await;
+    for _ in 0..40 {
+        world.memory[&from].restart();
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.over(job).await, JobState::Done);
+    assert_eq!(world.texts(id).await, ["first"]);
+    world.clean().await;
+    world.check().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hot_user_is_spread_over_shards_and_comes_home() {
     let world = World::new(4).await;
     world.start();

@@ -91,3 +91,47 @@ async fn a_job_is_given_up() {
     world.check().await;
     assert_eq!(world.say(id, user(1), "100").await, 101);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_was_given_up_at_another_node_ends() {
+    let world = World::new(2).await;
+    let id = talk(1, 2);
+    let unit = id.slot().unit();
+    for n in 0..100 {
+        world.say(id, user(1), &n.to_string()).await;
+    }
+    let from = world.map().await.home(unit).unwrap().shard.0;
+    // Whoever began it has died, and nobody tells the one that takes over.
+    let job = world.begin_moves(world.one(unit, from, 1 - from)).await;
+    let first = world.directory.moves_of(job).await.unwrap()[0].id;
+    world.directory.begin_move(first, START).await.unwrap();
+    let running = [JobState::Running];
+    world.directory.set_job(job, &running, JobState::Aborted, None, START).await.unwrap();
+    world.start();
+    world.coordinator.wake();
+    let mut moves = world.directory.moves_of(job).await.unwrap();
+    while moves[0].phase.is_active() {
+        tokio::task::yield_now().await;
+        moves = world.directory.moves_of(job).await.unwrap();
+    }
+    assert_eq!(moves[0].phase, MovePhase::Aborted);
+    world.clean().await;
+    world.check().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_job_is_driven_behind_many_newer_ones() {
+    let world = World::new(2).await;
+    let unit = talk(1, 2).slot().unit();
+    let from = world.map().await.home(unit).unwrap().shard.0;
+    let job = world.begin_moves(world.one(unit, from, 1 - from)).await;
+    for _ in 0..250 {
+        let newer = world.begin_moves(Vec::new()).await;
+        let running = [JobState::Running];
+        world.directory.set_job(newer, &running, JobState::Done, None, START).await.unwrap();
+    }
+    world.start();
+    assert_eq!(world.over(job).await, JobState::Done);
+    world.clean().await;
+    world.check().await;
+}
