@@ -39,7 +39,7 @@ impl Throttle {
 
     /// Waits until so many rows more may be copied.
     pub(crate) async fn take(&self, host: &dyn Host, rows: usize) {
-        let until = {
+        let wait = {
             let now = Instant::now();
             let mut state = self.state.lock();
             if now.duration_since(state.looked) >= PERIOD {
@@ -49,9 +49,12 @@ impl Throttle {
             let cost = rows as f64 / (self.rows_per_s * state.share);
             let until = state.free_at.max(now);
             state.free_at = until + Duration::from_secs_f64(cost);
-            until
+            // Whole milliseconds: a timer has no finer ones, and what is left over is paid the next time.
+            Duration::from_millis(u64::try_from((until - now).as_millis()).unwrap_or(u64::MAX))
         };
-        tokio::time::sleep_until(until).await;
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
     }
 }
 
