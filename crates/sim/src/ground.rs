@@ -5,13 +5,20 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use ostracon_domain::{PlacementMap, ShardId};
 use ostracon_store::memory::{MemoryShard, directory::MemoryDirectory};
 use parking_lot::Mutex;
-use tokio::{sync::watch, time::timeout};
+use tokio::{sync::oneshot, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{journal::Journal, oracle::Oracle, random::Random, weather::Sky};
 
 /// How long a request is held for steps that do not come.
 const HELD: Duration = Duration::from_secs(3);
+
+/// Steps of one place: how many ran, and the requests that are held until a later one runs, in the order they go on.
+#[derive(Default)]
+struct Steps {
+    count: u64,
+    held: BTreeMap<(u64, u64), oneshot::Sender<()>>,
+}
 
 pub(crate) struct Ground {
     pub(crate) random: Random,
@@ -23,7 +30,7 @@ pub(crate) struct Ground {
     /// The map as the directory has it, so that routers need not copy it.
     map: Mutex<Arc<PlacementMap>>,
     /// Steps that ran, by place.
-    steps: Mutex<BTreeMap<u32, watch::Sender<u64>>>,
+    steps: Mutex<BTreeMap<u32, Steps>>,
     /// Set with the first thing that must not happen.
     failed: Mutex<Option<String>>,
     pub(crate) over: CancellationToken,
@@ -65,15 +72,26 @@ impl Ground {
     /// A step is about to run; whoever waits for it comes right behind it.
     pub(crate) fn step(&self, place: u32) {
         let mut steps = self.steps.lock();
-        steps.entry(place).or_default().send_modify(|count| *count += 1);
+        let Steps { count, held } = steps.entry(place).or_default();
+        *count += 1;
+        let later = held.split_off(&(*count + 1, 0));
+        for (_, behind) in std::mem::replace(held, later) {
+            // Who was held too long is gone already.
+            drop(behind.send(()));
+        }
     }
 
     /// Returns when so many steps more have run, or it has taken too long.
     pub(crate) async fn behind(&self, place: u32, steps: u64) {
-        let mut count = self.steps.lock().entry(place).or_default().subscribe();
-        let until = *count.borrow() + steps;
+        let (tell, behind) = oneshot::channel();
+        let number = self.random.next();
+        {
+            let mut known = self.steps.lock();
+            let Steps { count, held } = known.entry(place).or_default();
+            held.insert((*count + steps, number), tell);
+        }
         // Either way it goes on.
-        let _ = timeout(HELD, count.wait_for(|count| *count >= until)).await;
+        drop(timeout(HELD, behind).await);
     }
 
     pub(crate) fn restart(&self, place: u32) {
