@@ -77,7 +77,7 @@ impl Ground {
         let later = held.split_off(&(*count + 1, 0));
         for (_, behind) in std::mem::replace(held, later) {
             // Who was held too long is gone already.
-            drop(behind.send(()));
+            let _ = behind.send(());
         }
     }
 
