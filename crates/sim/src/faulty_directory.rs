@@ -16,12 +16,13 @@ use ostracon_store::{
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::{ground::Ground, link::Link, weather::Caller};
+use crate::{
+    ground::Ground,
+    link::{DIRECTORY, Link},
+    weather::Caller,
+};
 
 type Result<T> = std::result::Result<T, DirectoryError>;
-
-/// Where it is counted in the journal.
-const PLACE: u32 = 99;
 
 /// Until when nobody reaches the directory.
 pub(crate) struct Outage(Mutex<Instant>);
@@ -55,7 +56,7 @@ fn no_answer<T, E: From<DirectoryError>>(
 macro_rules! ask {
     ($self:ident, $step:expr, $caller:expr, |$directory:ident $(, $name:ident)*| $call:expr) => {{
         let (ground, outage) = (Arc::clone(&$self.link.ground), Arc::clone(&$self.outage));
-        no_answer($self.link.call($step, $caller, PLACE, move || {
+        no_answer($self.link.call($step, $caller, DIRECTORY, move || {
             let (ground, outage) = (Arc::clone(&ground), Arc::clone(&outage));
             $(let $name = $name.clone();)*
             Box::pin(async move {

@@ -12,6 +12,9 @@ use crate::{
     weather::{Caller, Fault, When},
 };
 
+/// The directory's place; shards have their numbers.
+pub(crate) const DIRECTORY: u32 = 99;
+
 pub(crate) type Running<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// From one node to anywhere.
@@ -66,7 +69,13 @@ impl Link {
                 sky.count(step, Fault::Restart);
                 ground.restart(place);
             }
-            if !matches!(caller, Caller::Batch { .. }) {
+            // The directory is asked all the time; what counts there are changes.
+            let counts = match caller {
+                Caller::Batch { .. } => false,
+                Caller::Question => place != DIRECTORY,
+                Caller::Step | Caller::Rare => true,
+            };
+            if counts {
                 ground.step(place);
             }
             let ran = run().await;
