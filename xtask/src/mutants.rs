@@ -208,7 +208,8 @@ pub(crate) fn run(which: &Which) -> Result<()> {
 }
 
 /// The copy in which mutants live. The build folder is the usual one: dependencies are not built
-/// twice, and the copy's own crates have other paths, so they do not replace ours.
+/// twice. The copy's own crates have the same names in it as ours, wherever they lie; they are built
+/// without debug information, which gives them other names, so that no mutant is taken for our code.
 struct Bench {
     tree: PathBuf,
     target: PathBuf,
@@ -263,6 +264,7 @@ impl Bench {
             .args(words)
             .current_dir(&self.tree)
             .env("CARGO_TARGET_DIR", &self.target)
+            .env("CARGO_PROFILE_DEV_DEBUG", "false")
             .stdin(Stdio::null())
             .stdout(out.try_clone()?)
             .stderr(out)
