@@ -21,6 +21,10 @@ use crate::{
     throttle::Throttle,
 };
 
+/// How often a change of state is asked for from the state that was found instead. More than once: of a shard that was
+/// started anew, the first answer says so; when it is lost, the same request is told the state only.
+const TRIES: u32 = 4;
+
 /// How a move ended, as far as this coordinator has a say in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -303,7 +307,7 @@ impl Attempt {
         Ok(())
     }
 
-    /// Asks for a state. Where the unit turns out to be in another one than was thought, asks once more from there.
+    /// Asks for a state. Where the unit turns out to be in another one than was thought, asks again from there.
     async fn changed(
         &self,
         side: Side,
@@ -321,7 +325,7 @@ impl Attempt {
             let asked = || shard.set_unit_state(change);
             match until_answered(self.around.options.retry, asked).await {
                 Ok(state) => return Ok(state),
-                Err(ShardError::Unexpected(Some(state))) if state.pair == pair && tries == 0 => {
+                Err(ShardError::Unexpected(Some(state))) if state.pair == pair && tries < TRIES => {
                     tries += 1;
                     from = Some(state);
                 }

@@ -1,5 +1,7 @@
 //! The chat list, groups, members, one's own view.
 
+use std::time::Duration;
+
 use ostracon_server::testing::TestServer;
 use serde_json::{Value, json};
 
@@ -126,13 +128,20 @@ async fn a_retried_group_is_the_same() {
     alice.post(path, create(json!(many))).await.refused(413, "too_large");
 }
 
+/// The chat list is in order of time, to the millisecond: within one, two conversations may stand either way.
+async fn a_later_millisecond() {
+    tokio::time::sleep(Duration::from_millis(2)).await;
+}
+
 #[tokio::test]
 async fn the_chat_list_in_pages_and_what_is_unread() {
     let server = TestServer::start().await;
     let [alice, bob, carol] = three(&server).await;
     bob.say(&alice, "one").await;
     carol.say(&alice, "two").await;
+    a_later_millisecond().await;
     bob.say(&alice, "three").await;
+    a_later_millisecond().await;
     let group = alice.group("Quiet", &[&bob]).await;
 
     let page = alice.get("/api/v1/conversations?limit=2").await.is(200);
