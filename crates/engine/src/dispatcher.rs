@@ -1,16 +1,16 @@
 //! One shard's dispatcher: from a durable batch to everybody whom it concerns, in commit order.
 //!
-//! It never waits on a committer. Its cursor passes a batch only when the list changes that follow from it are
+//! It never waits on a committer, nor on another shard. Its cursor passes a batch only when the list changes that follow from it are
 //! committed, so that a crash repeats and never forgets; everything it does may be done twice.
 
 use std::sync::Arc;
 
+use metrics::Histogram;
 use ostracon_domain::{
-    Applied, Conversation, ConversationId, InboxChange, InboxEntry, Member, Outcome, Row, Seq,
-    UnitAt, UserId, limits::LARGE_ABOVE,
+    Applied, Conversation, ConversationId, InboxChange, Member, Outcome, Row, Seq, UnitAt, UserId,
+    limits::LARGE_ABOVE,
 };
-use ostracon_proto::frame::InboxUpdated;
-use ostracon_store::{Overview, Position, Shard, ShardError};
+use ostracon_store::{Position, Shard, ShardError};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -23,7 +23,7 @@ use crate::{
     event::{self, Event, Frames},
     heat::Cost,
     limits::{LARGE_COALESCE, READ_RETRY},
-    view,
+    telling::tell_user,
 };
 
 pub(crate) struct Dispatcher {
@@ -35,11 +35,46 @@ pub(crate) struct Dispatcher {
     stop: CancellationToken,
     /// What a crash may have left was done again.
     has_repeated: bool,
+    written: Written,
+}
+
+/// New messages of each batch that has some, and the bytes of their texts.
+struct Written {
+    messages: Histogram,
+    bytes: Histogram,
+}
+
+impl Written {
+    fn of(shard: &dyn Shard) -> Self {
+        let shard = shard.id().to_string();
+        Self {
+            messages: metrics::histogram!("commit_messages", "shard" => shard.clone()),
+            bytes: metrics::histogram!("commit_message_bytes", "shard" => shard),
+        }
+    }
+
+    fn count(&self, items: &[(Asker, Decided)]) {
+        let (mut messages, mut bytes) = (0u32, 0);
+        for (_, decided) in items {
+            if let Decided::Done {
+                outcome: Outcome::Sent { message, duplicate: false, .. }, ..
+            } = decided
+            {
+                messages += 1;
+                bytes += message.message.content.len();
+            }
+        }
+        if messages > 0 {
+            self.messages.record(messages);
+            self.bytes.record(bytes as f64);
+        }
+    }
 }
 
 impl Dispatcher {
     pub(crate) fn new(shard: Arc<dyn Shard>, stop: CancellationToken) -> Self {
         Self {
+            written: Written::of(&*shard),
             shard,
             audiences: Audiences::default(),
             costs: Vec::new(),
@@ -128,6 +163,7 @@ impl Dispatcher {
                     continue;
                 }
             };
+            self.written.count(&items);
             let mut lists = BatchLists::of(&items);
             for (asker, decided) in items {
                 match decided {
@@ -173,7 +209,7 @@ impl Dispatcher {
         } else if let Outcome::Inbox { entries } = &outcome {
             let users = entries.first().map(|entry| entry.user);
             self.costs.extend(users.map(|user| Cost::of_list(asker.at.unit, user)));
-            tell_user(core, entries).await;
+            tell_user(core, entries);
         }
         if let (Some(connection), Some(id)) = (asker.reply.origin(), asker.conversation) {
             // The answer must not overtake what is held back.
@@ -222,8 +258,12 @@ impl Dispatcher {
     /// Learns who is a member. A shard that does not answer is asked again and again: its dispatcher has nothing
     /// better to do, and what it left out now nobody would make up for.
     async fn learn(&mut self, at: UnitAt, id: ConversationId, rows: &[Row]) -> bool {
+        let mut said = false;
         while let Err(error) = self.audiences.learn(&self.shard, at, id, rows).await {
-            tracing::error!(%error, "members could not be read");
+            if !std::mem::replace(&mut said, true) {
+                let shard = self.shard.id();
+                tracing::error!(%shard, %error, "members could not be read; events wait until they can be");
+            }
             tokio::select! {
                 () = tokio::time::sleep(READ_RETRY) => {}
                 () = self.stop.cancelled() => return false,
@@ -337,67 +377,6 @@ impl Dispatcher {
             self.audiences.forget(conversation.id);
         }
     }
-}
-
-/// Tells a user's connections that entries of the list moved on. Those of conversations between two shards are told
-/// later: a dispatcher never waits for a unit.
-async fn tell_user(core: &Arc<Core>, entries: &[Arc<InboxEntry>]) {
-    let Some(first) = entries.first() else { return };
-    let user = first.user;
-    let newest = entries.iter().map(|entry| entry.user_rev).max().unwrap_or(0);
-    core.hub.heard_of(user, newest);
-    if !core.hub.is_online(user) {
-        return;
-    }
-    let ids: Vec<ConversationId> = entries.iter().map(|entry| entry.conversation).collect();
-    let seen = match core.overviews_now(user, &ids).await {
-        Ok(seen) => seen,
-        // The heartbeat tells the user rev: nobody misses more than promptness.
-        Err(error) => return tracing::warn!(%error, "unread could not be counted"),
-    };
-    let mut later = Vec::new();
-    for (index, entry) in entries.iter().enumerate() {
-        if seen.fenced.contains(&index) {
-            later.push(Arc::clone(entry));
-        } else {
-            tell_entry(core, entry, seen.found.get(index).and_then(Option::as_ref));
-        }
-    }
-    if later.is_empty() {
-        return;
-    }
-    let core = Arc::clone(core);
-    tokio::spawn(async move {
-        let ids: Vec<ConversationId> = later.iter().map(|entry| entry.conversation).collect();
-        match core.overviews(user, &ids).await {
-            Ok(found) => {
-                for (entry, overview) in later.iter().zip(found) {
-                    tell_entry(&core, entry, overview.as_ref());
-                }
-            }
-            Err(error) => tracing::warn!(%error, "unread could not be counted"),
-        }
-    });
-}
-
-fn tell_entry(core: &Core, entry: &InboxEntry, overview: Option<&Overview>) {
-    let unread = overview.and_then(|rows| {
-        let member = rows.member.as_deref()?;
-        Some(ostracon_domain::unread(&rows.conversation, member, rows.uncounted))
-    });
-    let member = overview.and_then(|rows| rows.member.as_deref());
-    let updated = InboxUpdated {
-        conversation_id: entry.conversation,
-        history: entry.applied.history,
-        rev: entry.applied.rev,
-        mark_rev: entry.applied.mark_rev,
-        user_rev: entry.user_rev,
-        unread: unread.unwrap_or(0),
-        inbox: Some(view::inbox(Some(entry), member)),
-    };
-    core.hub.each(entry.user, |connection| {
-        connection.events([&event::plain(connection.encoding, &updated)]);
-    });
 }
 
 /// Queues an event for every connection of a user but the one that made it.

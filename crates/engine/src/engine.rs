@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use arc_swap::ArcSwap;
 use ostracon_domain::{
     Action, Command, ConversationCommand, ConversationId, InboxAction, InboxCommand, Limits,
-    MapChange, NewGroup, PlacementMap, Refusal, ShardId, Subject, UnitAt, UserId,
+    MapChange, NewGroup, PlacementMap, Refusal, ShardId, Subject, UnitAt, UnitId, UserId,
     limits::USERS_PER_REQUEST_MAX,
 };
 use ostracon_proto::{CloseCode, Encoding, frame::Hello};
@@ -35,6 +35,7 @@ use crate::{
     rate_limit::RateLimits,
     reply::{Done, Reply},
     router::{self, Router},
+    telling::Telling,
     topology::Topology,
 };
 
@@ -61,6 +62,7 @@ pub(crate) struct Core {
     pub(crate) marking: parking_lot::Mutex<()>,
     pub(crate) router: Router,
     pub(crate) lists: Lists,
+    pub(crate) telling: Telling,
     pub(crate) heat: Heat,
     pub(crate) hub: Hub,
     pub(crate) keys: Keys,
@@ -98,6 +100,23 @@ impl Core {
             Subject::Conversation(id) => self.place(id),
             Subject::User(user) => self.place_user(user),
         }
+    }
+
+    /// Counts a question that was routed by an override rather than by its slot.
+    pub(crate) fn count_override(&self, unit: UnitId, subject: Subject) {
+        if unit.slot().is_some() {
+            return;
+        }
+        let by_user = match subject {
+            Subject::User(_) => true,
+            Subject::Conversation(id) => self
+                .map
+                .load()
+                .hot_user_of(id)
+                .is_some_and(|hot| hot.table.get(&id.slot()) == Some(&unit)),
+        };
+        let kind = if by_user { "user" } else { "conversation" };
+        metrics::counter!("override_hits_total", "kind" => kind).increment(1);
     }
 
     /// Where a command goes.
@@ -196,6 +215,7 @@ impl Engine {
             marking: parking_lot::Mutex::default(),
             router: Router::new(bounds.parked_bytes),
             lists: Lists::new(),
+            telling: Telling::default(),
             heat: Heat::new(),
             hub: Hub::new(),
             keys,
@@ -680,7 +700,7 @@ async fn note_cursors(core: &Core, noted: &mut BTreeMap<ShardId, Position>) {
         match shard.dispatched(done).await {
             Ok(()) => *known = done,
             Err(error) => {
-                tracing::warn!(%error, shard = id.0, "dispatch cursor was not noted");
+                tracing::debug!(%error, shard = id.0, "dispatch cursor was not noted");
             }
         }
     }

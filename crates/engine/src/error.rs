@@ -31,7 +31,8 @@ impl From<ShardError> for EngineError {
         match error {
             ShardError::Busy => Self::Busy,
             ShardError::Unavailable(reason) => {
-                tracing::warn!(reason, "shard unavailable");
+                // The shard says once that it does not serve; this is every request's.
+                tracing::debug!(reason, "shard unavailable");
                 Self::Unavailable
             }
             ShardError::Corrupt(_) | ShardError::Unexpected(_) | ShardError::Restarted => {

@@ -2,7 +2,7 @@
 //!
 //! Who owns what. A **committer** (one task a shard) forms batches of what waits and commits them, one at a time.
 //! A **dispatcher** (one task a shard) gets committed changes in order, hands events to the **hub**, changes of users'
-//! lists to **lanes**, and answers to whoever asked. It never waits on a committer. A **lane** (one task a shard)
+//! lists to **lanes**, and answers to whoever asked. It never waits on a committer, nor on another shard. A **lane** (one task a shard)
 //! commits those changes through the committer of the users' shard. The **router** parks commands whose unit is between
 //! two shards, so that no client sees a fence. A **connection** is one socket; its outbox is the only way to it. Locks
 //! here are held for a few instructions and never over an await.
@@ -34,6 +34,7 @@ mod reads;
 mod reply;
 mod router;
 mod socket_commands;
+mod telling;
 mod topology;
 pub mod view;
 

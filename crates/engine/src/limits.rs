@@ -62,6 +62,10 @@ pub const LARGE_COALESCE_EVENTS: usize = 64;
 pub const AUDIENCES_MAX: usize = 50_000;
 /// Users known to exist; beyond it all are forgotten and looked up again.
 pub const KNOWN_USERS_MAX: usize = 1_000_000;
+/// List changes that wait until what is unread was asked of one shard; beyond it users are told by the heartbeat alone.
+pub const TELLING_ENTRIES_MAX: usize = 100_000;
+/// How long one question for what is unread may take; then users are told by the heartbeat alone.
+pub const TELLING_WAIT: Duration = Duration::from_secs(5);
 /// Pause before a dispatcher reads members again that it could not read.
 pub const READ_RETRY: Duration = Duration::from_millis(200);
 /// How often dispatch cursors are noted; what a crash repeats is at most as old as this and a lane's flush.

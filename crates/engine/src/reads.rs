@@ -117,6 +117,7 @@ impl Core {
         let mut by_shard: BTreeMap<ShardId, Questions> = BTreeMap::new();
         for place in places {
             let (at, shard) = self.place(ids[*place])?;
+            self.count_override(at.unit, Subject::Conversation(ids[*place]));
             let questions = by_shard.entry(shard).or_default();
             questions.places.push(*place);
             questions.wanted.push((at, ids[*place]));
@@ -148,6 +149,7 @@ impl Core {
         let mut patience = Patience::default();
         loop {
             let (at, shard) = self.place_subject(subject)?;
+            self.count_override(at.unit, subject);
             match ask(self.shard(shard)?, at).await? {
                 Read::Rows(rows) => {
                     self.heat.add([Cost::of_read(at.unit, subject)]);

@@ -21,7 +21,7 @@ use std::{
 };
 
 use ostracon_domain::{
-    Action, Command, ConversationCommand, MapChange, PlacementMap, UnitId,
+    Action, Command, ConversationCommand, MapChange, PlacementMap, Subject, UnitId,
     id::{SLOTS, Slot},
 };
 use ostracon_store::{DirectoryError, Order};
@@ -119,6 +119,7 @@ impl Router {
             Ok((at, _)) => at,
             Err(error) => return reply.fail(error),
         };
+        core.count_override(at.unit, subject_of(&command));
         state.last_number += 1;
         let ticket = Some(Ticket { slot, number: state.last_number, since: None });
         let job = Job { order: Order { at, command }, reply, private, ticket };
@@ -475,6 +476,13 @@ const fn slot_of(command: &Command) -> u16 {
     match command {
         Command::Conversation(command) => command.conversation.slot().get(),
         Command::Inbox(command) => command.user.slot().get(),
+    }
+}
+
+const fn subject_of(command: &Command) -> Subject {
+    match command {
+        Command::Conversation(command) => Subject::Conversation(command.conversation),
+        Command::Inbox(command) => Subject::User(command.user),
     }
 }
 

@@ -64,6 +64,7 @@ impl Attempt {
         }
         let units = self.source_units();
         self.set_all(Side::Source, &units, UnitPhase::Open).await?;
+        self.gate.leave();
         let there: Vec<UnitAt> = units
             .into_iter()
             .map(|at| {

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     call::{Trouble, directory},
+    freeze_gate::FreezeGate,
     host::Host,
     mover::{Attempt, Ended, Surroundings},
     options::Options,
@@ -39,6 +40,8 @@ const JOBS: u32 = 100;
 const LATER_MAX: Duration = Duration::from_secs(10);
 /// Rounds between two looks at leftovers when nothing has happened.
 const ROUNDS_A_PURGE: u32 = 10;
+/// How long a stop waits for units that are frozen: longer than a freeze and its way back take.
+const THAW_MAX: Duration = Duration::from_secs(2);
 
 /// Drives the moves of a cluster, if it has the right to.
 pub struct Coordinator {
@@ -54,6 +57,7 @@ struct Running {
     job: u64,
     shards: BTreeSet<ShardId>,
     stop: CancellationToken,
+    gate: Arc<FreezeGate>,
     task: Option<AbortHandle>,
 }
 
@@ -118,7 +122,8 @@ impl Coordinator {
         self.running.lock().keys().copied().collect()
     }
 
-    /// Runs until it is told to stop. What is under way then is left as it is: whoever starts next takes it over.
+    /// Runs until it is told to stop. What is frozen then is brought to where it serves, within a bound; apart from that,
+    /// what is under way is left as it is: whoever starts next takes it over.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let mut tasks: JoinSet<Finished> = JoinSet::new();
         let mut memory = Memory::default();
@@ -147,10 +152,28 @@ impl Coordinator {
                 tracing::warn!(%trouble, "the coordinator waits");
             }
         }
+        self.thaw().await;
         tasks.shutdown().await;
         let given_back =
             self.around.directory.hold_coordinator(self.holder, self.around.host.now(), 0);
         drop(given_back.await);
+    }
+
+    /// Returns when no move has anything frozen, and none can freeze anything any more.
+    async fn thaw(&self) {
+        let gates: Vec<_> = {
+            let running = self.running.lock();
+            running.values().map(|running| Arc::clone(&running.gate)).collect()
+        };
+        gates.iter().for_each(|gate| gate.close());
+        let all = async {
+            for gate in &gates {
+                gate.left().await;
+            }
+        };
+        if tokio::time::timeout(THAW_MAX, all).await.is_err() {
+            tracing::warn!("units stay frozen until a coordinator runs again");
+        }
     }
 
     fn ended(&self, finished: Option<Finished>, of: Option<u64>, memory: &mut Memory) {
@@ -234,28 +257,38 @@ impl Coordinator {
         at_work: &mut BTreeMap<tokio::task::Id, Option<u64>>,
     ) {
         match self.around.directory.take_over_move(row.id, self.around.host.now()).await {
-            Ok(row) => self.spawn(row, tasks, at_work),
+            Ok(row) => self.spawn(row, true, tasks, at_work),
             Err(error) => tracing::warn!(id = row.id, %error, "not taken over"),
         }
     }
 
+    /// `taken_over`: whoever drove it before may have left units frozen.
     fn spawn(
         &self,
         row: MoveRow,
+        taken_over: bool,
         tasks: &mut JoinSet<Finished>,
         at_work: &mut BTreeMap<tokio::task::Id, Option<u64>>,
     ) {
         let id = row.id;
         let stop = CancellationToken::new();
         let shards = BTreeSet::from([row.source, row.destination]);
-        let running = Running { job: row.job, shards, stop: stop.clone(), task: None };
+        let gate = Arc::new(FreezeGate::new(taken_over));
+        let running = Running {
+            job: row.job,
+            shards,
+            stop: stop.clone(),
+            gate: Arc::clone(&gate),
+            task: None,
+        };
         self.running.lock().insert(id, running);
         let around = self.around.clone();
         let task = tasks.spawn(async move {
-            let ended = match Attempt::new(around, row, stop).await {
+            let ended = match Attempt::new(around, row, stop, Arc::clone(&gate)).await {
                 Ok(mut attempt) => attempt.drive().await,
                 Err(why) => Ended::Later(why.to_string()),
             };
+            gate.leave();
             Finished::Move(id, ended)
         });
         at_work.insert(task.id(), Some(id));
@@ -383,7 +416,7 @@ impl Coordinator {
             match self.around.directory.begin_move(row.id, self.around.host.now()).await {
                 Ok(row) => {
                     queue.remove(at);
-                    self.spawn(row, tasks, at_work);
+                    self.spawn(row, false, tasks, at_work);
                 }
                 Err(MoveRefusal::NotPlanned { .. }) => {
                     queue.remove(at);

@@ -14,10 +14,12 @@ impl Attempt {
         match self.row.change {
             MapChange::Move { .. } => {
                 let units = there(&self.moved_units());
-                self.set_all(Side::Destination, &units, UnitPhase::Open).await
+                self.set_all(Side::Destination, &units, UnitPhase::Open).await?;
             }
-            _ => self.open_relabelled().await,
+            _ => self.open_relabelled().await?,
         }
+        self.gate.leave();
+        Ok(())
     }
 
     /// Everything that follows a commit; harmless to repeat.

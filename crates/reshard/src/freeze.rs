@@ -20,6 +20,7 @@ impl Attempt {
     /// source when this returns.
     pub(crate) async fn freeze(&mut self) -> Result<(), Trouble> {
         self.go_on()?;
+        self.gate.enter().await;
         self.advance(MovePhase::Copying, MovePhase::Freezing).await?;
         let began = Instant::now();
         self.progress.freezes += 1;
@@ -118,6 +119,7 @@ impl Attempt {
             }
             _ => self.take_back().await?,
         }
+        self.gate.leave();
         Err(why)
     }
 }

@@ -15,6 +15,7 @@ mod coordinator;
 mod copy;
 mod finish;
 mod freeze;
+mod freeze_gate;
 mod host;
 mod mover;
 mod options;

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     call::{Side, Steps, Trouble, directory, is_unanswered, trouble, until_answered},
+    freeze_gate::FreezeGate,
     host::Host,
     options::Options,
     throttle::Throttle,
@@ -67,6 +68,14 @@ pub(crate) struct Attempt {
     pub(crate) progress: Progress,
     /// Somebody wants this move to end.
     pub(crate) stop: CancellationToken,
+    pub(crate) gate: Arc<FreezeGate>,
+}
+
+/// Whatever it leaves frozen, it cannot do anything about it any more.
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        self.gate.leave();
+    }
 }
 
 impl Attempt {
@@ -75,6 +84,7 @@ impl Attempt {
         around: Surroundings,
         row: MoveRow,
         stop: CancellationToken,
+        gate: Arc<FreezeGate>,
     ) -> Result<Self, Trouble> {
         let shard = |id| {
             let known = around.host.shard(id);
@@ -118,6 +128,7 @@ impl Attempt {
             known,
             progress,
             stop,
+            gate,
         })
     }
 
@@ -231,7 +242,9 @@ impl Attempt {
                 self.set(Side::Source, unit, UnitPhase::Open, epoch).await?;
             }
         }
-        self.set_all(Side::Source, &units, UnitPhase::Capturing).await
+        self.set_all(Side::Source, &units, UnitPhase::Capturing).await?;
+        self.gate.leave();
+        Ok(())
     }
 
     /// The units that leave their shard, at the epoch they have there.

@@ -93,7 +93,9 @@ impl Attempt {
                 unborn &= !astray.is_empty();
             }
         }
-        self.set_all(Side::Source, &units, UnitPhase::Open).await
+        self.set_all(Side::Source, &units, UnitPhase::Open).await?;
+        self.gate.leave();
+        Ok(())
     }
 
     /// Rows go back only to a unit that is frozen.
@@ -101,6 +103,7 @@ impl Attempt {
         while self.phase(Side::Source, at.unit) != Some(UnitPhase::Frozen) {
             self.set(Side::Source, at.unit, UnitPhase::Open, at.epoch).await?;
             self.set(Side::Source, at.unit, UnitPhase::Capturing, at.epoch).await?;
+            self.gate.enter().await;
             match self.set(Side::Source, at.unit, UnitPhase::Frozen, at.epoch).await {
                 // Started anew in between; nothing that it forgot is needed here.
                 Err(Trouble::CaptureLost) => {}

@@ -22,7 +22,8 @@ mod adding;
 mod home;
 mod postgres;
 
-pub(crate) use ostracon_store_postgres::{check_url, is_url, redacted};
+pub(crate) use ostracon_store::redacted;
+pub(crate) use ostracon_store_postgres::{check_url, is_url};
 
 use home::Homes;
 use postgres::{PostgresShards, Replicas};

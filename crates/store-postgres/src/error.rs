@@ -96,10 +96,7 @@ impl From<PgError> for ShardError {
             tracing::error!(%error, "a shard's database is damaged");
             Self::Corrupt(error.to_string())
         } else {
-            // What the keeper has said is not said again for every request.
-            if !matches!(error, PgError::Broken(_)) {
-                tracing::warn!(%error, "a shard's database failed");
-            }
+            // Said by the keeper, or among the complaints of the database, once for all requests.
             Self::Unavailable(error.to_string())
         }
     }

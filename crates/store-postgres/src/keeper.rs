@@ -16,6 +16,7 @@ use tokio_postgres::Client;
 
 use crate::{
     error::{OpenError, PgError},
+    gauges::Gauges,
     migration,
     options::PostgresOptions,
     pool::{HELLO, Server},
@@ -88,6 +89,7 @@ pub(crate) struct Keeper {
     server: Arc<Server>,
     circuit: Arc<Circuit>,
     pool: Pool,
+    gauges: Gauges,
 }
 
 /// A keeper that runs; dropping it ends it.
@@ -108,7 +110,8 @@ impl Keeper {
         circuit: Arc<Circuit>,
         pool: Pool,
     ) -> Self {
-        Self { options, units, is_migrated: false, connection: None, server, circuit, pool }
+        let gauges = Gauges::new(options.shard);
+        Self { options, units, is_migrated: false, connection: None, server, circuit, pool, gauges }
     }
 
     /// Looks after the server from now on.
@@ -157,6 +160,7 @@ impl Keeper {
                 self.pool.retain(|_, _| false);
             }
         }
+        self.gauges.set(self.pool.status(), seen.is_err());
         seen
     }
 

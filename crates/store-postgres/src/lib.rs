@@ -8,8 +8,10 @@
 
 mod address;
 mod commit;
+mod complaints;
 mod error;
 mod fence;
+mod gauges;
 mod keeper;
 mod migration;
 mod moves;
@@ -27,7 +29,7 @@ pub mod testing;
 mod units;
 mod value;
 
-pub use address::{check_url, is_url, redacted};
+pub use address::{check_url, is_url};
 pub use error::OpenError;
 pub use options::{PostgresOptions, SchemaName, UrlError};
 pub use replica::PostgresReplica;

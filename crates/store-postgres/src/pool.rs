@@ -18,6 +18,7 @@ use ostracon_store::Incarnation;
 use tokio_postgres::Row;
 
 use crate::{
+    complaints::Complaints,
     error::{OpenError, PgError},
     fence::Fence,
     keeper::{Circuit, Keeper, Running},
@@ -42,6 +43,7 @@ pub(crate) struct Database {
     server: Arc<Server>,
     circuit: Arc<Circuit>,
     answer_timeout: Duration,
+    complaints: Complaints,
     _keeper: Running,
 }
 
@@ -152,7 +154,8 @@ impl Database {
             looked => looked?,
         }
         let answer_timeout = options.answer_timeout;
-        Ok(Self { pool, server, circuit, answer_timeout, _keeper: keeper.run() })
+        let complaints = Complaints::new(options.shard);
+        Ok(Self { pool, server, circuit, answer_timeout, complaints, _keeper: keeper.run() })
     }
 
     pub(crate) fn server(&self) -> &Server {
@@ -175,10 +178,11 @@ impl Database {
             }
             why = self.circuit.broken() => Err(why),
         };
-        if let Err(error) = &done
-            && !error.leaves_session_usable()
-        {
-            self.circuit.doubt();
+        if let Err(error) = &done {
+            self.complaints.hear(error);
+            if !error.leaves_session_usable() {
+                self.circuit.doubt();
+            }
         }
         done
     }

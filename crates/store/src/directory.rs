@@ -15,9 +15,13 @@ pub use move_error::{MoveLost, MoveRefusal};
 pub use move_row::{FREEZES_KEPT, Garbage, MoveKind, MovePhase, MoveRow, NewMove, Progress};
 pub use moves::Moves;
 
+use std::fmt;
+
 use async_trait::async_trait;
 use ostracon_domain::{Millis, PlacementMap, ShardId, UserId};
 use serde::{Deserialize, Serialize};
+
+use crate::redacted;
 
 /// A person or bot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +97,7 @@ pub struct NewSession {
 }
 
 /// A shard as the directory knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ShardRow {
     /// Its number; never reused.
     pub id: ShardId,
@@ -107,6 +111,18 @@ impl ShardRow {
     /// A shard that takes units.
     pub fn new(id: ShardId, url: impl Into<String>) -> Self {
         Self { id, url: url.into(), state: ShardAdmission::Accepting }
+    }
+}
+
+/// A password may stand in the address.
+impl fmt::Debug for ShardRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = if self.url.contains(':') { redacted(&self.url) } else { self.url.clone() };
+        f.debug_struct("ShardRow")
+            .field("id", &self.id)
+            .field("url", &url)
+            .field("state", &self.state)
+            .finish()
     }
 }
 

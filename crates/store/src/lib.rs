@@ -7,6 +7,7 @@
 //! To add a backend: implement [`Shard`] (load what [`WorkingSet::missing`] names, run it, write the rows),
 //! then run every function of `contract` against it.
 
+mod address;
 #[cfg(any(test, feature = "testing"))]
 pub mod contract;
 pub mod digest;
@@ -20,6 +21,7 @@ pub mod transfer;
 pub mod unit_state;
 pub mod working_set;
 
+pub use address::redacted;
 pub use digest::Digest;
 pub use directory::{Accounts, Audit, Cluster, Directory, DirectoryError, Moves, Sessions};
 pub use read::{

@@ -243,3 +243,61 @@ async fn too_many_names_are_refused_without_a_look_up() {
     let refused = world.run(ALICE, id, Action::DeleteGroup).await;
     assert!(refused.is_ok());
 }
+
+/// What is unread in a list is asked of the shard of each conversation: one that hangs holds up nobody else.
+#[tokio::test(start_paused = true)]
+async fn a_shard_that_hangs_holds_up_no_dispatcher_of_another() {
+    let world = World::planned(Plan { shards: 3, users: 40, ..Plan::default() }).await;
+    let everybody = (1..=40).map(user);
+    let talks = |world: &World, one: UserId, shard: usize| {
+        (1..=40).map(user).find(|other| {
+            let id = ConversationId::direct(one, *other);
+            *other != one && world.shard_of(id).id_number() == shard
+        })
+    };
+    // Three talks of one user: where the list is, on the shard that hangs, and on a third one.
+    let one = everybody.clone().find(|one| (0..3).all(|at| talks(&world, *one, at).is_some()));
+    let one = one.unwrap();
+    let home = world.shard_of_user(one).id_number();
+    let (hangs, third) = ((home + 1) % 3, (home + 2) % 3);
+    let talk = |at: usize| {
+        let other = talks(&world, one, at).unwrap();
+        (other, ConversationId::direct(one, other))
+    };
+    let line = world.connect(one).await;
+    line.words();
+
+    let shard = &world.shards[hangs];
+    shard.hold_answer("overviews");
+    let (writer, far) = talk(hangs);
+    world.say(writer, far, "into the shard that hangs").await;
+    pass(1_000).await;
+    assert!(line.words().iter().any(|words| words.contains("into the shard that hangs")));
+    shard.until_held().await;
+    // The dispatcher of the list's shard goes on, and so do lists.
+    for at in [home, third] {
+        let (writer, near) = talk(at);
+        world.say(writer, near, "meanwhile").await;
+    }
+    pass(1_000).await;
+    let told = line.read();
+    let of = |id: ConversationId, kind: &str| {
+        let names = |frame: &&String| frame.contains(&id.to_string()) && frame.contains(kind);
+        told.iter().filter(names).count()
+    };
+    for at in [home, third] {
+        let (_, near) = talk(at);
+        assert_eq!(of(near, "\"new_message\""), 1, "{told:?}");
+        assert!(of(near, "\"inbox_updated\"") > 0, "{told:?}");
+    }
+    assert_eq!(of(far, "\"inbox_updated\""), 0, "{told:?}");
+
+    // What it is asked next is told; what it did not answer in time is left to the heartbeat.
+    pass(6_000).await;
+    shard.release_answer();
+    world.say(writer, far, "again").await;
+    world.settle().await;
+    let told = line.read();
+    let again = told.iter().filter(|frame| frame.contains("inbox_updated"));
+    assert!(again.filter(|frame| frame.contains(&far.to_string())).count() > 0, "{told:?}");
+}

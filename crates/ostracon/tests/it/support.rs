@@ -1,7 +1,7 @@
 //! A server as a child process, and commands against it. What a test starts, it ends.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
 };
@@ -88,10 +88,21 @@ impl Server {
     }
 
     pub(crate) fn start_with(dir: &str, listen: &str, more: &[&str]) -> Self {
+        Self::start_logging(dir, listen, more, "error", Stdio::inherit())
+    }
+
+    /// The same, with a log of this level that goes there.
+    pub(crate) fn start_logging(
+        dir: &str,
+        listen: &str,
+        more: &[&str],
+        level: &str,
+        log: Stdio,
+    ) -> Self {
         let mut arguments =
-            vec!["serve", "--json", "--data-dir", dir, "--listen", listen, "--log-level", "error"];
+            vec!["serve", "--json", "--data-dir", dir, "--listen", listen, "--log-level", level];
         arguments.extend(more);
-        let mut child = ostracon(&arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = ostracon(&arguments).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         out.read_line(&mut line).unwrap();
@@ -135,6 +146,17 @@ impl Server {
 
     pub(crate) fn process(&self) -> u32 {
         self.child.id()
+    }
+
+    /// What an operator gets from a path, over the server's own socket.
+    pub(crate) fn operator_gets(&self, path: &str) -> String {
+        let socket = Path::new(&self.dir).join("admin.sock");
+        let mut stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: local\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
     }
 
     /// Calls as the owner of a token.

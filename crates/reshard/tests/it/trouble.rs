@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use ostracon_domain::ShardId;
+use ostracon_domain::{ShardId, UnitId};
 use ostracon_store::{
-    Moves,
+    Moves, Transfer, UnitPhase,
     directory::{JobState, MovePhase},
 };
+use tokio::time::Instant;
 
 use crate::world::{START, World, talk, user};
 
@@ -135,4 +136,57 @@ async fn an_old_job_is_driven_behind_many_newer_ones() {
     assert_eq!(world.over(job).await, JobState::Done);
     world.clean().await;
     world.check().await;
+}
+
+async fn phase(world: &World, shard: u32, unit: UnitId) -> UnitPhase {
+    let states = world.memory[&ShardId(shard)].unit_states().await.unwrap();
+    states.iter().find(|state| state.unit == unit).unwrap().phase
+}
+
+/// Whoever sends while a coordinator stops is answered: by the source, or by the destination if the switch is done.
+async fn a_stop_in_the_freeze(hold: Duration) {
+    let mut world = World::new(2).await;
+    let id = talk(1, 2);
+    let unit = id.slot().unit();
+    for n in 0..20 {
+        world.say(id, user(1), &n.to_string()).await;
+    }
+    let from = world.map().await.home(unit).unwrap().shard.0;
+    // What was committed is not handed over: the freeze stands still behind everything that it copied.
+    world.node.dispatch_held.send_replace(true);
+    let running = world.start();
+    let job = world.begin_moves(world.one(unit, from, 1 - from)).await;
+    while phase(&world, from, unit).await != UnitPhase::Frozen {
+        tokio::task::yield_now().await;
+    }
+    world.stop();
+    let begun = Instant::now();
+    let release = async {
+        tokio::time::sleep(hold).await;
+        world.node.dispatch_held.send_replace(false);
+    };
+    let (stopped, ()) = tokio::join!(running, release);
+    stopped.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(2) + hold, "{:?}", begun.elapsed());
+    let home = world.map().await.home(unit).unwrap().shard.0;
+    let serving = phase(&world, home, unit).await;
+    assert!(matches!(serving, UnitPhase::Open | UnitPhase::Capturing), "{serving:?}");
+    assert_eq!(world.say(id, user(2), "nobody coordinates").await, 21);
+
+    drop(world.restart());
+    assert_eq!(world.over(job).await, JobState::Done);
+    world.clean().await;
+    world.check().await;
+    assert_eq!(world.say(id, user(1), "moved").await, 22);
+    assert_eq!(world.texts(id).await.len(), 22);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_in_the_freeze_lets_the_switch_end() {
+    a_stop_in_the_freeze(Duration::from_millis(20)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_in_a_freeze_that_cannot_end_thaws() {
+    a_stop_in_the_freeze(Duration::from_secs(5)).await;
 }

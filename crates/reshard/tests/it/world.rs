@@ -21,6 +21,7 @@ use ostracon_store::{
     memory::{CountingIds, MemoryShard, directory::MemoryDirectory},
 };
 use parking_lot::Mutex;
+use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) const START: Millis = 1_700_000_000_000;
@@ -36,6 +37,8 @@ pub(crate) fn talk(a: u64, b: u64) -> ConversationId {
 pub(crate) struct Node {
     pub(crate) shards: Mutex<BTreeMap<ShardId, Arc<dyn Shard>>>,
     now: AtomicI64,
+    /// While true, dispatchers do not hand over what they have.
+    pub(crate) dispatch_held: watch::Sender<bool>,
 }
 
 #[async_trait]
@@ -45,6 +48,8 @@ impl Host for Node {
     }
 
     async fn dispatched(&self, _: ShardId) -> Result<(), Unreachable> {
+        // The sender lives as long as this.
+        let _ = self.dispatch_held.subscribe().wait_for(|held| !held).await;
         Ok(())
     }
 
@@ -97,16 +102,32 @@ impl World {
             })
             .collect();
         let dynamic = memory.iter().map(|(id, shard)| (*id, Arc::clone(shard) as Arc<dyn Shard>));
-        let node =
-            Arc::new(Node { shards: Mutex::new(dynamic.collect()), now: AtomicI64::new(START) });
+        let node = Arc::new(Node {
+            shards: Mutex::new(dynamic.collect()),
+            now: AtomicI64::new(START),
+            dispatch_held: watch::Sender::default(),
+        });
         let known: Arc<dyn Directory> = Arc::clone(&directory) as _;
         let coordinator = Coordinator::new(Arc::clone(&node) as _, known, options(), 1);
         Self { directory, memory, node, coordinator, stop: CancellationToken::new() }
     }
 
     /// Starts the coordinator.
-    pub(crate) fn start(&self) {
-        tokio::spawn(Arc::clone(&self.coordinator).run(self.stop.clone()));
+    pub(crate) fn start(&self) -> JoinHandle<()> {
+        tokio::spawn(Arc::clone(&self.coordinator).run(self.stop.clone()))
+    }
+
+    /// Stops it; another one may be started by [`restart`](Self::restart).
+    pub(crate) fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// The next process of the node, with a coordinator that runs.
+    pub(crate) fn restart(&mut self) -> JoinHandle<()> {
+        let known: Arc<dyn Directory> = Arc::clone(&self.directory) as _;
+        self.coordinator = Coordinator::new(Arc::clone(&self.node) as _, known, options(), 1);
+        self.stop = CancellationToken::new();
+        self.start()
     }
 
     pub(crate) async fn map(&self) -> PlacementMap {

@@ -31,6 +31,10 @@ const fn counter(name: &'static str, about: &'static str) -> Metric {
     Metric { name, kind: Kind::Counter, about, label: "" }
 }
 
+const fn counter_of(name: &'static str, label: &'static str, about: &'static str) -> Metric {
+    Metric { name, kind: Kind::Counter, about, label }
+}
+
 const fn gauge(name: &'static str, label: &'static str, about: &'static str) -> Metric {
     Metric { name, kind: Kind::Gauge, about, label }
 }
@@ -48,11 +52,26 @@ pub const METRICS: &[Metric] = &[
     ),
     histogram("ostracon_applier_rows", "shard", "Rows written into tables in one transaction"),
     histogram("ostracon_applier_seconds", "shard", "Time of one transaction of tables"),
+    gauge(
+        "ostracon_circuit_open",
+        "shard",
+        "1 while a shard's database does not serve and nothing is asked of it, else 0",
+    ),
     counter(
         "ostracon_commands_refused_busy_total",
         "Commands refused because too much waited; nothing was written",
     ),
     histogram("ostracon_commit_batch_commands", "shard", "Commands committed together"),
+    histogram(
+        "ostracon_commit_message_bytes",
+        "shard",
+        "Bytes of the texts of new messages committed together; the sum is how many were written",
+    ),
+    histogram(
+        "ostracon_commit_messages",
+        "shard",
+        "New messages committed together; the sum is how many were written",
+    ),
     histogram("ostracon_commit_seconds", "shard", "Time of a commit of a shard"),
     counter(
         "ostracon_connections_refused_total",
@@ -87,6 +106,11 @@ pub const METRICS: &[Metric] = &[
         "",
         "Bytes of rows that wait for the tables of embedded shards",
     ),
+    counter_of(
+        "ostracon_override_hits_total",
+        "kind",
+        "Commands and reads that were routed by an override of a user or a conversation rather than by their slot",
+    ),
     gauge(
         "ostracon_overrides",
         "kind",
@@ -94,6 +118,22 @@ pub const METRICS: &[Metric] = &[
     ),
     gauge("ostracon_parked_commands", "", "Commands that wait for a unit on the move"),
     gauge("ostracon_pending_bytes", "", "Bytes that are durable but not yet in the tables"),
+    gauge(
+        "ostracon_pool_connections_idle",
+        "shard",
+        "Connections to a shard's database that nobody uses",
+    ),
+    gauge(
+        "ostracon_pool_connections_in_use",
+        "shard",
+        "Connections to a shard's database that are in use",
+    ),
+    gauge("ostracon_pool_connections_max", "shard", "Connections that a shard may have"),
+    gauge(
+        "ostracon_pool_requests_waiting",
+        "shard",
+        "Requests that wait for a connection to a shard's database",
+    ),
     gauge("ostracon_process_cpu_seconds_total", "", "CPU time used"),
     gauge("ostracon_process_resident_memory_bytes", "", "Resident memory"),
     counter("ostracon_purged_rows_total", "Rows of leftovers that were removed"),
