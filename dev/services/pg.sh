@@ -8,6 +8,8 @@
 #   pg.sh kill K       kill -9, as in a crash
 #   pg.sh pause K      every process of K stops where it is, as a server that hangs · pg.sh resume K
 #   pg.sh restart K    starts K again, after kill or with a fast stop before
+#   pg.sh small K SIZE new tables of K lie on a disk in memory of that size (24m), if this user may mount one;
+#                      says "yes" or "no" · pg.sh fill K takes all its room · pg.sh empty K gives that back
 #   pg.sh replica K    makes and starts a streaming replica of K, which is called Kr in the other commands
 #   pg.sh failover K   K ends its log and goes on in a new timeline, as a promoted replica does
 #   pg.sh stop         stops all; the data stays
@@ -129,6 +131,25 @@ stop() { # MODE
 postmaster() { head -1 "$RUN/$1/postmaster.pid"; }
 processes() { local first; first=$(postmaster "$1"); echo "$first" $(ps -o pid= --ppid "$first"); }
 
+small() { # NAME SIZE
+  local disk=$RUN/$1.small
+  mkdir -p "$disk"
+  if ! mount -t tmpfs -o "size=$2" none "$disk" 2> /dev/null; then
+    echo no
+    return
+  fi
+  mkdir "$disk/tables"
+  chown "$(owner)" "$disk/tables" 2> /dev/null || true
+  as "$BIN/psql" "$(url_of "$1")" -qAt -c "CREATE TABLESPACE small LOCATION '$disk/tables'" \
+    -c 'ALTER DATABASE postgres SET default_tablespace = small'
+  echo yes
+}
+
+unmount() {
+  local disk
+  for disk in "$RUN"/*.small; do [ ! -d "$disk" ] || umount --lazy "$disk" 2> /dev/null || true; done
+}
+
 kill_hard() { # NAME
   local all pid
   all=$(processes "$1")
@@ -143,7 +164,7 @@ BIN=$(find_bin)
 case ${1:-} in
   start) start "${2:-1}" ;;
   hold)
-    trap 'stop immediate || true; rm -rf "$RUN"' EXIT
+    trap 'stop immediate || true; unmount; rm -rf "$RUN"' EXIT
     start "${2:-1}"
     echo ready
     cat > /dev/null ;;
@@ -154,6 +175,9 @@ case ${1:-} in
     done ;;
   url) url_of "pg$2" ;;
   replica) replicate "pg$2" ;;
+  small) small "pg$2" "${3:-24m}" ;;
+  fill) dd if=/dev/zero of="$RUN/pg$2.small/ballast" bs=64k 2> /dev/null || true ;;
+  empty) rm "$RUN/pg$2.small/ballast" ;;
   kill) kill_hard "pg$2" ;;
   pause) kill -STOP $(processes "pg$2") ;;
   resume) kill -CONT $(processes "pg$2") ;;
@@ -170,5 +194,5 @@ case ${1:-} in
       sleep 0.02
     done
     exit 1 ;;
-  *) sed -n '2,19p' "$0"; exit 2 ;;
+  *) sed -n '2,21p' "$0"; exit 2 ;;
 esac

@@ -53,6 +53,12 @@ impl Server {
         self.run("url", "1r")
     }
 
+    /// Whether its tables lie on a small disk of their own from now on, for [`tell`](Self::tell) to `fill` and `empty`.
+    /// Mounting one needs root; where it is not allowed nothing is changed.
+    pub fn has_small_disk(&self) -> bool {
+        self.tell("small") == "yes"
+    }
+
     fn run(&self, command: &str, which: &str) -> String {
         let output = Command::new(script())
             .args([command, which])

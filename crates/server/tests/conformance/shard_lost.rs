@@ -1,4 +1,4 @@
-//! A shard whose database dies or hangs while people talk: it alone is refused, at once and with a time to wait, and
+//! A shard whose database dies, hangs or has no room while people talk: it alone is refused, at once and with a time to wait, and
 //! serves again by itself.
 
 use std::{
@@ -167,6 +167,76 @@ async fn a_shard_whose_database_dies_is_lost_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shard_whose_database_hangs_is_lost_alone() {
     is_lost_alone("pause", "resume").await;
+}
+
+/// Messages sent until the disk has no room for one.
+const FILLING_MAX: usize = 20_000;
+
+/// A disk that is full fails writes, not reads; nothing that was acked goes, nothing comes twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shard_whose_database_has_no_room_refuses_writes_alone() {
+    let (stays, full) = tokio::task::block_in_place(|| (Server::start(), Server::start()));
+    if !tokio::task::block_in_place(|| full.has_small_disk()) {
+        eprintln!("mounting is not allowed here: no disk was filled");
+        return;
+    }
+    let (world, users) = World::start_with(NAMES, |config| shards_on(config, &stays, &full)).await;
+    let (near, near_peer) = pair(&users, NEAR);
+    let (far, far_peer) = pair(&users, FAR);
+    let near_id = near.direct(&near_peer).await;
+    let far_id = far.direct(&far_peer).await;
+    far.say(&far_id, "before").await;
+    let path = format!("/conversations/{far_id}/messages");
+    let stop = CancellationToken::new();
+    let talking = tokio::spawn(talk(near.connect().await, near_id, stop.clone()));
+
+    tell(&full, "fill");
+    let body = |n: usize| {
+        let content = format!("m{n} {}", "x".repeat(4_000));
+        json!({"content": content, "client_id": format!("c{n}")})
+    };
+    let mut acked = 0;
+    let refused = loop {
+        assert!(acked < FILLING_MAX, "nothing was refused");
+        let reply = far.post(&path, body(acked)).await;
+        if reply.status != 201 {
+            break reply;
+        }
+        acked += 1;
+    };
+    let error = refused.refused(503, "shard_unavailable");
+    assert!(error["retry_after_ms"].as_u64().is_some_and(|ms| ms > 0), "{error}");
+    assert!(refused.header("retry-after").is_some_and(|seconds| seconds != "0"));
+    let begun = Instant::now();
+    for n in acked..acked + 20 {
+        far.post(&path, body(n)).await.refused(503, "shard_unavailable");
+        far.get(&path).await.is(200);
+    }
+    assert!(begun.elapsed() < PROMPT, "40 calls took {:?}", begun.elapsed());
+
+    tell(&full, "empty");
+    for n in 0..acked + 20 {
+        send_until_taken(&far, &path, &body(n)).await;
+    }
+    let mut texts = Vec::new();
+    loop {
+        let page = far.page(&far_id, &format!("?limit=200&after={}", texts.len())).await;
+        let messages = page["messages"].as_array().unwrap();
+        if messages.is_empty() {
+            break;
+        }
+        for message in messages {
+            let text = message["content"].as_str().unwrap();
+            texts.push(text.split(' ').next().unwrap().to_owned());
+        }
+    }
+    let expected = (0..acked + 20).map(|n| format!("m{n}"));
+    let expected: Vec<_> = std::iter::once("before".to_owned()).chain(expected).collect();
+    assert_eq!(texts, expected);
+
+    stop.cancel();
+    let (said, longest) = talking.await.unwrap();
+    assert!(said > 10 && longest < PROMPT, "{said} messages, the longest took {longest:?}");
 }
 
 /// Pages from a replica, for those who say how far they must reach.
