@@ -10,6 +10,8 @@
 #   pg.sh restart K    starts K again, after kill or with a fast stop before
 #   pg.sh small K SIZE new tables of K lie on a disk in memory of that size (24m), if this user may mount one;
 #                      says "yes" or "no" · pg.sh fill K takes all its room · pg.sh empty K gives that back
+#   pg.sh tls K        K has a certificate for 127.0.0.1 from now on and takes no plain connections; prints the file of
+#                      the authority, made just for that
 #   pg.sh replica K    makes and starts a streaming replica of K, which is called Kr in the other commands
 #   pg.sh failover K   K ends its log and goes on in a new timeline, as a promoted replica does
 #   pg.sh stop         stops all; the data stays
@@ -145,6 +147,29 @@ small() { # NAME SIZE
   echo yes
 }
 
+tls() { # NAME
+  local dir=$RUN/$1.tls
+  mkdir "$dir"
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj '/CN=an authority' \
+    -keyout "$dir/ca.key" -out "$dir/ca.crt" 2> /dev/null
+  openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj '/CN=a server' \
+    -keyout "$dir/server.key" -out "$dir/server.csr" 2> /dev/null
+  echo 'subjectAltName=IP:127.0.0.1' > "$dir/names"
+  openssl x509 -req -in "$dir/server.csr" -CA "$dir/ca.crt" -CAkey "$dir/ca.key" -CAcreateserial -days 2 \
+    -extfile "$dir/names" -out "$dir/server.crt" 2> /dev/null
+  chown -R "$(owner)" "$dir" 2> /dev/null || true
+  chmod 755 "$dir"
+  as tee -a "$RUN/$1/postgresql.conf" > /dev/null <<CONF
+ssl = on
+ssl_cert_file = '$dir/server.crt'
+ssl_key_file = '$dir/server.key'
+CONF
+  as sed -i 's/^host /hostssl /' "$RUN/$1/pg_hba.conf"
+  as "$BIN/pg_ctl" -D "$RUN/$1" -s -w -m fast stop
+  go "$1"
+  echo "$dir/ca.crt"
+}
+
 unmount() {
   local disk
   for disk in "$RUN"/*.small; do [ ! -d "$disk" ] || umount --lazy "$disk" 2> /dev/null || true; done
@@ -176,6 +201,7 @@ case ${1:-} in
   url) url_of "pg$2" ;;
   replica) replicate "pg$2" ;;
   small) small "pg$2" "${3:-24m}" ;;
+  tls) tls "pg$2" ;;
   fill) dd if=/dev/zero of="$RUN/pg$2.small/ballast" bs=64k 2> /dev/null || true ;;
   empty) rm "$RUN/pg$2.small/ballast" ;;
   kill) kill_hard "pg$2" ;;
@@ -194,5 +220,5 @@ case ${1:-} in
       sleep 0.02
     done
     exit 1 ;;
-  *) sed -n '2,21p' "$0"; exit 2 ;;
+  *) sed -n '2,23p' "$0"; exit 2 ;;
 esac

@@ -57,8 +57,12 @@ impl<'a> Query<'a> {
     /// `limit`: at least 1, cut to the maximum.
     ///
     /// # Errors
-    /// [`Invalid`] for 0 and for what is no number.
+    /// [`Invalid`] for 0, for what is no number, and where it is named and left empty.
     pub fn limit(self, limit: Limit) -> Result<u32, Invalid> {
+        let mut names = form_urlencoded::parse(self.0.as_bytes());
+        if names.find(|(name, _)| name == "limit").is_some_and(|(_, value)| value.is_empty()) {
+            return Err(Invalid::new("limit", "must be 1 or above"));
+        }
         match self.number("limit")? {
             None => Ok(limit.default),
             Some(0) => Err(Invalid::new("limit", "must be 1 or above")),

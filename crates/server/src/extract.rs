@@ -22,6 +22,10 @@ use crate::{app::App, auth::Identity, error::ApiError};
 
 /// How long the rest of a body may take.
 const BODY_WAIT: Duration = Duration::from_secs(30);
+/// Bytes of a body that is too large which are read nevertheless; a longer one is cut off.
+const DISCARD_BYTES_MAX: usize = 16 << 20;
+/// How long that may take.
+const DISCARD_WAIT: Duration = Duration::from_secs(5);
 /// Requests that list users may be larger than others, so many times.
 const LIST_FACTOR: usize = 8;
 
@@ -212,7 +216,7 @@ impl FromRequest<Arc<App>> for Payload {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
-        read(request.into_body(), app.body_bytes_max).await.map(Self)
+        read(request, app.body_bytes_max).await.map(Self)
     }
 }
 
@@ -221,22 +225,46 @@ impl FromRequest<Arc<App>> for ListPayload {
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
         let max = app.body_bytes_max * LIST_FACTOR;
-        read(request.into_body(), max).await.map(Self)
+        read(request, max).await.map(Self)
     }
 }
 
-/// Reads a body up to a size.
-pub(crate) async fn read(body: Body, max: usize) -> Result<Bytes, ApiError> {
+/// Reads a body up to a size. The rest of one that is too large is read and thrown away, within bounds: a client that is
+/// cut off while it sends does not see why.
+pub(crate) async fn read(request: Request, max: usize) -> Result<Bytes, ApiError> {
     let too_large = || ApiError::too_large("The body is too large.");
-    let announced = body.size_hint().lower();
-    if announced > max as u64 {
+    // Who waits for leave to send has sent nothing yet.
+    let waits = request.headers().contains_key(header::EXPECT);
+    let mut body = request.into_body();
+    if body.size_hint().lower() > max as u64 {
+        if !waits {
+            discard(&mut body).await;
+        }
         return Err(too_large());
     }
-    match tokio::time::timeout(BODY_WAIT, Limited::new(body, max).collect()).await {
+    match tokio::time::timeout(BODY_WAIT, Limited::new(&mut body, max).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            discard(&mut body).await;
+            Err(too_large())
+        }
         Ok(Err(_)) | Err(_) => {
             Err(ApiError::new(ErrorCode::BadRequest, "The body did not arrive."))
         }
     }
+}
+
+/// Reads what is left of a body, up to a bound of bytes and of time.
+async fn discard(body: &mut Body) {
+    let rest = async {
+        let mut left = DISCARD_BYTES_MAX;
+        while let Some(Ok(frame)) = body.frame().await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    // What does not arrive in time is cut off.
+    let _ = tokio::time::timeout(DISCARD_WAIT, rest).await;
 }

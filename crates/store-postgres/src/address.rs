@@ -4,7 +4,10 @@ use std::str::FromStr;
 
 use tokio_postgres::Config;
 
-use crate::options::{SchemaName, UrlError};
+use crate::{
+    options::{SchemaName, UrlError},
+    tls::Tls,
+};
 
 const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 
@@ -21,20 +24,30 @@ pub fn check_url(url: &str) -> Result<(), UrlError> {
     parse(url).map(|_| ())
 }
 
-/// Server and schema of an address.
-pub(crate) fn parse(url: &str) -> Result<(Config, Option<SchemaName>), UrlError> {
+/// What an address names.
+pub(crate) struct Address {
+    /// Server, database, user.
+    pub(crate) server: Config,
+    pub(crate) schema: Option<SchemaName>,
+    pub(crate) tls: Tls,
+}
+
+/// Reads an address, and the file of certification authorities that it may name.
+pub(crate) fn parse(url: &str) -> Result<Address, UrlError> {
     let (address, query) = url.split_once('?').unwrap_or((url, ""));
-    let mut schema = None;
+    let (mut schema, mut mode, mut roots) = (None, None, None);
     let mut rest = Vec::new();
     for part in query.split('&').filter(|part| !part.is_empty()) {
-        match part.strip_prefix("schema=") {
-            Some(name) => {
+        match part.split_once('=') {
+            Some(("schema", name)) => {
                 let name = SchemaName::new(name).ok_or_else(|| {
                     UrlError::new("a schema's name has lower-case letters, digits and underscores")
                 })?;
                 schema = Some(name);
             }
-            None => rest.push(part),
+            Some(("sslmode", known)) => mode = Some(known),
+            Some(("sslrootcert", file)) => roots = Some(decoded(file)?),
+            _ => rest.push(part),
         }
     }
     let address = match &rest[..] {
@@ -42,8 +55,28 @@ pub(crate) fn parse(url: &str) -> Result<(Config, Option<SchemaName>), UrlError>
         rest => format!("{address}?{}", rest.join("&")),
     };
     // The reason names the field, never the address: a password stands in it.
-    let server = Config::from_str(&address).map_err(|error| UrlError::new(error.to_string()))?;
-    Ok((server, schema))
+    let server = Config::from_str(&address);
+    let mut server = server.map_err(|error| UrlError::new(error.to_string()))?;
+    let tls = Tls::new(mode, roots.as_deref())?;
+    server.ssl_mode(tls.mode());
+    Ok(Address { server, schema, tls })
+}
+
+/// A part of a query with its `%` escapes read.
+fn decoded(text: &str) -> Result<String, UrlError> {
+    let wrong = || UrlError::new("sslrootcert is no path");
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let mut digit = || rest.next().and_then(|byte| char::from(byte).to_digit(16));
+        let (high, low) = (digit().ok_or_else(wrong)?, digit().ok_or_else(wrong)?);
+        bytes.push((high * 16 + low) as u8);
+    }
+    String::from_utf8(bytes).map_err(|_| wrong())
 }
 
 #[cfg(test)]

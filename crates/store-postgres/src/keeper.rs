@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use deadpool_postgres::{Pool, tokio_postgres::NoTls};
+use deadpool_postgres::Pool;
 use ostracon_domain::{Epoch, UnitId};
 use tokio::{
     sync::{Notify, watch},
@@ -197,7 +197,7 @@ pub(crate) async fn connect(
 ) -> Result<Client, OpenError> {
     let config = options.config(settings);
     // The driver's own limit is for the socket alone; a server that hangs takes that and says nothing.
-    let connected = timeout(options.connect_timeout, config.connect(NoTls)).await;
+    let connected = timeout(options.connect_timeout, config.connect(options.tls.clone())).await;
     let silent = |_| OpenError::Unavailable("the server takes no connection".to_owned());
     let (client, connection) = connected.map_err(silent)??;
     tokio::spawn(async move {

@@ -26,6 +26,7 @@ mod sql;
 mod stats;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod tls;
 mod units;
 mod value;
 

@@ -6,7 +6,10 @@ use ostracon_domain::ShardId;
 use ostracon_store::Ids;
 use tokio_postgres::Config;
 
-use crate::address::parse;
+use crate::{
+    address::{Address, parse},
+    tls::Tls,
+};
 
 /// A schema's name: lower-case letters, digits and underscores, at most 63, no digit first.
 ///
@@ -54,6 +57,8 @@ pub struct PostgresOptions {
     pub(crate) server: Config,
     /// The schema that holds the shard.
     pub(crate) schema: SchemaName,
+    /// How connections are protected.
+    pub(crate) tls: Tls,
     /// The cluster that the shard belongs to.
     pub cluster: u128,
     /// The shard's number.
@@ -76,6 +81,8 @@ pub struct PostgresOptions {
 
 impl PostgresOptions {
     /// Options for `postgres://user:password@host:port/database?schema=name`; without a schema it is `shard_<number>`.
+    /// `sslmode` and `sslrootcert` say how connections are protected, as other clients of PostgreSQL read them; without
+    /// `sslmode` they are plain.
     ///
     /// # Errors
     /// When the address cannot be read, or the schema's name has other letters than it may.
@@ -85,7 +92,7 @@ impl PostgresOptions {
         shard: ShardId,
         ids: Arc<dyn Ids>,
     ) -> Result<Self, UrlError> {
-        let (server, schema) = parse(url)?;
+        let Address { server, schema, tls } = parse(url)?;
         let schema = match schema {
             Some(schema) => schema,
             None => SchemaName(format!("shard_{}", shard.0)),
@@ -93,6 +100,7 @@ impl PostgresOptions {
         Ok(Self {
             server,
             schema,
+            tls,
             cluster,
             shard,
             ids,
@@ -110,9 +118,9 @@ impl PostgresOptions {
     /// # Errors
     /// Those of [`new`](Self::new).
     pub fn on(&self, url: &str) -> Result<Self, UrlError> {
-        let (server, schema) = parse(url)?;
+        let Address { server, schema, tls } = parse(url)?;
         let schema = schema.unwrap_or_else(|| self.schema.clone());
-        Ok(Self { server, schema, ..self.clone() })
+        Ok(Self { server, schema, tls, ..self.clone() })
     }
 
     /// The schema that holds the shard.

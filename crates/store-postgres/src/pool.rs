@@ -11,7 +11,7 @@ use std::{
 
 use deadpool_postgres::{
     ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError,
-    RecyclingMethod, Runtime, tokio_postgres::NoTls,
+    RecyclingMethod, Runtime,
 };
 use ostracon_domain::{Epoch, UnitId};
 use ostracon_store::Incarnation;
@@ -120,7 +120,8 @@ impl Database {
     ) -> std::result::Result<Self, OpenError> {
         let server = Arc::new(Server::default());
         let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = Manager::from_config(options.config(&options.serving()), NoTls, config);
+        let manager =
+            Manager::from_config(options.config(&options.serving()), options.tls.clone(), config);
         let checks = (Arc::clone(&server), Arc::new(options.clone()));
         let pool = Pool::builder(manager)
             .max_size(options.connections)

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use deadpool_postgres::{
     ClientWrapper, Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime,
-    tokio_postgres::NoTls,
 };
 use ostracon_domain::{ConversationId, UnitAt, UserId};
 use ostracon_store::{MessagePage, Messages, Read, ShardError};
@@ -44,7 +43,8 @@ impl PostgresReplica {
     /// When the driver does not take the options.
     pub fn new(options: PostgresOptions) -> Result<Self, OpenError> {
         let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = Manager::from_config(options.config(&options.serving()), NoTls, config);
+        let manager =
+            Manager::from_config(options.config(&options.serving()), options.tls.clone(), config);
         let pool = Pool::builder(manager)
             .max_size(CONNECTIONS)
             .runtime(Runtime::Tokio1)

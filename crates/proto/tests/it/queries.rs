@@ -12,7 +12,6 @@ fn limits_are_clamped_and_never_guessed() {
     let limit = |raw| DialogQuery::read(Query::new(raw)).map(|query| query.limit);
     for (raw, expect) in [
         ("", 50),
-        ("limit=", 50),
         ("limit=1", 1),
         ("limit=200", 200),
         ("limit=201", 200),
@@ -23,8 +22,17 @@ fn limits_are_clamped_and_never_guessed() {
     ] {
         assert_eq!(limit(raw), Ok(expect), "{raw}");
     }
-    for raw in ["limit=0", "limit=-1", "limit=1.5", "limit=x", "limit=%20", "limit=%00", "limit=+5"]
-    {
+    for raw in [
+        "limit=",
+        "x=1&limit=&y",
+        "limit=0",
+        "limit=-1",
+        "limit=1.5",
+        "limit=x",
+        "limit=%20",
+        "limit=%00",
+        "limit=+5",
+    ] {
         assert_eq!(refused(limit(raw)), "limit", "{raw}");
     }
     let changes = |raw| ChangesQuery::read(Query::new(raw)).unwrap().limit;

@@ -20,7 +20,7 @@ use crate::{
     error::{ApiError, ApiResult},
     extract::{Operator, Params, QueryText, read},
     respond::{created, ok},
-    routes::auth::close,
+    routes::auth::{close, close_oldest},
 };
 
 /// Accounts in one request.
@@ -31,7 +31,7 @@ const LIMIT: Limit = Limit { default: 100, max: 1_000 };
 
 /// A body of an operator's call; an empty one is `{}`.
 pub(crate) async fn body<T: DeserializeOwned>(request: Request) -> Result<T, ApiError> {
-    let bytes = read(request.into_body(), BODY_BYTES_MAX).await?;
+    let bytes = read(request, BODY_BYTES_MAX).await?;
     let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
     serde_json::from_slice(text).map_err(|error| {
         let code = if error.is_data() { ErrorCode::Invalid } else { ErrorCode::BadRequest };
@@ -269,6 +269,7 @@ pub(crate) async fn token(
     }
     let user = named(&app, &user).await?;
     let (session, token) = app.auth.sign_in(user.id, wanted.device_name).await?;
+    close_oldest(&app, user.id).await?;
     Ok(ok(&Token { user_id: user.id, token, session_id: session.id.to_string() }))
 }
 

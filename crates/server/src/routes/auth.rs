@@ -16,6 +16,9 @@ use crate::{
     routes::users::profile_of,
 };
 
+/// Sessions of one user; one more ends the oldest.
+const SESSIONS_MAX: usize = 100;
+
 pub(crate) async fn register(
     State(app): State<Arc<App>>,
     address: ClientAddress,
@@ -87,6 +90,7 @@ async fn signed_in(
     device_name: Option<String>,
 ) -> Result<rest::SignedIn, ApiError> {
     let (session, token) = app.auth.sign_in(user.id, device_name).await?;
+    close_oldest(app, user.id).await?;
     Ok(rest::SignedIn { user: profile_of(user), token, session_id: session.id.to_string() })
 }
 
@@ -133,6 +137,17 @@ pub(crate) async fn revoke(
 pub(crate) async fn ticket(State(app): State<Arc<App>>, Caller(caller): Caller) -> ApiResult {
     let ticket = app.auth.ticket(caller)?;
     std::future::ready(Ok(ok(&rest::Ticket { ticket }))).await
+}
+
+/// Ends the oldest sessions of somebody who has too many.
+pub(crate) async fn close_oldest(app: &App, user: ostracon_domain::UserId) -> Result<(), ApiError> {
+    let sessions = app.directory.sessions(user, app.clock.now()).await?;
+    for session in sessions.iter().skip(SESSIONS_MAX) {
+        if app.auth.revoke(user, session.id).await? {
+            close(app, user, session.id);
+        }
+    }
+    Ok(())
 }
 
 /// Closes the connections of a session that is over.

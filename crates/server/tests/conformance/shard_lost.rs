@@ -180,7 +180,7 @@ async fn a_shard_whose_database_has_no_room_refuses_writes_alone() {
         eprintln!("mounting is not allowed here: no disk was filled");
         return;
     }
-    let (world, users) = World::start_with(NAMES, |config| shards_on(config, &stays, &full)).await;
+    let (_world, users) = World::start_with(NAMES, |config| shards_on(config, &stays, &full)).await;
     let (near, near_peer) = pair(&users, NEAR);
     let (far, far_peer) = pair(&users, FAR);
     let near_id = near.direct(&near_peer).await;

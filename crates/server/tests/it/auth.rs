@@ -10,7 +10,7 @@ use ostracon_server::{
 };
 use serde_json::{Value, json};
 
-use crate::client::Caller;
+use crate::client::{Caller, operator};
 
 const NOW: i64 = 1_800_000_000_000;
 
@@ -235,4 +235,27 @@ async fn every_algorithm_is_pinned_to_its_key() {
         let caller = caller.with_token(&confused);
         caller.get("/api/v1/me").await.refused(401, "unauthorized");
     }
+}
+
+#[tokio::test]
+async fn the_oldest_of_too_many_sessions_ends() {
+    let clock = Arc::new(ManualClock::new(NOW));
+    let server = TestServer::start_at(clock.clone(), |_| {}).await;
+    let alice = Caller::new(&server, "alice").await;
+    let mut oldest = alice.socket().await;
+    let sign_in = async || {
+        clock.advance(1);
+        let path = format!("/api/v1/admin/users/{}/token", alice.id);
+        let signed = operator(&server, "POST", &path, json!({})).await.is(200);
+        alice.with_token(signed["token"].as_str().unwrap())
+    };
+    for _ in 1..100 {
+        sign_in().await;
+    }
+    alice.get("/api/v1/me").await.is(200);
+    let newest = sign_in().await;
+    assert_eq!(oldest.closed().await, 4401);
+    alice.get("/api/v1/me").await.refused(401, "unauthorized");
+    let sessions = newest.get("/api/v1/auth/sessions").await.is(200);
+    assert_eq!(sessions["sessions"].as_array().unwrap().len(), 100);
 }

@@ -2,8 +2,12 @@
 
 use ostracon_server::testing::TestServer;
 use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
-use crate::client::Caller;
+use crate::client::{Caller, PATIENCE};
 
 #[tokio::test]
 async fn an_allowance_is_told_and_ends() {
@@ -80,4 +84,45 @@ async fn a_group_has_its_bound() {
     let path = alice.group("G", &[&bob]).await;
     let body = json!({"user_ids": [carol.id]});
     alice.post(&format!("{path}/members"), body).await.refused(409, "conflict");
+}
+
+/// Sends a request as raw bytes, all of it before anything of the answer is read; the answer.
+async fn answer_to(server: &TestServer, head: &str, body: &[u8]) -> String {
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    let whole = async {
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(body).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        String::from_utf8(answer).unwrap()
+    };
+    tokio::time::timeout(PATIENCE, whole).await.unwrap()
+}
+
+#[tokio::test]
+async fn who_sends_too_much_is_told_so_and_not_cut_off() {
+    let server = TestServer::start().await;
+    let alice = Caller::new(&server, "alice").await;
+    let head = |more: &str| {
+        let token = alice.token.as_deref().unwrap();
+        format!(
+            "POST /api/v1/conversations HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+             authorization: Bearer {token}\r\n{more}\r\n\r\n"
+        )
+    };
+    let body = vec![b'x'; 8 << 20];
+    let length = format!("content-length: {}", body.len());
+    let told = answer_to(&server, &head(&length), &body).await;
+    assert!(told.starts_with("HTTP/1.1 413") && told.contains("\"too_large\""), "{told}");
+
+    let mut chunked = format!("{:x}\r\n", body.len()).into_bytes();
+    chunked.extend(&body);
+    chunked.extend(b"\r\n0\r\n\r\n");
+    let told = answer_to(&server, &head("transfer-encoding: chunked"), &chunked).await;
+    assert!(told.starts_with("HTTP/1.1 413") && told.contains("\"too_large\""), "{told}");
+
+    // Who asks first sends nothing.
+    let asking = format!("{length}\r\nexpect: 100-continue");
+    let told = answer_to(&server, &head(&asking), b"").await;
+    assert!(told.starts_with("HTTP/1.1 413") && told.contains("\"too_large\""), "{told}");
 }

@@ -9,4 +9,5 @@ mod opening;
 mod order;
 mod placement;
 mod server_lost;
+mod tls;
 mod writers;
