@@ -10,6 +10,7 @@ mod admin;
 mod check;
 mod fsync;
 mod options;
+mod pace;
 mod report;
 mod swarm;
 mod wire;

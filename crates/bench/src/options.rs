@@ -68,6 +68,8 @@ pub struct Options {
     pub scale: Option<usize>,
     /// Messages in flight for each sender; none: the workload's own number.
     pub in_flight: Option<usize>,
+    /// Commands a second of all senders together, whether answers come or not (`mixed` only); none: as fast as they come.
+    pub rate: Option<f64>,
     /// Says what is going on.
     pub progress: fn(&str),
 }

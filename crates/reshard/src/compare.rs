@@ -96,8 +96,10 @@ impl Attempt {
                         at.unit
                     )));
                 }
-                let Some(last) = ours.last() else { break };
-                after = Some(last.subject);
+                match ours.last() {
+                    Some(last) if ours.len() == HEADS as usize => after = Some(last.subject),
+                    _ => break,
+                }
             }
         }
         Ok(())

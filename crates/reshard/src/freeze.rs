@@ -36,8 +36,10 @@ impl Attempt {
             // Who waits is served before anything is tidied.
             let host = Arc::clone(&self.around.host);
             let change = self.row.change.clone();
+            let mut stage = Stage::begin();
             let (opened, ()) = join(self.open(), host.map_changed(version, &change)).await;
             opened?;
+            stage.ends("open");
         }
         self.note_freeze(began.elapsed());
         self.around.host.units_changed().await;
@@ -52,17 +54,30 @@ impl Attempt {
     /// The version of the map that the commit made.
     async fn while_frozen(&mut self) -> Result<u64, Trouble> {
         let units = self.source_units();
+        let mut stage = Stage::begin();
         self.set_all(Side::Source, &units, UnitPhase::Frozen).await?;
+        stage.ends("freeze");
         if let MapChange::Move { .. } = self.row.change {
-            self.drain().await?;
-            self.compare_frozen().await?;
-            self.complete_import().await?;
-            let handed_over = self.around.host.dispatched(self.row.source).await;
+            // Nothing more is committed in these units: what was is dispatched while the rest is brought over.
+            let host = Arc::clone(&self.around.host);
+            let handed_over = host.dispatched(self.row.source);
+            let (brought, handed_over) = join(self.bring_the_rest(), handed_over).await;
+            brought?;
             handed_over.map_err(|_| Trouble::OverBudget)?;
         } else {
             self.give().await?;
         }
-        self.commit().await
+        stage.ends("bring");
+        let version = self.commit().await?;
+        stage.ends("commit");
+        Ok(version)
+    }
+
+    /// The destination has all of the frozen units, durably.
+    async fn bring_the_rest(&mut self) -> Result<(), Trouble> {
+        self.drain().await?;
+        self.compare_frozen().await?;
+        self.complete_import().await
     }
 
     /// What was imported is durable on the destination.
@@ -121,5 +136,21 @@ impl Attempt {
         }
         self.gate.leave();
         Err(why)
+    }
+}
+
+/// The part of a freeze that runs: operators see which one is long.
+struct Stage(Instant);
+
+impl Stage {
+    fn begin() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Notes how long it took; the next one begins.
+    fn ends(&mut self, stage: &'static str) {
+        let now = Instant::now();
+        let length = now - std::mem::replace(&mut self.0, now);
+        metrics::histogram!("unit_freeze_stage_seconds", "stage" => stage).record(length);
     }
 }

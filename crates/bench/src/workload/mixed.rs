@@ -1,6 +1,7 @@
 //! `mixed`: people who send, edit, delete, react, read, and now and then look back.
 
 use std::{
+    collections::HashMap,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -10,6 +11,8 @@ use anyhow::Result;
 use super::{Bench, together};
 use crate::{
     admin::User,
+    check::Seen,
+    pace::Pace,
     report::{Latency, Report, histogram},
     swarm::{compose, open},
     wire::{field, http::Http, websocket::WebSocket},
@@ -19,6 +22,12 @@ const PEOPLE: usize = 200;
 const GROUPS: usize = 40;
 const GROUP_SIZE: usize = 10;
 const PAGE_EVERY: u64 = 20;
+/// Commands in flight of one person on a beat: as many as a session may have.
+const IN_FLIGHT_MAX: usize = 64;
+/// An answer that takes longer counts as refused.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// After the load, silence for so long means that everything has arrived.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// What one person found out.
 struct Part {
@@ -26,13 +35,16 @@ struct Part {
     refused: u64,
     delivered: u64,
     pages: u64,
-    reordered: u64,
+    seen: Seen,
     spans: hdrhistogram::Histogram<u64>,
+    page_us: hdrhistogram::Histogram<u64>,
 }
 
 pub(super) async fn run(bench: &mut Bench<'_>) -> Result<Report> {
     let people = bench.options.scale.unwrap_or(PEOPLE);
-    let in_flight = bench.options.in_flight.unwrap_or(8);
+    let rate = bench.options.rate;
+    let in_flight =
+        bench.options.in_flight.unwrap_or(if rate.is_some() { IN_FLIGHT_MAX } else { 8 });
     let users = Rc::new(bench.users(people).await?);
     let mut http = Http::tcp(&bench.address).await?;
     let mut targets: Vec<Vec<String>> = vec![Vec::new(); people];
@@ -70,18 +82,25 @@ pub(super) async fn run(bench: &mut Bench<'_>) -> Result<Report> {
         .enumerate()
         .map(|(index, (socket, targets))| {
             let (user, address) = (users[index].clone(), bench.address.clone());
-            person(socket, user, targets, address, end, in_flight)
+            let pace = Pace::of(rate, people, index);
+            person(socket, user, targets, address, end, in_flight, pace)
         })
         .collect();
-    let parts = together(parts).await?;
+    let running = tokio::task::spawn_local(together(parts));
+    tokio::time::sleep_until(end.into()).await;
     let after = bench.cost().await?;
-    let mut report = Report::default();
-    let (mut spans, mut delivered, mut pages) = (histogram(), 0, 0);
+    let parts = running.await??;
+    let lost = tails(parts.iter().map(|part| &part.seen));
+    let mut report = Report { lost, ..Report::default() };
+    let (mut spans, mut page_us, mut delivered, mut pages) = (histogram(), histogram(), 0, 0);
     for part in parts {
         spans.add(part.spans)?;
+        page_us.add(part.page_us)?;
         report.acked += part.commands;
         report.refused += part.refused;
-        report.reordered += part.reordered;
+        report.lost += part.seen.lost;
+        report.duplicated += part.seen.duplicated;
+        report.reordered += part.seen.reordered;
         delivered += part.delivered;
         pages += part.pages;
     }
@@ -89,6 +108,7 @@ pub(super) async fn run(bench: &mut Bench<'_>) -> Result<Report> {
     report.delivered_per_s = delivered as f64 / bench.options.span.as_secs_f64();
     let per_s = pages as f64 / bench.options.span.as_secs_f64();
     report.extra.insert("pages_per_s".into(), per_s);
+    report.extra.insert("page_p99_ms".into(), Latency::of(&page_us).p99);
     bench.costs(&mut report, &before, &after, delivered);
     bench.finish(&mut report);
     Ok(report)
@@ -101,10 +121,18 @@ async fn person(
     address: String,
     end: Instant,
     in_flight: usize,
+    mut pace: Pace,
 ) -> Result<Part> {
     let mut http = Http::tcp(&address).await?;
-    let mut part =
-        Part { commands: 0, refused: 0, delivered: 0, pages: 0, reordered: 0, spans: histogram() };
+    let mut part = Part {
+        commands: 0,
+        refused: 0,
+        delivered: 0,
+        pages: 0,
+        seen: Seen::default(),
+        spans: histogram(),
+        page_us: histogram(),
+    };
     // The newest own message of each conversation: what may be edited and deleted.
     let mut own: Vec<u64> = vec![0; targets.len()];
     let mut newest: Vec<u64> = vec![0; targets.len()];
@@ -115,6 +143,7 @@ async fn person(
     loop {
         let sending = Instant::now() < end;
         while sending && waiting.len() < in_flight {
+            let Some(due) = pace.take() else { break };
             id += 1;
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let place = (random >> 40) as usize % targets.len();
@@ -128,14 +157,17 @@ async fn person(
                 newest[place],
             );
             socket.push(&frame);
-            waiting.push((id, Instant::now()));
+            waiting.push((id, due));
         }
         socket.flush().await?;
-        if !sending && waiting.is_empty() {
-            return Ok(part);
-        }
-        match tokio::time::timeout(Duration::from_secs(5), socket.fill()).await {
+        let patience = match (sending, waiting.is_empty()) {
+            (false, true) => SILENCE,
+            (true, _) => pace.pause().filter(|_| waiting.len() < in_flight).unwrap_or(PATIENCE),
+            (false, false) => PATIENCE,
+        };
+        match tokio::time::timeout(patience, socket.fill()).await {
             Ok(read) => read?,
+            Err(_) if sending && patience < PATIENCE => continue,
             Err(_) => {
                 part.refused += waiting.len() as u64;
                 return Ok(part);
@@ -145,10 +177,13 @@ async fn person(
             let event = frame.starts_with(b"{\"type\":\"new_message\"");
             if event || frame.starts_with(b"{\"type\":\"message_sent\"") {
                 let seq = field::number(frame, b"\"seq\":").unwrap_or(0);
-                let at = field::conversation(frame)
-                    .and_then(|id| targets.iter().position(|target| target.as_bytes() == id));
+                let of = field::conversation(frame);
+                if let Some(id) = &of {
+                    part.seen.note(id, seq);
+                }
+                let at =
+                    of.and_then(|id| targets.iter().position(|target| target.as_bytes() == id));
                 if let Some(at) = at {
-                    part.reordered += u64::from(seq <= newest[at]);
                     newest[at] = seq;
                     if !event {
                         own[at] = seq;
@@ -178,11 +213,23 @@ async fn person(
         }
         if part.commands / PAGE_EVERY > part.pages {
             part.pages += 1;
+            let asked = Instant::now();
             let target = &targets[part.pages as usize % targets.len()];
             let path = format!("/api/v1/conversations/{target}/messages?limit=50");
             http.ask("GET", &path, &user.token, b"").await?;
+            part.page_us.saturating_record(asked.elapsed().as_micros() as u64);
         }
     }
+}
+
+/// What is missing at the end: everybody in a conversation sees the same newest message.
+fn tails<'a>(all: impl Iterator<Item = &'a Seen> + Clone) -> u64 {
+    let mut heads: HashMap<[u8; 36], u64> = HashMap::new();
+    for (id, head) in all.clone().flat_map(Seen::heads) {
+        let newest = heads.entry(*id).or_default();
+        *newest = head.max(*newest);
+    }
+    all.flat_map(Seen::heads).map(|(id, head)| heads[id] - head).sum()
 }
 
 /// 80 % send, 5 edit, 2 delete, 5 react, 8 read; a send where there is nothing to do it to.

@@ -29,6 +29,9 @@ pub(crate) struct Bench {
     /// Messages in flight for each sender
     #[arg(long)]
     in_flight: Option<usize>,
+    /// Commands a second of all senders of `mixed` together, on a beat; without it, as fast as answers come
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    rate: Option<u32>,
 }
 
 impl Bench {
@@ -41,6 +44,7 @@ impl Bench {
             span: Duration::from_secs(self.seconds),
             scale: self.scale,
             in_flight: self.in_flight,
+            rate: self.rate.map(f64::from),
             progress: |text| output::remark(text),
         })?;
         if json {

@@ -152,6 +152,11 @@ pub const METRICS: &[Metric] = &[
         "Steps of a mover that were refused because another one drives the move: a zombie was stopped",
     ),
     histogram("ostracon_unit_freeze_seconds", "", "How long units were frozen"),
+    histogram(
+        "ostracon_unit_freeze_stage_seconds",
+        "stage",
+        "How long the parts of a freeze took: freeze, bring, commit, open",
+    ),
     counter(
         "ostracon_verify_mismatch_total",
         "Subjects that differ between the two sides of a move: the move was given up, a person must look",
