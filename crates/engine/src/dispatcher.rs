@@ -23,7 +23,7 @@ use crate::{
     event::{self, Event, Frames},
     heat::Cost,
     limits::{LARGE_COALESCE, READ_RETRY},
-    telling::tell_user,
+    teller,
 };
 
 pub(crate) struct Dispatcher {
@@ -209,7 +209,7 @@ impl Dispatcher {
         } else if let Outcome::Inbox { entries } = &outcome {
             let users = entries.first().map(|entry| entry.user);
             self.costs.extend(users.map(|user| Cost::of_list(asker.at.unit, user)));
-            tell_user(core, entries);
+            teller::tell(core, entries);
         }
         if let (Some(connection), Some(id)) = (asker.reply.origin(), asker.conversation) {
             // The answer must not overtake what is held back.

@@ -35,7 +35,7 @@ use crate::{
     rate_limit::RateLimits,
     reply::{Done, Reply},
     router::{self, Router},
-    telling::Telling,
+    teller::Teller,
     topology::Topology,
 };
 
@@ -62,8 +62,8 @@ pub(crate) struct Core {
     pub(crate) marking: parking_lot::Mutex<()>,
     pub(crate) router: Router,
     pub(crate) lists: Lists,
-    pub(crate) telling: Telling,
     pub(crate) heat: Heat,
+    pub(crate) teller: Teller,
     pub(crate) hub: Hub,
     pub(crate) keys: Keys,
     pub(crate) known_users: KnownUsers,
@@ -215,8 +215,8 @@ impl Engine {
             marking: parking_lot::Mutex::default(),
             router: Router::new(bounds.parked_bytes),
             lists: Lists::new(),
-            telling: Telling::default(),
             heat: Heat::new(),
+            teller: Teller::default(),
             hub: Hub::new(),
             keys,
             limits: options.limits,

@@ -34,7 +34,7 @@ mod reads;
 mod reply;
 mod router;
 mod socket_commands;
-mod telling;
+mod teller;
 mod topology;
 pub mod view;
 

@@ -42,6 +42,12 @@ pub const PARKING_MAX: Duration = Duration::from_secs(5);
 pub const ROUTER_PERIOD: Duration = Duration::from_millis(5);
 /// How long a shard that is to be removed may take to hand over what it still holds.
 pub const REMOVAL_MAX: Duration = Duration::from_secs(30);
+/// Entries of lists whose unread messages are counted with one question to a shard.
+pub const TELLER_AT_ONCE: usize = 500;
+/// Entries of lists that wait for such a question to one shard; of one more nobody is told before he asks.
+pub const TELLER_WAITING_MAX: usize = 100_000;
+/// How long such a question may take; then its users are not told before they ask.
+pub const TELLER_PATIENCE: Duration = Duration::from_secs(5);
 /// Users whose list changes are committed in one go.
 pub const LANE_USERS_PER_FLUSH: usize = 2_000;
 /// A lane is drained at most this often for users with a connection here.
@@ -62,10 +68,6 @@ pub const LARGE_COALESCE_EVENTS: usize = 64;
 pub const AUDIENCES_MAX: usize = 50_000;
 /// Users known to exist; beyond it all are forgotten and looked up again.
 pub const KNOWN_USERS_MAX: usize = 1_000_000;
-/// List changes that wait until what is unread was asked of one shard; beyond it users are told by the heartbeat alone.
-pub const TELLING_ENTRIES_MAX: usize = 100_000;
-/// How long one question for what is unread may take; then users are told by the heartbeat alone.
-pub const TELLING_WAIT: Duration = Duration::from_secs(5);
 /// Pause before a dispatcher reads members again that it could not read.
 pub const READ_RETRY: Duration = Duration::from_millis(200);
 /// How often dispatch cursors are noted; what a crash repeats is at most as old as this and a lane's flush.

@@ -69,11 +69,11 @@ struct Questions {
 }
 
 /// Conversations as a user sees them; place n belongs to id n.
-pub(crate) struct Seen {
+struct Seen {
     /// None for what is not there, or not known yet.
-    pub(crate) found: Vec<Option<Overview>>,
+    found: Vec<Option<Overview>>,
     /// Places of those whose unit is between two shards.
-    pub(crate) fenced: Vec<usize>,
+    fenced: Vec<usize>,
 }
 
 impl Core {
@@ -84,7 +84,9 @@ impl Core {
         reader: UserId,
         ids: &[ConversationId],
     ) -> Result<Vec<Option<Overview>>, EngineError> {
-        let mut seen = self.overviews_now(reader, ids).await?;
+        let mut seen = Seen { found: vec![None; ids.len()], fenced: Vec::new() };
+        let all: Vec<usize> = (0..ids.len()).collect();
+        self.look(reader, ids, &all, &mut seen).await?;
         let mut patience = Patience::default();
         while !seen.fenced.is_empty() {
             patience.wait(self).await?;
@@ -92,18 +94,6 @@ impl Core {
             self.look(reader, ids, &places, &mut seen).await?;
         }
         Ok(seen.found)
-    }
-
-    /// The same, without waiting.
-    pub(crate) async fn overviews_now(
-        &self,
-        reader: UserId,
-        ids: &[ConversationId],
-    ) -> Result<Seen, EngineError> {
-        let mut seen = Seen { found: vec![None; ids.len()], fenced: Vec::new() };
-        let places: Vec<usize> = (0..ids.len()).collect();
-        self.look(reader, ids, &places, &mut seen).await?;
-        Ok(seen)
     }
 
     /// Asks for some of the ids.

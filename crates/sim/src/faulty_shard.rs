@@ -11,7 +11,7 @@ use ostracon_store::{
     Batch, Changes, ChangesSince, Commit, InboxChanges, InboxPage, InboxRows, Incarnation,
     MembersPage, MembersRows, MessagePage, Messages, Note, Overview, Pair, Position, Purged, Read,
     Relabel, ScanCursor, ScanPage, Shard, ShardError, ShardStats, SubjectDigest, SubjectHead,
-    SubjectRows, SubjectVersion, Transfer, Undispatched, UnitChange, UnitPhase, UnitState,
+    SubjectRows, SubjectVersion, Transfer, Undispatched, UnitChange, UnitPhase, UnitState, Unread,
     memory::MemoryShard,
 };
 
@@ -182,6 +182,13 @@ impl Shard for FaultyShard {
         wanted: &[(UnitAt, ConversationId)],
     ) -> Result<Vec<Read<Overview>>, ShardError> {
         self.read(self.shard.overviews(reader, wanted)).await
+    }
+
+    async fn unread(
+        &self,
+        wanted: &[(UnitAt, ConversationId, UserId)],
+    ) -> Result<Vec<Read<Unread>>, ShardError> {
+        self.read(self.shard.unread(wanted)).await
     }
 
     async fn messages(

@@ -10,7 +10,7 @@ use ostracon_domain::{ConversationId, InboxEntry, ShardId, UnitAt, UnitId, UserI
 use ostracon_store::{
     Batch, Changes, ChangesSince, Commit, InboxChanges, InboxPage, InboxRows, Incarnation,
     MembersPage, MembersRows, MessagePage, Messages, Overview, Position, Read, Shard, ShardError,
-    ShardStats, Undispatched,
+    ShardStats, Undispatched, Unread,
 };
 use rusqlite::Connection;
 use tokio::sync::Mutex;
@@ -150,6 +150,15 @@ impl Shard for EmbeddedShard {
         let size = Size::of(u32::try_from(wanted.len() * 8).unwrap_or(u32::MAX));
         let wanted = wanted.to_vec();
         self.ask(size, move |overlay, conn| read::overviews(overlay, conn, reader, &wanted)).await
+    }
+
+    async fn unread(
+        &self,
+        wanted: &[(UnitAt, ConversationId, UserId)],
+    ) -> Result<Vec<Read<Unread>>> {
+        let size = Size::of(u32::try_from(wanted.len() * 2).unwrap_or(u32::MAX));
+        let wanted = wanted.to_vec();
+        self.ask(size, move |overlay, conn| read::unread(overlay, conn, &wanted)).await
     }
 
     async fn messages(

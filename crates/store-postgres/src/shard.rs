@@ -9,7 +9,7 @@ use ostracon_domain::{
 use ostracon_store::{
     Batch, Changes, ChangesSince, Commit, Ids, InboxChanges, InboxPage, InboxRows, Incarnation,
     MembersPage, MembersRows, MessagePage, Messages, Overview, Position, Read, Shard, ShardError,
-    ShardStats, Undispatched,
+    ShardStats, Undispatched, Unread,
 };
 
 use crate::{
@@ -102,6 +102,13 @@ impl Shard for PostgresShard {
         wanted: &[(UnitAt, ConversationId)],
     ) -> Result<Vec<Read<Overview>>, ShardError> {
         in_session!(self, |session| read::overviews(session, reader, wanted))
+    }
+
+    async fn unread(
+        &self,
+        wanted: &[(UnitAt, ConversationId, UserId)],
+    ) -> Result<Vec<Read<Unread>>, ShardError> {
+        in_session!(self, |session| read::unread(session, wanted))
     }
 
     async fn messages(

@@ -26,6 +26,15 @@ pub struct Overview {
     pub uncounted: u64,
 }
 
+/// What is unread of a conversation, for one user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    /// The user's member row; none for a stranger.
+    pub member: Option<Arc<Member>>,
+    /// Messages that count and that the user has not read; 0 for a stranger and for who has left.
+    pub count: u64,
+}
+
 /// A place in a conversation: a message, or a point between two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PagePosition {

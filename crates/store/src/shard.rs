@@ -11,7 +11,7 @@ use ostracon_domain::{
 use crate::{
     read::{
         Changes, ChangesSince, InboxChanges, InboxPage, InboxRows, MembersPage, MembersRows,
-        MessagePage, Messages, Overview,
+        MessagePage, Messages, Overview, Unread,
     },
     transfer::Transfer,
     unit_state::UnitState,
@@ -158,6 +158,12 @@ pub trait Shard: Transfer {
         reader: UserId,
         wanted: &[(UnitAt, ConversationId)],
     ) -> Result<Vec<Read<Overview>>, ShardError>;
+
+    /// What is unread, each for a user of its own; answer n belongs to question n, each with its own fence check.
+    async fn unread(
+        &self,
+        wanted: &[(UnitAt, ConversationId, UserId)],
+    ) -> Result<Vec<Read<Unread>>, ShardError>;
 
     /// A page of messages inside the reader's access; none for a stranger, nor of a deleted group.
     async fn messages(

@@ -16,7 +16,7 @@ use ostracon_store::{
     Answer, Batch, Changes, ChangesSince, Commit, InboxChanges, InboxPage, InboxRows, Incarnation,
     MembersPage, MembersRows, MessagePage, Messages, Note, Overview, Pair, Position, Purged, Read,
     Relabel, ScanCursor, ScanPage, Shard, ShardError, ShardStats, SubjectDigest, SubjectHead,
-    SubjectRows, SubjectVersion, Transfer, Undispatched, UnitChange, UnitState,
+    SubjectRows, SubjectVersion, Transfer, Undispatched, UnitChange, UnitState, Unread,
     memory::MemoryShard,
 };
 use parking_lot::Mutex;
@@ -147,6 +147,15 @@ impl Shard for TestShard {
     ) -> Result<Vec<Read<Overview>>, ShardError> {
         let answer = self.memory.overviews(reader, wanted).await;
         self.answer("overviews").await;
+        answer
+    }
+
+    async fn unread(
+        &self,
+        wanted: &[(UnitAt, ConversationId, UserId)],
+    ) -> Result<Vec<Read<Unread>>, ShardError> {
+        let answer = self.memory.unread(wanted).await;
+        self.answer("unread").await;
         answer
     }
 

@@ -268,7 +268,7 @@ async fn a_shard_that_hangs_holds_up_no_dispatcher_of_another() {
     line.words();
 
     let shard = &world.shards[hangs];
-    shard.hold_answer("overviews");
+    shard.hold_answer("unread");
     let (writer, far) = talk(hangs);
     world.say(writer, far, "into the shard that hangs").await;
     pass(1_000).await;

@@ -1,7 +1,7 @@
-//! Conversations as one user's list shows them, many in one snapshot.
+//! Conversations as one user's list shows them, and what is unread of them; many in one snapshot.
 
-use ostracon_domain::{ConversationId, UnitAt, UserId, access, unread::unread_floor};
-use ostracon_store::{Overview, Read};
+use ostracon_domain::{ConversationId, Member, UnitAt, UserId, access, unread::unread_floor};
+use ostracon_store::{Overview, Read, Unread};
 use rusqlite::Connection;
 
 use super::{Result, of_conversation, whole};
@@ -36,11 +36,40 @@ fn overview(snapshot: &Snapshot<'_>, noted: &Noted, reader: UserId) -> Result<Ov
         _ => None,
     };
     let uncounted = match &member {
-        Some(member) => {
-            let floor = unread_floor(&noted.row, member);
-            snapshot.uncounted(noted, floor + 1, noted.row.head_seq)?
-        }
+        Some(member) => uncounted(snapshot, noted, member)?,
         None => 0,
     };
     Ok(Overview { conversation: noted.row.clone(), member, last_message, uncounted })
+}
+
+/// Answer n belongs to question n.
+pub(crate) fn unread(
+    overlay: &Overlay,
+    conn: &Connection,
+    wanted: &[(UnitAt, ConversationId, UserId)],
+) -> Result<Vec<Read<Unread>>> {
+    whole(overlay, conn, |snapshot| {
+        wanted
+            .iter()
+            .map(|(at, id, user)| {
+                of_conversation(overlay, snapshot, *at, *id, |noted| {
+                    let member = snapshot.member(noted, *user)?;
+                    let count = match &member {
+                        Some(member) => {
+                            let uncounted = uncounted(snapshot, noted, member)?;
+                            ostracon_domain::unread(&noted.row, member, uncounted)
+                        }
+                        None => 0,
+                    };
+                    Ok(Unread { member, count })
+                })
+            })
+            .collect()
+    })
+}
+
+/// Messages above a member's floor that do not count.
+fn uncounted(snapshot: &Snapshot<'_>, noted: &Noted, member: &Member) -> Result<u64> {
+    let floor = unread_floor(&noted.row, member);
+    snapshot.uncounted(noted, floor + 1, noted.row.head_seq)
 }

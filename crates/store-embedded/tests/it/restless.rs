@@ -15,7 +15,7 @@ use ostracon_store::{
     Batch, Changes, ChangesSince, Commit, InboxChanges, InboxPage, InboxRows, Incarnation,
     MembersPage, MembersRows, MessagePage, Messages, Note, Overview, Pair, Position, Purged, Read,
     Relabel, ScanCursor, ScanPage, Shard, ShardError, ShardStats, SubjectDigest, SubjectHead,
-    SubjectRows, SubjectVersion, Transfer, Undispatched, UnitChange, UnitPhase, UnitState,
+    SubjectRows, SubjectVersion, Transfer, Undispatched, UnitChange, UnitPhase, UnitState, Unread,
 };
 use ostracon_store_embedded::EmbeddedShard;
 
@@ -78,6 +78,13 @@ impl Shard for Restless {
         wanted: &[(UnitAt, ConversationId)],
     ) -> Result<Vec<Read<Overview>>> {
         self.stir().await.overviews(reader, wanted).await
+    }
+
+    async fn unread(
+        &self,
+        wanted: &[(UnitAt, ConversationId, UserId)],
+    ) -> Result<Vec<Read<Unread>>> {
+        self.stir().await.unread(wanted).await
     }
 
     async fn messages(

@@ -4,6 +4,7 @@ mod changes;
 mod inbox;
 mod messages;
 mod overview;
+mod unread;
 mod views;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub(crate) use changes::changes;
 pub(crate) use inbox::{inbox, inbox_changes, inbox_entry, inbox_large};
 pub(crate) use messages::{MEMBERS_AFTER, members, messages};
 pub(crate) use overview::overviews;
+pub(crate) use unread::unread;
 pub(crate) use views::views_of;
 
 type Result<T> = std::result::Result<T, PgError>;

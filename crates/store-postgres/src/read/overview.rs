@@ -14,8 +14,9 @@ use crate::{
     value,
 };
 
-const UNITS: &str = concat!("SELECT ", unit_columns!(), " FROM unit_state WHERE unit = ANY($1)");
-const CONVERSATIONS: &str =
+pub(super) const UNITS: &str =
+    concat!("SELECT ", unit_columns!(), " FROM unit_state WHERE unit = ANY($1)");
+pub(super) const CONVERSATIONS: &str =
     concat!("SELECT ", conversation_columns!(), " FROM conversation WHERE id = ANY($1)");
 const MEMBERS: &str = concat!(
     "SELECT ",

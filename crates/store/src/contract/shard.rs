@@ -71,7 +71,7 @@ stories! {
         refused_commands_change_nothing, everything_survives_a_restart;
     pages: pages_by_seq, pages_by_time_and_id, equal_times_page_completely, pages_of_nothing;
     access: strangers_get_nothing, former_members_read_up_to_their_leaving, who_comes_back,
-        history_for_new_members, overviews_of_many;
+        history_for_new_members, overviews_of_many, unread_of_many;
     changes: changes_are_complete_and_in_order, changes_are_cut_where_they_say, marks_are_counted_apart,
         large_groups_give_own_marks_only, changes_for_those_outside;
     inbox: entries_follow_their_conversations, another_history_always_applies, own_settings,

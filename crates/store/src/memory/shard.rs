@@ -29,7 +29,7 @@ use tables::Tables;
 use crate::{
     read::{
         Changes, ChangesSince, InboxChanges, InboxPage, InboxRows, MembersPage, MembersRows,
-        MessagePage, Messages, Overview,
+        MessagePage, Messages, Overview, Unread,
     },
     record,
     shard::{
@@ -205,6 +205,17 @@ impl Shard for MemoryShard {
         let answers = wanted
             .iter()
             .map(|(at, id)| state.read(*at, *id, |tables, row| tables.overview(row, reader)));
+        Ok(answers.collect())
+    }
+
+    async fn unread(
+        &self,
+        wanted: &[(UnitAt, ConversationId, UserId)],
+    ) -> Result<Vec<Read<Unread>>, ShardError> {
+        let state = self.state.lock();
+        let answers = wanted
+            .iter()
+            .map(|(at, id, user)| state.read(*at, *id, |tables, row| tables.unread(row, *user)));
         Ok(answers.collect())
     }
 

@@ -7,7 +7,7 @@ use super::{
     world::{ALICE, BOB, CAROL, EVE, World, direct, edit, group, home, new_group, newest, rows},
 };
 use crate::{
-    read::{MessagePage, PagePosition},
+    read::{MessagePage, PagePosition, Unread},
     shard::Read,
 };
 
@@ -123,4 +123,41 @@ pub(super) async fn overviews_of_many(fixture: &dyn ShardFixture) {
     });
     assert_eq!(seqs, [(group(1), 1), (direct(), 3), (group(1), 1)]);
     assert!(world.shard.overviews(ALICE, &[]).await.unwrap().is_empty());
+}
+
+pub(super) async fn unread_of_many(fixture: &dyn ShardFixture) {
+    let world = World::new(fixture).await;
+    world.talk(3).await;
+    world.done(group(1), ALICE, new_group("g", &[BOB])).await;
+    world.say(group(1), BOB, "one").await;
+    world.say(group(1), BOB, "two").await;
+    world.say(group(1), BOB, "three").await;
+    world.done(group(1), ALICE, Action::MarkRead { seq: 1 }).await;
+    world.done(group(1), BOB, Action::Delete { seq: 2 }).await;
+    let unknown = ConversationId::direct(ALICE, EVE);
+    let wrong = ostracon_domain::UnitAt { epoch: ostracon_domain::Epoch(2), ..home(direct()) };
+    let wanted = [
+        (home(group(1)), group(1), ALICE),
+        (home(unknown), unknown, ALICE),
+        (wrong, direct(), ALICE),
+        (home(group(1)), group(1), EVE),
+        (home(group(1)), group(1), BOB),
+        (home(direct()), direct(), BOB),
+        (home(group(1)), group(1), ALICE),
+    ];
+    let answers = world.shard.unread(&wanted).await.unwrap();
+    assert_eq!(answers.len(), wanted.len());
+    assert_eq!(answers[1], Read::Absent);
+    assert!(matches!(answers[2], Read::Fenced(Some(_))));
+    assert_eq!(answers[3], Read::Rows(Unread { member: None, count: 0 }));
+    assert_eq!(answers[0], answers[6]);
+    for (answer, (_, id, user)) in answers.into_iter().zip(wanted) {
+        let Read::Rows(Unread { member: Some(member), count }) = answer else { continue };
+        assert_eq!((member.conversation, member.user), (id, user));
+        let seen = world.overview(id, user).await;
+        assert_eq!(seen.member.as_ref(), Some(&member));
+        let expected = ostracon_domain::unread(&seen.conversation, &member, seen.uncounted);
+        assert_eq!(count, expected, "{id} {user}");
+    }
+    assert!(world.shard.unread(&[]).await.unwrap().is_empty());
 }

@@ -11,7 +11,7 @@ use super::tables::Tables;
 use crate::{
     read::{
         Changes, ChangesSince, InboxChanges, InboxPage, InboxRows, MembersPage, MembersRows,
-        MessagePage, Messages, Overview, PagePosition, Place,
+        MessagePage, Messages, Overview, PagePosition, Place, Unread,
     },
     transfer::{ScanCursor, ScanPage},
 };
@@ -24,12 +24,23 @@ impl Tables {
         let last_message = readable
             .filter(|access| access.from <= access.to)
             .and_then(|access| self.view(id, access.to));
-        let uncounted = member.as_deref().map_or(0, |member| {
-            let floor = unread_floor(conversation, member);
-            let above = self.messages.range((id, floor.saturating_add(1))..=(id, Seq::MAX));
-            above.filter(|(_, message)| message.uncounted).count() as u64
-        });
+        let uncounted = member.as_deref().map_or(0, |member| self.uncounted(conversation, member));
         Overview { conversation: Arc::clone(conversation), member, last_message, uncounted }
+    }
+
+    pub(super) fn unread(&self, conversation: &Conversation, user: UserId) -> Unread {
+        let member = self.members.get(&(conversation.id, user)).cloned();
+        let count = member.as_deref().map_or(0, |member| {
+            ostracon_domain::unread(conversation, member, self.uncounted(conversation, member))
+        });
+        Unread { member, count }
+    }
+
+    /// Messages above a member's floor that do not count.
+    fn uncounted(&self, conversation: &Conversation, member: &Member) -> u64 {
+        let (id, floor) = (conversation.id, unread_floor(conversation, member));
+        let above = self.messages.range((id, floor.saturating_add(1))..=(id, Seq::MAX));
+        above.filter(|(_, message)| message.uncounted).count() as u64
     }
 
     pub(super) fn page(

@@ -1,0 +1,161 @@
+//! Tells users' connections what is unread, once their lists have moved on.
+//!
+//! Beside the dispatchers, which never wait for it: counts come from the shards that the conversations live in. One
+//! question to each shard is under way at a time, about everybody whose list moved meanwhile; of an entry that moved
+//! twice only the newest is told. It may leave somebody out: the heartbeat tells the user rev, so that nobody misses more
+//! than promptness.
+
+use std::{
+    collections::{BTreeMap, hash_map::Entry},
+    sync::Arc,
+};
+
+use ostracon_domain::{ConversationId, InboxEntry, ShardId, Subject, UnitAt, UserId};
+use ostracon_proto::frame::InboxUpdated;
+use ostracon_store::{Read, Unread};
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+
+use crate::{
+    engine::Core,
+    error::EngineError,
+    event,
+    heat::Cost,
+    limits::{TELLER_AT_ONCE, TELLER_PATIENCE, TELLER_WAITING_MAX},
+    router::Patience,
+    view,
+};
+
+/// Moved entries of lists, by the shard of their conversation, on their way to the connections of their users.
+#[derive(Debug, Default)]
+pub(crate) struct Teller(Mutex<BTreeMap<ShardId, Waiting>>);
+
+/// What waits for one shard's answer; it is there as long as somebody asks that shard.
+type Waiting = FxHashMap<(UserId, ConversationId), Arc<InboxEntry>>;
+
+/// Has entries of one user's list told.
+pub(crate) fn tell(core: &Arc<Core>, entries: &[Arc<InboxEntry>]) {
+    let Some(first) = entries.first() else { return };
+    let newest = entries.iter().map(|entry| entry.user_rev).max().unwrap_or(0);
+    core.hub.heard_of(first.user, newest);
+    if !core.hub.is_online(first.user) {
+        return;
+    }
+    for entry in entries {
+        let Ok((_, shard)) = core.place(entry.conversation) else { continue };
+        if core.teller.put(shard, entry) {
+            tokio::spawn(tell_all_of(Arc::clone(core), shard));
+        }
+    }
+}
+
+impl Teller {
+    /// Puts an entry in; whether nobody asks its shard yet.
+    fn put(&self, shard: ShardId, entry: &Arc<InboxEntry>) -> bool {
+        let mut shards = self.0.lock();
+        let begins = !shards.contains_key(&shard);
+        let waiting = shards.entry(shard).or_default();
+        let is_full = waiting.len() >= TELLER_WAITING_MAX;
+        match waiting.entry((entry.user, entry.conversation)) {
+            Entry::Occupied(mut known) if known.get().user_rev < entry.user_rev => {
+                known.insert(Arc::clone(entry));
+            }
+            Entry::Vacant(place) if !is_full => {
+                place.insert(Arc::clone(entry));
+            }
+            _ => {}
+        }
+        begins
+    }
+
+    /// Takes what waits for a shard, or at least a part of it; when nothing does, the asker has gone.
+    fn take(&self, shard: ShardId) -> Vec<Arc<InboxEntry>> {
+        let mut shards = self.0.lock();
+        let Some(waiting) = shards.get_mut(&shard) else { return Vec::new() };
+        if waiting.is_empty() {
+            shards.remove(&shard);
+            return Vec::new();
+        }
+        if waiting.len() <= TELLER_AT_ONCE {
+            return waiting.drain().map(|(_, entry)| entry).collect();
+        }
+        let some: Vec<_> = waiting.keys().take(TELLER_AT_ONCE).copied().collect();
+        some.iter().filter_map(|key| waiting.remove(key)).collect()
+    }
+}
+
+async fn tell_all_of(core: Arc<Core>, shard: ShardId) {
+    loop {
+        let entries = core.teller.take(shard);
+        if entries.is_empty() {
+            return;
+        }
+        match ask(&core, entries).await {
+            Ok(fenced) if fenced.is_empty() => {}
+            Ok(fenced) => drop(tokio::spawn(tell_later(Arc::clone(&core), fenced))),
+            Err(error) => tracing::debug!(%error, %shard, "unread could not be counted"),
+        }
+    }
+}
+
+/// Those whose unit is between two shards, once it has arrived.
+async fn tell_later(core: Arc<Core>, mut entries: Vec<Arc<InboxEntry>>) {
+    let mut patience = Patience::default();
+    while !entries.is_empty() {
+        let asked = match patience.wait(&core).await {
+            Ok(()) => ask(&core, entries).await,
+            Err(error) => Err(error),
+        };
+        match asked {
+            Ok(fenced) => entries = fenced,
+            Err(error) => return tracing::debug!(%error, "unread could not be counted"),
+        }
+    }
+}
+
+/// Asks where the conversations live now and tells the answers; what is left is between two shards.
+async fn ask(
+    core: &Core,
+    entries: Vec<Arc<InboxEntry>>,
+) -> Result<Vec<Arc<InboxEntry>>, EngineError> {
+    let mut by_shard: BTreeMap<ShardId, Vec<(UnitAt, Arc<InboxEntry>)>> = BTreeMap::new();
+    for entry in entries {
+        let (at, shard) = core.place(entry.conversation)?;
+        by_shard.entry(shard).or_default().push((at, entry));
+    }
+    let mut fenced = Vec::new();
+    for (shard, entries) in by_shard {
+        let wanted: Vec<_> =
+            entries.iter().map(|(at, entry)| (*at, entry.conversation, entry.user)).collect();
+        let store = core.shard(shard)?;
+        let asked = tokio::time::timeout(TELLER_PATIENCE, store.unread(&wanted)).await;
+        let answers = asked.map_err(|_| EngineError::Unavailable)??;
+        core.heat.add(wanted.iter().map(|(at, conversation, _)| {
+            Cost::of_read(at.unit, Subject::Conversation(*conversation))
+        }));
+        for ((_, entry), answer) in entries.into_iter().zip(answers) {
+            match answer {
+                Read::Rows(unread) => tell_entry(core, &entry, Some(&unread)),
+                Read::Absent => tell_entry(core, &entry, None),
+                Read::Fenced(_) => fenced.push(entry),
+            }
+        }
+    }
+    Ok(fenced)
+}
+
+fn tell_entry(core: &Core, entry: &InboxEntry, unread: Option<&Unread>) {
+    let member = unread.and_then(|unread| unread.member.as_deref());
+    let updated = InboxUpdated {
+        conversation_id: entry.conversation,
+        history: entry.applied.history,
+        rev: entry.applied.rev,
+        mark_rev: entry.applied.mark_rev,
+        user_rev: entry.user_rev,
+        unread: unread.map_or(0, |unread| unread.count),
+        inbox: Some(view::inbox(Some(entry), member)),
+    };
+    core.hub.each(entry.user, |connection| {
+        connection.events([&event::plain(connection.encoding, &updated)]);
+    });
+}

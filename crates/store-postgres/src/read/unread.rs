@@ -1,0 +1,114 @@
+//! What is unread: many conversations, each for a user of its own, in one snapshot.
+
+use ostracon_domain::{ConversationId, UnitAt, UserId, unread::unread_floor};
+use ostracon_store::{Read, Unread};
+use rustc_hash::FxHashMap;
+use uuid::Uuid;
+
+use super::{
+    Noted, Result, column, judge,
+    overview::{CONVERSATIONS, UNITS},
+};
+use crate::{
+    session::{BEGIN_SNAPSHOT, Session},
+    sql::member_columns,
+    value,
+};
+
+const MEMBERS: &str = concat!(
+    "SELECT ",
+    member_columns!(),
+    " FROM unnest($1::uuid[], $2::bigint[]) AS k (of, who) JOIN member ON conversation = k.of AND user_id = k.who"
+);
+/// Lateral and behind an offset: no plan can begin with the table.
+const UNCOUNTED: &str = "SELECT k.place, n.number FROM unnest($1::bigint[], $2::uuid[], $3::bigint[]) AS k (place, of, floor), \
+     LATERAL (SELECT count(*) AS number FROM message WHERE conversation = k.of AND seq > k.floor AND uncounted OFFSET 0) AS n \
+     WHERE n.number > 0";
+
+/// Answer n belongs to question n.
+pub(crate) async fn unread(
+    session: &Session,
+    wanted: &[(UnitAt, ConversationId, UserId)],
+) -> Result<Vec<Read<Unread>>> {
+    let noted = note(session, wanted).await?;
+    let uncounted = uncounted(session, &noted).await?;
+    let answer = |(place, read): (usize, Read<Noted>)| match read {
+        Read::Rows(Noted { conversation, member }) => {
+            let uncounted = uncounted.get(&place).copied().unwrap_or(0);
+            let count = member
+                .as_deref()
+                .map_or(0, |member| ostracon_domain::unread(&conversation, member, uncounted));
+            Read::Rows(Unread { member, count })
+        }
+        Read::Absent => Read::Absent,
+        Read::Fenced(fence) => Read::Fenced(fence),
+    };
+    Ok(noted.into_iter().enumerate().map(answer).collect())
+}
+
+/// Begins a snapshot and reads what the fence and the counts rest on.
+async fn note(
+    session: &Session,
+    wanted: &[(UnitAt, ConversationId, UserId)],
+) -> Result<Vec<Read<Noted>>> {
+    let units = session.prepare(UNITS).await?;
+    let conversations = session.prepare(CONVERSATIONS).await?;
+    let members = session.prepare(MEMBERS).await?;
+    let unit_keys: Vec<i64> = wanted.iter().map(|(at, ..)| i64::from(at.unit.0)).collect();
+    let keys: Vec<Uuid> = wanted.iter().map(|(_, id, _)| value::uuid_of(*id)).collect();
+    let users: Vec<i64> = wanted.iter().map(|(.., user)| user.get() as i64).collect();
+    let flight = tokio::join!(
+        biased;
+        session.plain(BEGIN_SNAPSHOT),
+        async { session.query(&units, &[&unit_keys]).await },
+        async { session.query(&conversations, &[&keys]).await },
+        async { session.query(&members, &[&keys, &users]).await },
+    );
+    flight.0?;
+    let mut units = FxHashMap::default();
+    for row in &flight.1? {
+        let state = value::unit_state(row, 0)?;
+        units.insert(state.unit, state);
+    }
+    let mut conversations = FxHashMap::default();
+    for row in &flight.2? {
+        let row = value::conversation(row)?;
+        conversations.insert(row.id, row);
+    }
+    let mut members = FxHashMap::default();
+    for row in &flight.3? {
+        let row = value::member(row)?;
+        members.insert((row.conversation, row.user), row);
+    }
+    let judged = wanted.iter().map(|(at, id, user)| {
+        let (row, member) = (conversations.get(id).cloned(), members.get(&(*id, *user)).cloned());
+        judge(units.get(&at.unit).copied(), *at, row, member)
+    });
+    Ok(judged.collect())
+}
+
+/// How many messages above each member's floor do not count, by place, where there are any. Ends the snapshot.
+async fn uncounted(session: &Session, noted: &[Read<Noted>]) -> Result<FxHashMap<usize, u64>> {
+    let (mut places, mut keys, mut floors) = (Vec::<i64>::new(), Vec::<Uuid>::new(), Vec::new());
+    for (place, read) in noted.iter().enumerate() {
+        if let Read::Rows(Noted { conversation, member: Some(member) }) = read {
+            let floor = unread_floor(conversation, member);
+            // Nothing is above it for who has read everything.
+            if floor < conversation.head_seq {
+                places.push(place as i64);
+                keys.push(value::uuid_of(conversation.id));
+                floors.push(column(floor));
+            }
+        }
+    }
+    let counts = session.prepare(UNCOUNTED).await?;
+    let (counted, ended) = tokio::join!(
+        biased;
+        async { session.query_keys(keys.len(), &counts, &[&places, &keys, &floors]).await },
+        session.plain("COMMIT"),
+    );
+    let rows = counted?;
+    ended?;
+    let count = |row| Ok((value::number(row, 0)? as usize, value::number(row, 1)?));
+    rows.iter().map(count).collect()
+}
