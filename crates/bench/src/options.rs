@@ -15,6 +15,8 @@ pub enum Workload {
     Groups,
     /// Several senders in one conversation.
     Hot,
+    /// One user who writes to very many.
+    Hub,
     /// `POST …/messages` over keep-alive connections.
     Rest,
     /// Random pages of a long conversation.
@@ -29,12 +31,13 @@ pub enum Workload {
 
 impl Workload {
     /// All of them, by name.
-    pub const ALL: [(&'static str, Self); 10] = [
+    pub const ALL: [(&'static str, Self); 11] = [
         ("ping", Self::Ping),
         ("pairs", Self::Pairs),
         ("group", Self::Group),
         ("groups", Self::Groups),
         ("hot", Self::Hot),
+        ("hub", Self::Hub),
         ("rest", Self::Rest),
         ("history", Self::History),
         ("mixed", Self::Mixed),

@@ -26,8 +26,9 @@ const SILENCE: Duration = Duration::from_secs(3);
 pub(crate) struct Role {
     /// Who connects.
     pub(crate) user: User,
-    /// Where it sends, as it stands in the frame: `"to":7` or `"conversation_id":"…"`; none: it only listens.
-    pub(crate) target: Option<String>,
+    /// Where it sends, one after the other, as it stands in the frame: `"to":7` or `"conversation_id":"…"`; none: it only
+    /// listens.
+    pub(crate) targets: Vec<String>,
     /// Messages in flight.
     pub(crate) in_flight: usize,
 }
@@ -90,18 +91,24 @@ pub(crate) async fn open(address: &str, user: &User) -> Result<WebSocket> {
 
 /// Runs one connection until the load has ended and nothing comes any more.
 pub(crate) async fn drive(mut socket: WebSocket, role: Role, course: Rc<Course>) -> Result<Seen> {
-    let mut seen = Seen::default();
-    let mut waiting: VecDeque<(u64, u64)> = VecDeque::with_capacity(role.in_flight);
+    let mut own = Own {
+        waiting: VecDeque::with_capacity(role.in_flight),
+        in_order: role.targets.len() == 1,
+        seen: Seen::default(),
+    };
     let mut next_id = 1;
+    let mut targets = role.targets.iter().cycle();
     let mut frame = Vec::with_capacity(400);
     loop {
         let sending = Instant::now() < course.end;
-        if let (true, Some(target)) = (sending, &role.target) {
-            while waiting.len() < role.in_flight {
+        if sending {
+            while own.waiting.len() < role.in_flight
+                && let Some(target) = targets.next()
+            {
                 let now = course.micros();
                 compose(&mut frame, next_id, target, role.user.user_id, now);
                 socket.push(&frame);
-                waiting.push_back((next_id, now));
+                own.waiting.push_back((next_id, now));
                 next_id += 1;
             }
         }
@@ -110,57 +117,59 @@ pub(crate) async fn drive(mut socket: WebSocket, role: Role, course: Rc<Course>)
         match tokio::time::timeout(patience, socket.fill()).await {
             Ok(read) => read?,
             Err(_) if sending => continue,
-            Err(_) => return Ok(seen),
+            Err(_) => return Ok(own.seen),
         }
         let (now, moment) = (course.micros(), Instant::now());
         let mut tally = course.tally.borrow_mut();
         while let Some(frame) = socket.next()? {
-            note(frame, now, moment, &course, &mut tally, &mut waiting, &mut seen);
+            own.note(frame, now, course.tenth(moment), &mut tally);
         }
     }
 }
 
-fn note(
-    frame: &[u8],
-    now: u64,
-    moment: Instant,
-    course: &Course,
-    tally: &mut Tally,
-    waiting: &mut VecDeque<(u64, u64)>,
-    seen: &mut Seen,
-) {
-    let see = |seen: &mut Seen| {
+/// What one connection waits for and has seen.
+struct Own {
+    /// Ids of commands without an answer, and when they were sent.
+    waiting: VecDeque<(u64, u64)>,
+    /// It writes to one conversation: answers come in the order of its sends.
+    in_order: bool,
+    seen: Seen,
+}
+
+impl Own {
+    fn note(&mut self, frame: &[u8], now: u64, tenth: usize, tally: &mut Tally) {
+        if frame.starts_with(b"{\"type\":\"message_sent\"") {
+            let id = field::number(frame, b"\"id\":").unwrap_or(0);
+            let place = self.waiting.iter().position(|(waits, _)| *waits == id).unwrap_or(0);
+            if let Some((_, sent)) = self.waiting.remove(place) {
+                tally.ack_us.saturating_record(now.saturating_sub(sent));
+                self.seen.reordered += u64::from(self.in_order && place > 0);
+            }
+            tally.acked += 1;
+            tally.tenths[tenth] += 1;
+            self.see(frame);
+        } else if frame.starts_with(b"{\"type\":\"new_message\"") {
+            if let Some(sent) = field::number(frame, b"\"content\":\"t=") {
+                tally.delivery_us.saturating_record(now.saturating_sub(sent));
+            }
+            tally.delivered += 1;
+            self.see(frame);
+        } else if frame.starts_with(b"{\"type\":\"error\"")
+            || frame.starts_with(b"{\"type\":\"sync_required\"")
+        {
+            tally.refused += 1;
+            self.waiting.pop_front();
+            if tally.refusals.len() < 3 {
+                tally.refusals.push(String::from_utf8_lossy(frame).into_owned());
+            }
+        }
+    }
+
+    fn see(&mut self, frame: &[u8]) {
         if let (Some(id), Some(seq)) =
             (field::conversation(frame), field::number(frame, b"\"seq\":"))
         {
-            seen.note(&id, seq);
-        }
-    };
-    if frame.starts_with(b"{\"type\":\"message_sent\"") {
-        let id = field::number(frame, b"\"id\":").unwrap_or(0);
-        if let Some((first, sent)) = waiting.pop_front() {
-            // Answers of one conversation come in the order of its sends.
-            tally.ack_us.saturating_record(now.saturating_sub(sent));
-            if first != id {
-                seen.reordered += 1;
-            }
-        }
-        tally.acked += 1;
-        tally.tenths[course.tenth(moment)] += 1;
-        see(seen);
-    } else if frame.starts_with(b"{\"type\":\"new_message\"") {
-        if let Some(sent) = field::number(frame, b"\"content\":\"t=") {
-            tally.delivery_us.saturating_record(now.saturating_sub(sent));
-        }
-        tally.delivered += 1;
-        see(seen);
-    } else if frame.starts_with(b"{\"type\":\"error\"")
-        || frame.starts_with(b"{\"type\":\"sync_required\"")
-    {
-        tally.refused += 1;
-        waiting.pop_front();
-        if tally.refusals.len() < 3 {
-            tally.refusals.push(String::from_utf8_lossy(frame).into_owned());
+            self.seen.note(&id, seq);
         }
     }
 }

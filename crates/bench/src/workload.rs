@@ -2,6 +2,7 @@
 
 mod group;
 mod history;
+mod hub;
 mod idle;
 mod mixed;
 mod pairs;
@@ -37,6 +38,7 @@ pub fn run(options: &Options) -> Result<Report> {
             Workload::Group => group::one(&mut bench).await,
             Workload::Groups => group::many(&mut bench).await,
             Workload::Hot => group::hot(&mut bench).await,
+            Workload::Hub => hub::run(&mut bench).await,
             Workload::Rest => rest::run(&mut bench).await,
             Workload::History => history::run(&mut bench).await,
             Workload::Mixed => mixed::run(&mut bench).await,

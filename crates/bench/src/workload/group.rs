@@ -43,8 +43,8 @@ async fn conversation(
         .into_iter()
         .enumerate()
         .map(|(index, user)| {
-            let target = (index < senders).then(|| target.clone());
-            Role { user, target, in_flight }
+            let targets = (index < senders).then(|| target.clone()).into_iter().collect();
+            Role { user, targets, in_flight }
         })
         .collect();
     let (mut report, seen) = bench.talk(roles).await?;
@@ -65,8 +65,8 @@ pub(super) async fn many(bench: &mut Bench<'_>) -> Result<Report> {
         let id = bench.group(&mut http, &members[0], &members[1..]).await?;
         let target = format!("\"conversation_id\":\"{id}\"");
         for (index, user) in members[..ONLINE].iter().enumerate() {
-            let target = (index == 0).then(|| target.clone());
-            roles.push(Role { user: user.clone(), target, in_flight });
+            let targets = (index == 0).then(|| target.clone()).into_iter().collect();
+            roles.push(Role { user: user.clone(), targets, in_flight });
         }
     }
     let (mut report, seen) = bench.talk(roles).await?;

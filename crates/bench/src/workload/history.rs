@@ -92,8 +92,8 @@ async fn fill(
             return Ok((id, head));
         }
         let socket = open(&bench.address, &users[0]).await?;
-        let target = Some(format!("\"conversation_id\":\"{id}\""));
-        let role = Role { user: users[0].clone(), target, in_flight: 250 };
+        let targets = vec![format!("\"conversation_id\":\"{id}\"")];
+        let role = Role { user: users[0].clone(), targets, in_flight: 250 };
         // Client ids must not repeat: every round has another user part.
         let role = Role { user: crate::admin::User { user_id: head + 1, ..role.user }, ..role };
         drive(socket, role, Course::begin(Duration::from_secs(3))).await?;

@@ -18,9 +18,10 @@ pub(super) async fn run(
     for pair in users.chunks_exact(2) {
         for (user, peer, sends) in [(&pair[0], &pair[1], true), (&pair[1], &pair[0], !one_sided)] {
             let target = sends.then(|| format!("\"to\":{}", peer.user_id));
+            let targets = target.into_iter().collect();
             // A pair's messages in flight are shared by its two senders.
             let share = if one_sided { in_flight } else { in_flight.div_ceil(2) };
-            roles.push(Role { user: user.clone(), target, in_flight: share });
+            roles.push(Role { user: user.clone(), targets, in_flight: share });
         }
     }
     let (mut report, seen) = bench.talk(roles).await?;
