@@ -45,10 +45,16 @@ impl From<ShardError> for EngineError {
 
 impl From<DirectoryError> for EngineError {
     fn from(error: DirectoryError) -> Self {
-        tracing::warn!(%error, "directory failed");
         match error {
-            DirectoryError::Unavailable(_) => Self::Unavailable,
-            DirectoryError::Taken(_) | DirectoryError::Refused(_) => Self::Internal,
+            DirectoryError::Unavailable(reason) => {
+                // Whoever watches over the directory says so once; this is every request's.
+                tracing::debug!(reason, "directory unavailable");
+                Self::Unavailable
+            }
+            DirectoryError::Taken(_) | DirectoryError::Refused(_) => {
+                tracing::warn!(%error, "directory failed");
+                Self::Internal
+            }
         }
     }
 }

@@ -442,7 +442,7 @@ pub(crate) async fn follow_map(core: Arc<Core>) {
             tokio::time::sleep(ROUTER_PERIOD).await;
             let begun = Instant::now();
             if let Err(error) = follow(&core).await {
-                tracing::warn!(%error, "the map could not be read");
+                tracing::debug!(%error, "the map could not be read");
             }
             // A large map must not keep a core busy.
             tokio::time::sleep(begun.elapsed() * 4).await;

@@ -60,10 +60,13 @@ pub(crate) async fn until_answered<T, F: Future<Output = Result<T, ShardError>>>
     retry: Duration,
     ask: impl Fn() -> F,
 ) -> Result<T, ShardError> {
+    let mut said = false;
     loop {
         match ask().await {
             Err(ShardError::Unavailable(why)) => {
-                tracing::warn!(why, "a shard does not answer a mover");
+                if !std::mem::replace(&mut said, true) {
+                    tracing::warn!(why, "a shard does not answer a mover; it is asked again");
+                }
             }
             Err(ShardError::Busy) => {}
             answer => return answer,
@@ -96,11 +99,14 @@ pub(crate) async fn directory<T, F: Future<Output = Result<T, DirectoryError>>>(
     retry: Duration,
     ask: impl Fn() -> F,
 ) -> Result<T, Trouble> {
+    let mut said = false;
     loop {
         match ask().await {
             Ok(answer) => return Ok(answer),
             Err(DirectoryError::Unavailable(why)) => {
-                tracing::error!(why, "the directory does not answer: moves wait");
+                if !std::mem::replace(&mut said, true) {
+                    tracing::error!(why, "the directory does not answer: moves wait");
+                }
                 metrics::counter!("move_directory_unavailable_total").increment(1);
             }
             Err(error) => return Err(Trouble::Hopeless(error.to_string())),

@@ -129,6 +129,8 @@ impl Coordinator {
         let mut memory = Memory::default();
         let mut at_work: BTreeMap<tokio::task::Id, Option<u64>> = BTreeMap::new();
         let mut next = Instant::now();
+        // What was said last: the same is not said again at every tick.
+        let mut waits_for = None;
         loop {
             tokio::select! {
                 biased;
@@ -148,9 +150,11 @@ impl Coordinator {
             let round = self.round(&mut memory, &mut tasks, &mut at_work);
             // A round waits as long as the directory does not answer; whoever wants an end does not.
             let Some(round) = stop.run_until_cancelled(round).await else { break };
-            if let Err(trouble) = round {
-                tracing::warn!(%trouble, "the coordinator waits");
+            let trouble = round.err().map(|trouble| trouble.to_string());
+            if let Some(trouble) = trouble.as_ref().filter(|_| trouble != waits_for) {
+                tracing::warn!(trouble, "the coordinator waits");
             }
+            waits_for = trouble;
         }
         self.thaw().await;
         tasks.shutdown().await;

@@ -110,7 +110,8 @@ impl From<DirectoryError> for ApiError {
                 ErrorObject::new(ErrorCode::Conflict, format!("This {what} is taken.")).into()
             }
             DirectoryError::Unavailable(reason) => {
-                tracing::warn!(reason, "the directory is unavailable");
+                // `moves::watch` says so once.
+                tracing::debug!(reason, "the directory is unavailable");
                 EngineError::Unavailable.into()
             }
             DirectoryError::Refused(reason) => Self::internal(&reason),

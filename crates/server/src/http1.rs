@@ -1,5 +1,7 @@
 //! HTTP/1.1 on sockets: accepting, timeouts, what is done around every call. Routes are not here.
 
+pub(crate) mod told;
+
 use std::{
     convert::Infallible,
     net::IpAddr,
@@ -27,6 +29,7 @@ use crate::{
     error::{ApiError, rate_headers, rate_limit_header},
     extract::{OverAdminSocket, Peer, RateSlot},
 };
+use told::Told;
 
 const HEADERS_MAX: usize = 64;
 /// Bytes of a connection's read buffer, which the head has to fit in.
@@ -104,7 +107,7 @@ where
         .header_read_timeout(app.request_head)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Told::new(stream)), service)
         .with_upgrades();
     let mut connection = pin!(connection);
     let ended = tokio::select! {

@@ -1,4 +1,5 @@
-//! Follows jobs and shards for people: ends of jobs go into the audit log, how things stand into the metrics.
+//! Follows jobs and shards for people: ends of jobs go into the audit log, how things stand into the metrics,
+//! and that the directory does not serve into the log, once.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -22,10 +23,18 @@ const PHASES: [MovePhase; 4] =
 
 /// Runs until it is told to stop.
 pub(crate) async fn watch(app: Arc<App>, stop: CancellationToken) {
-    let mut rounds = 0u32;
+    let (mut rounds, mut is_silent) = (0u32, false);
     loop {
-        if let Err(error) = look(&app).await {
-            tracing::debug!(%error, "jobs are not known");
+        match (look(&app).await, is_silent) {
+            (Err(error), false) => {
+                tracing::warn!(%error, "the directory does not serve; what is known already goes on");
+                is_silent = true;
+            }
+            (Ok(()), true) => {
+                tracing::info!("the directory serves");
+                is_silent = false;
+            }
+            (Ok(()), false) | (Err(_), true) => {}
         }
         if rounds.is_multiple_of(PERIODS_A_COUNT)
             && let Err(error) = count(&app).await

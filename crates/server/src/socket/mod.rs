@@ -20,6 +20,7 @@ use crate::{
     auth::{Checked, Identity},
     error::ApiError,
     extract::Caller,
+    http1::told::Told,
 };
 
 /// `GET /api/v1/ws`.
@@ -64,7 +65,7 @@ async fn identify(app: &Arc<App>, parts: &mut http::request::Parts) -> Result<Id
 
 /// The bare socket, and what was read of it behind the request.
 async fn upgraded(upgrade: OnUpgrade) -> Option<(TcpStream, Vec<u8>)> {
-    let parts = upgrade.await.ok()?.downcast::<TokioIo<TcpStream>>().ok()?;
+    let parts = upgrade.await.ok()?.downcast::<TokioIo<Told<TcpStream>>>().ok()?;
     // A copy: the original keeps the whole buffer of the request alive.
-    Some((parts.io.into_inner(), parts.read_buf.to_vec()))
+    Some((parts.io.into_inner().into_inner(), parts.read_buf.to_vec()))
 }

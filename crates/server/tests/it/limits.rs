@@ -126,3 +126,19 @@ async fn who_sends_too_much_is_told_so_and_not_cut_off() {
     let told = answer_to(&server, &head(&asking), b"").await;
     assert!(told.starts_with("HTTP/1.1 413") && told.contains("\"too_large\""), "{told}");
 }
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused_like_everything_else() {
+    let server = TestServer::start().await;
+    for head in [
+        format!("GET /api/v1/me HTTP/1.1\r\nhost: x\r\na: {}\r\n\r\n", "b".repeat(1 << 20)),
+        format!("GET /{} HTTP/1.1\r\nhost: x\r\n\r\n", "a".repeat(1 << 20)),
+        format!("GET /api/v1/me HTTP/1.1\r\nhost: x\r\n{}\r\n", "a: b\r\n".repeat(200)),
+    ] {
+        let told = answer_to(&server, &head, b"").await;
+        let (head, body) = told.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 431"), "{told}");
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(body["error"]["code"], "too_large", "{told}");
+    }
+}
