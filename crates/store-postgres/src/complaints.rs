@@ -7,7 +7,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ostracon_domain::ShardId;
 use parking_lot::Mutex;
 
 use crate::error::PgError;
@@ -19,13 +18,14 @@ const KNOWN_MAX: usize = 16;
 
 /// Complaints about one database. The lock is held for a few instructions.
 pub(crate) struct Complaints {
-    shard: ShardId,
+    /// A shard's number, or `directory`.
+    shard: String,
     /// When each was heard last.
     known: Mutex<BTreeMap<String, Instant>>,
 }
 
 impl Complaints {
-    pub(crate) fn new(shard: ShardId) -> Self {
+    pub(crate) fn new(shard: String) -> Self {
         Self { shard, known: Mutex::default() }
     }
 
@@ -36,7 +36,11 @@ impl Complaints {
         }
         let sentence = error.to_string();
         if self.is_news(&sentence, Instant::now()) {
-            tracing::warn!(shard = %self.shard, error = sentence, "a shard's database failed; more of the same is not logged");
+            tracing::warn!(
+                shard = self.shard,
+                error = sentence,
+                "a database failed; more of the same is not logged"
+            );
         }
     }
 
@@ -62,13 +66,11 @@ impl Complaints {
 mod tests {
     use std::time::Instant;
 
-    use ostracon_domain::ShardId;
-
     use super::{Complaints, KNOWN_MAX, QUIET};
 
     #[test]
     fn the_same_is_said_once_until_it_was_quiet() {
-        let complaints = Complaints::new(ShardId(1));
+        let complaints = Complaints::new("1".to_owned());
         let begin = Instant::now();
         assert!(complaints.is_news("disk full", begin));
         let almost = QUIET - QUIET / 10;
@@ -81,7 +83,7 @@ mod tests {
 
     #[test]
     fn many_kinds_of_complaints_take_little_memory() {
-        let complaints = Complaints::new(ShardId(1));
+        let complaints = Complaints::new("1".to_owned());
         let begin = Instant::now();
         for n in 0..100 {
             assert!(complaints.is_news(&n.to_string(), begin + QUIET / 100 * n));

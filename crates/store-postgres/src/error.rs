@@ -82,7 +82,7 @@ impl PgError {
     }
 
     /// Whether somebody must look: trying again cannot help.
-    fn is_damage(&self) -> bool {
+    pub(crate) fn is_damage(&self) -> bool {
         matches!(self, Self::Damaged(_))
             || self.code().is_some_and(|code| {
                 [SqlState::DATA_CORRUPTED, SqlState::INDEX_CORRUPTED].contains(code)

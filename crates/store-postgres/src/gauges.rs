@@ -1,10 +1,9 @@
-//! What operators see of a shard's connections: how many are in use, and whether its circuit is open.
+//! What operators see of the connections to a shard or the directory: how many are in use, and whether its circuit is open.
 
 use deadpool_postgres::Status;
 use metrics::Gauge;
-use ostracon_domain::ShardId;
 
-/// Set by the keeper at every look; zero when the shard is closed.
+/// Set by the keeper at every look; zero when it is closed.
 pub(crate) struct Gauges {
     in_use: Gauge,
     idle: Gauge,
@@ -14,8 +13,8 @@ pub(crate) struct Gauges {
 }
 
 impl Gauges {
-    pub(crate) fn new(shard: ShardId) -> Self {
-        let shard = shard.to_string();
+    /// `shard`: its number, or `directory`.
+    pub(crate) fn new(shard: String) -> Self {
         Self {
             in_use: metrics::gauge!("pool_connections_in_use", "shard" => shard.clone()),
             idle: metrics::gauge!("pool_connections_idle", "shard" => shard.clone()),

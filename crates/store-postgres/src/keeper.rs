@@ -1,4 +1,4 @@
-//! Watches over a shard's database on a connection of its own: says when it does not serve, and when it does again.
+//! Watches over a database on a connection of its own: says when it does not serve, and when it does again.
 //!
 //! While it does not, every request is refused at once, also those that wait for an answer already: a server that hangs
 //! costs its callers one short wait, not one each. Nobody but the keeper tries then, with growing pauses.
@@ -6,7 +6,6 @@
 use std::{sync::Arc, time::Duration};
 
 use deadpool_postgres::Pool;
-use ostracon_domain::{Epoch, UnitId};
 use tokio::{
     sync::{Notify, watch},
     task::JoinHandle,
@@ -15,11 +14,10 @@ use tokio::{
 use tokio_postgres::Client;
 
 use crate::{
+    content::Content,
     error::{OpenError, PgError},
     gauges::Gauges,
-    migration,
-    options::PostgresOptions,
-    pool::{HELLO, Server},
+    options::Access,
 };
 
 /// Pause between two looks at a server that serves.
@@ -82,11 +80,10 @@ impl Circuit {
 
 /// The keeper before it runs.
 pub(crate) struct Keeper {
-    options: PostgresOptions,
-    units: Vec<(UnitId, Epoch)>,
+    access: Access,
+    content: Arc<dyn Content>,
     is_migrated: bool,
     connection: Option<Client>,
-    server: Arc<Server>,
     circuit: Arc<Circuit>,
     pool: Pool,
     gauges: Gauges,
@@ -102,16 +99,14 @@ impl Drop for Running {
 }
 
 impl Keeper {
-    /// `units`: those of a shard that has never known one.
     pub(crate) fn new(
-        options: PostgresOptions,
-        units: Vec<(UnitId, Epoch)>,
-        server: Arc<Server>,
+        access: Access,
+        content: Arc<dyn Content>,
         circuit: Arc<Circuit>,
         pool: Pool,
     ) -> Self {
-        let gauges = Gauges::new(options.shard);
-        Self { options, units, is_migrated: false, connection: None, server, circuit, pool, gauges }
+        let gauges = Gauges::new(content.label());
+        Self { access, content, is_migrated: false, connection: None, circuit, pool, gauges }
     }
 
     /// Looks after the server from now on.
@@ -130,11 +125,11 @@ impl Keeper {
         }))
     }
 
-    /// Pauses of several shards are spread, so that a server that comes back is not met by all of them at once.
+    /// Pauses for several schemas are spread, so that a server that comes back is not met by all of them at once.
     fn pause(&self, failures: u32) -> Duration {
         let (first, longest) = BACK_OFF;
         let pause = first.saturating_mul(1 << failures.min(10)).min(longest);
-        let spread = (self.options.shard.0.wrapping_add(failures)).wrapping_mul(0x9e37_79b1) >> 24;
+        let spread = (self.content.number().wrapping_add(failures)).wrapping_mul(0x9e37_79b1) >> 24;
         pause - pause * spread / 1024
     }
 
@@ -142,18 +137,18 @@ impl Keeper {
     pub(crate) async fn look(&mut self) -> Result<(), OpenError> {
         let seen = self.ask().await;
         let was = self.circuit.check();
-        let shard = self.options.shard;
+        let shard = self.content.label();
         match &seen {
             Ok(()) => {
                 if was.is_err() {
-                    tracing::info!(%shard, "a shard's database serves");
+                    tracing::info!(shard, "a database serves");
                 }
                 self.circuit.set(None);
             }
             Err(error) => {
                 self.connection = None;
                 if was.is_ok() {
-                    tracing::warn!(%shard, %error, "a shard's database does not serve; the other shards go on");
+                    tracing::warn!(shard, %error, "a database does not serve; what is elsewhere goes on");
                 }
                 self.circuit.set(Some(error.to_string().into()));
                 // What the pool holds is of a server that may not be there any more.
@@ -167,7 +162,7 @@ impl Keeper {
     async fn ask(&mut self) -> Result<(), OpenError> {
         if let Some(client) = &self.connection {
             let silent = |_| OpenError::Unavailable("the database does not answer".to_owned());
-            let answer = timeout(self.options.silence, client.query_one(LOOK, &[]));
+            let answer = timeout(self.access.silence, client.query_one(LOOK, &[]));
             match answer.await.map_err(silent)? {
                 Ok(row) if row.try_get::<_, bool>(0)? => {
                     return Err(OpenError::Unavailable("the server is a replica".to_owned()));
@@ -178,26 +173,23 @@ impl Keeper {
             }
         }
         if !self.is_migrated {
-            migration::migrate(&self.options, &self.units).await?;
+            self.content.migrate().await?;
             self.is_migrated = true;
         }
-        let client = connect(&self.options, &self.options.serving()).await?;
+        let client = connect(&self.access, &self.access.serving()).await?;
         let silent = |_| OpenError::Unavailable("the database does not answer".to_owned());
-        let row = timeout(self.options.silence, client.query_one(HELLO, &[]));
-        self.server.learn(&row.await.map_err(silent)??, &self.options)?;
+        let row = timeout(self.access.silence, client.query_one(self.content.hello(), &[]));
+        self.content.learn(&row.await.map_err(silent)??)?;
         self.connection = Some(client);
         Ok(())
     }
 }
 
 /// A connection of one's own; it ends with the client. `settings`: as `-c name=value`.
-pub(crate) async fn connect(
-    options: &PostgresOptions,
-    settings: &str,
-) -> Result<Client, OpenError> {
-    let config = options.config(settings);
+pub(crate) async fn connect(access: &Access, settings: &str) -> Result<Client, OpenError> {
+    let config = access.config(settings);
     // The driver's own limit is for the socket alone; a server that hangs takes that and says nothing.
-    let connected = timeout(options.connect_timeout, config.connect(options.tls.clone())).await;
+    let connected = timeout(access.connect_timeout, config.connect(access.tls.clone())).await;
     let silent = |_| OpenError::Unavailable("the server takes no connection".to_owned());
     let (client, connection) = connected.map_err(silent)??;
     tokio::spawn(async move {

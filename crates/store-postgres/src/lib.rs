@@ -1,7 +1,8 @@
-//! The driver for PostgreSQL: one shard is one schema of one database.
+//! The driver for PostgreSQL: one shard is one schema of one database, and so is a directory.
 //!
-//! It is: [`PostgresShard`], which keeps the contract of [`ostracon_store::Shard`]; several handles, also of several
-//! processes, may write to one shard. It is not: a directory, and it knows of no other shard.
+//! It is: [`PostgresShard`], which keeps the contract of [`ostracon_store::Shard`], and [`PostgresDirectory`], which
+//! keeps that of [`ostracon_store::Directory`]; several handles, also of several processes, may write to one. A shard
+//! knows of no other one and of no directory.
 //!
 //! A batch is one transaction in two flights of pipelined statements: begin, fence, lock and load; then write,
 //! take the position, commit. The module `commit` tells why.
@@ -9,6 +10,8 @@
 mod address;
 mod commit;
 mod complaints;
+mod content;
+mod directory;
 mod error;
 mod fence;
 mod gauges;
@@ -24,6 +27,7 @@ mod session;
 mod shard;
 mod sql;
 mod stats;
+mod steps;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tls;
@@ -31,7 +35,8 @@ mod units;
 mod value;
 
 pub use address::{check_url, is_url};
+pub use directory::{DirectoryOptions, PostgresDirectory};
 pub use error::OpenError;
-pub use options::{PostgresOptions, SchemaName, UrlError};
+pub use options::{Access, PostgresOptions, SchemaName, UrlError};
 pub use replica::PostgresReplica;
 pub use shard::PostgresShard;

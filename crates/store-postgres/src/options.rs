@@ -1,4 +1,4 @@
-//! Where a shard's database is, and how it is used.
+//! Where a shard's or a directory's database is, and how it is used.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -50,60 +50,37 @@ impl UrlError {
     }
 }
 
-/// How to reach a shard, whose it is, and how long anything may take.
+/// How to reach a schema of a database, and how long anything may take.
 #[derive(Clone)]
-pub struct PostgresOptions {
+pub struct Access {
     /// Server, database, user.
     pub(crate) server: Config,
-    /// The schema that holds the shard.
+    /// The schema.
     pub(crate) schema: SchemaName,
     /// How connections are protected.
     pub(crate) tls: Tls,
-    /// The cluster that the shard belongs to.
-    pub cluster: u128,
-    /// The shard's number.
-    pub shard: ShardId,
-    /// Where message ids and histories come from.
-    pub ids: Arc<dyn Ids>,
-    /// At most so many connections; batches and reads share them.
+    /// At most so many connections; whatever writes and reads shares them.
     pub connections: usize,
     /// A statement that takes longer is cancelled by the server.
     pub statement_timeout: Duration,
-    /// Waiting for another writer, or for the shard's own lock, ends after this.
+    /// Waiting for another writer, or for a lock of the schema, ends after this.
     pub lock_timeout: Duration,
     /// Making a connection takes at most this.
     pub connect_timeout: Duration,
-    /// A batch or a read without an answer after this is given up, with its connection: the server hangs.
+    /// A transaction or a read without an answer after this is given up, with its connection: the server hangs.
     pub answer_timeout: Duration,
     /// A server that says nothing at all for so long hangs: everything that waits for it is given up.
     pub silence: Duration,
 }
 
-impl PostgresOptions {
-    /// Options for `postgres://user:password@host:port/database?schema=name`; without a schema it is `shard_<number>`.
-    /// `sslmode` and `sslrootcert` say how connections are protected, as other clients of PostgreSQL read them; without
-    /// `sslmode` they are plain.
-    ///
-    /// # Errors
-    /// When the address cannot be read, or the schema's name has other letters than it may.
-    pub fn new(
-        url: &str,
-        cluster: u128,
-        shard: ShardId,
-        ids: Arc<dyn Ids>,
-    ) -> Result<Self, UrlError> {
-        let Address { server, schema, tls } = parse(url)?;
-        let schema = match schema {
-            Some(schema) => schema,
-            None => SchemaName(format!("shard_{}", shard.0)),
-        };
+impl Access {
+    /// The address, with a schema's name for one that names none.
+    pub(crate) fn new(url: &str, schema: String) -> Result<Self, UrlError> {
+        let Address { server, schema: named, tls } = parse(url)?;
         Ok(Self {
             server,
-            schema,
+            schema: named.unwrap_or(SchemaName(schema)),
             tls,
-            cluster,
-            shard,
-            ids,
             connections: 8,
             statement_timeout: Duration::from_secs(10),
             lock_timeout: Duration::from_secs(2),
@@ -113,17 +90,7 @@ impl PostgresOptions {
         })
     }
 
-    /// The same shard on another server, in the same schema unless the address names one.
-    ///
-    /// # Errors
-    /// Those of [`new`](Self::new).
-    pub fn on(&self, url: &str) -> Result<Self, UrlError> {
-        let Address { server, schema, tls } = parse(url)?;
-        let schema = schema.unwrap_or_else(|| self.schema.clone());
-        Ok(Self { server, schema, tls, ..self.clone() })
-    }
-
-    /// The schema that holds the shard.
+    /// The schema.
     pub const fn schema(&self) -> &SchemaName {
         &self.schema
     }
@@ -159,10 +126,63 @@ impl PostgresOptions {
     }
 }
 
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
+
+/// How to reach a shard, and whose it is.
+#[derive(Clone)]
+pub struct PostgresOptions {
+    /// Where it is, and how long anything may take.
+    pub access: Access,
+    /// The cluster that the shard belongs to.
+    pub cluster: u128,
+    /// The shard's number.
+    pub shard: ShardId,
+    /// Where message ids and histories come from.
+    pub ids: Arc<dyn Ids>,
+}
+
+impl PostgresOptions {
+    /// Options for `postgres://user:password@host:port/database?schema=name`; without a schema it is `shard_<number>`.
+    /// `sslmode` and `sslrootcert` say how connections are protected, as other clients of PostgreSQL read them; without
+    /// `sslmode` they are plain.
+    ///
+    /// # Errors
+    /// When the address cannot be read, or the schema's name has other letters than it may.
+    pub fn new(
+        url: &str,
+        cluster: u128,
+        shard: ShardId,
+        ids: Arc<dyn Ids>,
+    ) -> Result<Self, UrlError> {
+        let access = Access::new(url, format!("shard_{}", shard.0))?;
+        Ok(Self { access, cluster, shard, ids })
+    }
+
+    /// The same shard on another server, in the same schema unless the address names one.
+    ///
+    /// # Errors
+    /// Those of [`new`](Self::new).
+    pub fn on(&self, url: &str) -> Result<Self, UrlError> {
+        let Address { server, schema, tls } = parse(url)?;
+        let schema = schema.unwrap_or_else(|| self.access.schema.clone());
+        let access = Access { server, schema, tls, ..self.access.clone() };
+        Ok(Self { access, ..self.clone() })
+    }
+
+    /// The schema that holds the shard.
+    pub const fn schema(&self) -> &SchemaName {
+        self.access.schema()
+    }
+}
+
 impl fmt::Debug for PostgresOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresOptions")
-            .field("schema", &self.schema)
+            .field("schema", &self.access.schema)
             .field("shard", &self.shard)
             .finish_non_exhaustive()
     }
@@ -186,15 +206,15 @@ mod tests {
         let options =
             options("postgres://me:secret@db.example:5433/chat?schema=s0&sslmode=disable");
         let options = options.unwrap();
-        assert_eq!(options.schema.as_str(), "s0");
-        assert_eq!(options.server.get_dbname(), Some("chat"));
-        assert_eq!(options.server.get_ports(), [5433]);
+        assert_eq!(options.access.schema.as_str(), "s0");
+        assert_eq!(options.access.server.get_dbname(), Some("chat"));
+        assert_eq!(options.access.server.get_ports(), [5433]);
         assert!(!format!("{options:?}").contains("secret"));
     }
 
     #[test]
     fn a_shard_has_a_schema_of_its_own() {
-        assert_eq!(options("postgres://me@db/chat").unwrap().schema.as_str(), "shard_7");
+        assert_eq!(options("postgres://me@db/chat").unwrap().schema().as_str(), "shard_7");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Connections to the shard's database. Each is checked before anybody uses it: the right cluster, the right shard,
-//! a known version, a server that takes writes. A lost one is made anew when it is asked for.
+//! Connections to a database. Each is checked before anybody uses it: the right cluster, the right shard, a known version,
+//! a server that takes writes. A lost one is made anew when it is asked for.
 
 use std::{
     sync::{
@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use deadpool_postgres::{
     ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError,
     RecyclingMethod, Runtime,
@@ -19,32 +20,69 @@ use tokio_postgres::Row;
 
 use crate::{
     complaints::Complaints,
+    content::Content,
     error::{OpenError, PgError},
     fence::Fence,
     keeper::{Circuit, Keeper, Running},
-    migration::{check_owner, check_version},
-    options::PostgresOptions,
+    migration::{self, STEPS, check_owner},
+    options::{Access, PostgresOptions},
     session::Session,
     value::get,
 };
 
 type Result<T> = std::result::Result<T, PgError>;
 
-/// What a new connection tells of its server. A session that would not wait for the disk is told to.
-pub(crate) const HELLO: &str = "SELECT pg_is_in_recovery(), (SELECT system_identifier FROM pg_control_system()), \
+/// What a new connection to a shard tells of its server. A session that would not wait for the disk is told to.
+const HELLO: &str = "SELECT pg_is_in_recovery(), (SELECT system_identifier FROM pg_control_system()), \
      CASE WHEN NOT pg_is_in_recovery() THEN pg_walfile_name(pg_current_wal_lsn()) END, cluster, shard, \
      (SELECT max(version) FROM migration), current_schema()::regnamespace::oid, \
      set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' \
      ELSE current_setting('synchronous_commit') END, false) FROM meta";
 
-/// The database of one shard.
-pub(crate) struct Database {
+/// The connections to one schema.
+pub(crate) struct Connections {
     pool: Pool,
-    server: Arc<Server>,
     circuit: Arc<Circuit>,
     answer_timeout: Duration,
     complaints: Complaints,
     _keeper: Running,
+}
+
+/// The database of one shard.
+pub(crate) struct Database {
+    connections: Connections,
+    server: Arc<Server>,
+}
+
+/// A shard as its connections see it.
+struct ShardContent {
+    options: PostgresOptions,
+    /// Those of a shard that has never known one.
+    units: Vec<(UnitId, Epoch)>,
+    server: Arc<Server>,
+}
+
+#[async_trait]
+impl Content for ShardContent {
+    fn label(&self) -> String {
+        self.options.shard.to_string()
+    }
+
+    fn number(&self) -> u32 {
+        self.options.shard.0
+    }
+
+    async fn migrate(&self) -> std::result::Result<(), OpenError> {
+        migration::migrate(&self.options, &self.units).await
+    }
+
+    fn hello(&self) -> &'static str {
+        HELLO
+    }
+
+    fn learn(&self, row: &Row) -> std::result::Result<(), OpenError> {
+        self.server.learn(row, &self.options)
+    }
 }
 
 /// What all connections know of the server.
@@ -65,27 +103,28 @@ impl Server {
         self.lock_key.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn learn(
-        &self,
-        row: &Row,
-        options: &PostgresOptions,
-    ) -> std::result::Result<(), OpenError> {
-        check_version(options.schema(), get(row, 5)?)?;
+    fn learn(&self, row: &Row, options: &PostgresOptions) -> std::result::Result<(), OpenError> {
+        STEPS.check(options.schema(), get(row, 5)?)?;
         check_owner(options, get(row, 3)?, get(row, 4)?)?;
-        let segment: Option<&str> = get(row, 2)?;
-        let segment = segment.filter(|_| !matches!(get(row, 0), Ok(true)));
-        let timeline = segment
-            .and_then(|name| u32::from_str_radix(name.get(..8)?, 16).ok())
-            .ok_or_else(|| OpenError::Unavailable("the server is a replica".to_owned()))?;
-        let system: i64 = get(row, 1)?;
+        let incarnation = incarnation(row)?;
         let oid: u32 = get(row, 6)?;
         self.lock_key.store(oid as i32, Ordering::SeqCst);
-        let incarnation = incarnation_of(system as u64, timeline);
         if self.incarnation.swap(incarnation, Ordering::SeqCst) != incarnation {
             self.fence.restart(incarnation);
         }
         Ok(())
     }
+}
+
+/// Which server it is, by the first columns of a hello: whether it is a replica, its system's number, its segment.
+pub(crate) fn incarnation(row: &Row) -> std::result::Result<Incarnation, OpenError> {
+    let segment: Option<&str> = get(row, 2)?;
+    let segment = segment.filter(|_| !matches!(get(row, 0), Ok(true)));
+    let timeline = segment
+        .and_then(|name| u32::from_str_radix(name.get(..8)?, 16).ok())
+        .ok_or_else(|| OpenError::Unavailable("the server is a replica".to_owned()))?;
+    let system: i64 = get(row, 1)?;
+    Ok(incarnation_of(system as u64, timeline))
 }
 
 /// The timeline above, so that it rises when a replica takes over; 32 bits of the system's own number below,
@@ -109,58 +148,48 @@ pub(crate) fn given(object: std::result::Result<Object, PoolError>) -> Result<Ob
     })
 }
 
-impl Database {
-    /// Opens the database. `units`: those of a shard that has never known one.
-    ///
-    /// One that cannot be reached is refused if it `must_serve`; otherwise it serves when it can.
+impl Connections {
+    /// Opens them. What cannot be reached is refused if it `must_serve`; otherwise it serves when it can.
     pub(crate) async fn open(
-        options: &PostgresOptions,
-        units: Vec<(UnitId, Epoch)>,
+        access: &Access,
+        content: Arc<dyn Content>,
         must_serve: bool,
     ) -> std::result::Result<Self, OpenError> {
-        let server = Arc::new(Server::default());
         let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager =
-            Manager::from_config(options.config(&options.serving()), options.tls.clone(), config);
-        let checks = (Arc::clone(&server), Arc::new(options.clone()));
+            Manager::from_config(access.config(&access.serving()), access.tls.clone(), config);
+        let checked = Arc::clone(&content);
         let pool = Pool::builder(manager)
-            .max_size(options.connections)
+            .max_size(access.connections)
             .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(options.answer_timeout))
-            .create_timeout(Some(options.connect_timeout))
+            .wait_timeout(Some(access.answer_timeout))
+            .create_timeout(Some(access.connect_timeout))
             .post_create(Hook::async_fn(move |client: &mut ClientWrapper, _| {
-                let (server, options) = checks.clone();
+                let content = Arc::clone(&checked);
                 Box::pin(async move {
-                    let row = client.query_one(HELLO, &[]).await.map_err(HookError::Backend)?;
-                    server
-                        .learn(&row, &options)
-                        .map_err(|error| HookError::message(error.to_string()))
+                    let row =
+                        client.query_one(content.hello(), &[]).await.map_err(HookError::Backend)?;
+                    content.learn(&row).map_err(|error| HookError::message(error.to_string()))
                 })
             }))
             .build()
             .map_err(|error| OpenError::Unavailable(error.to_string()))?;
         let circuit = Arc::new(Circuit::new());
-        let mut keeper = Keeper::new(
-            options.clone(),
-            units,
-            Arc::clone(&server),
-            Arc::clone(&circuit),
-            pool.clone(),
-        );
+        let complaints = Complaints::new(content.label());
+        let mut keeper =
+            Keeper::new(access.clone(), Arc::clone(&content), Arc::clone(&circuit), pool.clone());
         match keeper.look().await {
             Err(OpenError::Unavailable(why)) if !must_serve => {
-                let shard = options.shard;
-                tracing::warn!(%shard, why, "a shard's database cannot be reached; the other shards serve");
+                tracing::warn!(
+                    shard = content.label(),
+                    why,
+                    "a database cannot be reached; what is elsewhere serves"
+                );
             }
             looked => looked?,
         }
-        let answer_timeout = options.answer_timeout;
-        let complaints = Complaints::new(options.shard);
-        Ok(Self { pool, server, circuit, answer_timeout, complaints, _keeper: keeper.run() })
-    }
-
-    pub(crate) fn server(&self) -> &Server {
-        &self.server
+        let answer_timeout = access.answer_timeout;
+        Ok(Self { pool, circuit, answer_timeout, complaints, _keeper: keeper.run() })
     }
 
     /// A connection of one's own.
@@ -187,10 +216,40 @@ impl Database {
         }
         done
     }
+}
+
+impl Database {
+    /// Opens the database. `units`: those of a shard that has never known one.
+    ///
+    /// One that cannot be reached is refused if it `must_serve`; otherwise it serves when it can.
+    pub(crate) async fn open(
+        options: &PostgresOptions,
+        units: Vec<(UnitId, Epoch)>,
+        must_serve: bool,
+    ) -> std::result::Result<Self, OpenError> {
+        let server = Arc::new(Server::default());
+        let content = ShardContent { options: options.clone(), units, server: Arc::clone(&server) };
+        let connections = Connections::open(&options.access, Arc::new(content), must_serve).await?;
+        Ok(Self { connections, server })
+    }
+
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// A connection of one's own.
+    pub(crate) async fn session(&self) -> Result<Session> {
+        self.connections.session().await
+    }
+
+    /// See [`Connections::timed`].
+    pub(crate) async fn timed<T>(&self, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        self.connections.timed(work).await
+    }
 
     /// Waits until the database serves.
     pub(crate) async fn serves(&self) {
-        self.circuit.serves().await;
+        self.connections.circuit.serves().await;
     }
 }
 

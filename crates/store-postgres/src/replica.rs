@@ -13,7 +13,7 @@ use tokio_postgres::Row;
 
 use crate::{
     error::{OpenError, PgError},
-    migration::{check_owner, check_version},
+    migration::{STEPS, check_owner},
     options::PostgresOptions,
     pool::given,
     read,
@@ -32,7 +32,7 @@ pub struct PostgresReplica {
 }
 
 fn check(row: &Row, options: &PostgresOptions) -> Result<(), OpenError> {
-    check_version(options.schema(), get(row, 2)?)?;
+    STEPS.check(options.schema(), get(row, 2)?)?;
     check_owner(options, get(row, 0)?, get(row, 1)?)
 }
 
@@ -43,8 +43,11 @@ impl PostgresReplica {
     /// When the driver does not take the options.
     pub fn new(options: PostgresOptions) -> Result<Self, OpenError> {
         let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager =
-            Manager::from_config(options.config(&options.serving()), options.tls.clone(), config);
+        let manager = Manager::from_config(
+            options.access.config(&options.access.serving()),
+            options.access.tls.clone(),
+            config,
+        );
         let pool = Pool::builder(manager)
             .max_size(CONNECTIONS)
             .runtime(Runtime::Tokio1)

@@ -32,7 +32,8 @@ fn optional(row: &Row, at: usize) -> Result<Option<u64>> {
     Ok(get::<Option<i64>>(row, at)?.map(|number| number as u64))
 }
 
-fn small(row: &Row, at: usize) -> Result<u32> {
+/// A number of 32 bits without sign.
+pub(crate) fn small(row: &Row, at: usize) -> Result<u32> {
     u32::try_from(get::<i64>(row, at)?).map_err(|_| PgError::Damaged("small number"))
 }
 

@@ -55,7 +55,7 @@ pub const METRICS: &[Metric] = &[
     gauge(
         "ostracon_circuit_open",
         "shard",
-        "1 while a shard's database does not serve and nothing is asked of it, else 0",
+        "1 while the database of a shard, or of the directory, does not serve and nothing is asked of it, else 0",
     ),
     counter(
         "ostracon_commands_refused_busy_total",

@@ -51,7 +51,7 @@ pub(crate) fn options_on(url: &str, ids: Arc<dyn Ids>) -> PostgresOptions {
     let url = format!("{url}?schema=test_{number}");
     let mut options = PostgresOptions::new(&url, CLUSTER, SHARD, ids).unwrap();
     // Many shards share one server here.
-    options.connections = 4;
+    options.access.connections = 4;
     options
 }
 

@@ -1,8 +1,9 @@
 //! The PostgreSQL store against real servers that these tests start themselves: the contract of the seam, several
-//! writers, moves, placement in SQL, versions and owners, a server that dies, hangs and fails over.
+//! writers, moves, the directory, placement in SQL, versions and owners, a server that dies, hangs and fails over.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod contract;
+mod directory;
 mod fixture;
 mod moves;
 mod opening;

@@ -58,8 +58,8 @@ async fn a_killed_server_comes_back_with_everything_acked() {
 async fn a_server_that_hangs_is_given_up_and_used_again() {
     let server = Server::start();
     let mut options = options_on(&server.url(), ids(1));
-    options.silence = Duration::from_millis(500);
-    options.connect_timeout = Duration::from_millis(500);
+    options.access.silence = Duration::from_millis(500);
+    options.access.connect_timeout = Duration::from_millis(500);
     let shard = formatted(&options, &units()).await;
     say(&*shard, "one").await.unwrap();
     server.tell("pause");
@@ -69,7 +69,7 @@ async fn a_server_that_hangs_is_given_up_and_used_again() {
     for _ in 0..100 {
         assert!(is_unavailable(&shard.stats().await));
     }
-    assert!(begun.elapsed() < options.answer_timeout / 2);
+    assert!(begun.elapsed() < options.access.answer_timeout / 2);
     server.tell("resume");
     shard.serves().await;
     let (seq, _) = say(&*shard, "two").await.unwrap();
@@ -137,7 +137,7 @@ async fn a_shard_that_fails_over_is_another_incarnation() {
 async fn a_caller_that_goes_away_leaves_nothing_open() {
     let server = Server::start();
     let mut options = options_on(&server.url(), ids(1));
-    options.connections = 1;
+    options.access.connections = 1;
     let shard = formatted(&options, &units()).await;
     for n in 0..50u64 {
         // Dropped at its n-th step, wherever that is.

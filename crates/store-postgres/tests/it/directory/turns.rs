@@ -1,0 +1,232 @@
+//! A directory whose calls go to two handles in turn, as if every other one came from another process.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use async_trait::async_trait;
+use ostracon_domain::{MapChange, Millis, PlacementMap, ShardId, UnitId, UserId};
+use ostracon_store::{
+    Accounts, Audit, Cluster, Moves, Sessions,
+    directory::{
+        AccountRole, AuditEntry, AuditRow, DirectoryError, Garbage, JobRow, JobState, MoveLost,
+        MovePhase, MoveRefusal, MoveRow, NewJob, NewSession, NewUser, NodeLease, Progress, Session,
+        ShardAdmission, ShardRow, User,
+    },
+};
+use ostracon_store_postgres::PostgresDirectory;
+
+type Result<T> = std::result::Result<T, DirectoryError>;
+
+/// Two handles of one directory.
+pub(crate) struct Turns {
+    handles: [Arc<PostgresDirectory>; 2],
+    calls: AtomicUsize,
+}
+
+impl Turns {
+    pub(crate) fn new(handles: [Arc<PostgresDirectory>; 2]) -> Self {
+        Self { handles, calls: AtomicUsize::new(0) }
+    }
+
+    fn next(&self) -> &PostgresDirectory {
+        &self.handles[self.calls.fetch_add(1, Ordering::Relaxed) % 2]
+    }
+}
+
+#[async_trait]
+impl Accounts for Turns {
+    async fn create_users(&self, new: Vec<NewUser>, now: Millis) -> Result<Vec<User>> {
+        self.next().create_users(new, now).await
+    }
+    async fn users(&self, ids: &[UserId]) -> Result<Vec<User>> {
+        self.next().users(ids).await
+    }
+    async fn users_by_external_id(&self, ids: &[String]) -> Result<Vec<User>> {
+        self.next().users_by_external_id(ids).await
+    }
+    async fn credentials(&self, username: &str) -> Result<Option<(User, Option<String>)>> {
+        self.next().credentials(username).await
+    }
+    async fn find_users(
+        &self,
+        query: &str,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> Result<Vec<User>> {
+        self.next().find_users(query, after, limit).await
+    }
+    async fn set_display_name(&self, id: UserId, name: &str) -> Result<Option<User>> {
+        self.next().set_display_name(id, name).await
+    }
+    async fn set_password(&self, id: UserId, password_hash: &str) -> Result<Option<User>> {
+        self.next().set_password(id, password_hash).await
+    }
+    async fn set_role(&self, id: UserId, role: AccountRole) -> Result<Option<User>> {
+        self.next().set_role(id, role).await
+    }
+}
+
+#[async_trait]
+impl Sessions for Turns {
+    async fn create_sessions(&self, new: Vec<NewSession>, now: Millis) -> Result<Vec<Session>> {
+        self.next().create_sessions(new, now).await
+    }
+    async fn session_by_token(
+        &self,
+        token_hash: &[u8; 32],
+        now: Millis,
+    ) -> Result<Option<(Session, User)>> {
+        self.next().session_by_token(token_hash, now).await
+    }
+    async fn sessions(&self, user: UserId, now: Millis) -> Result<Vec<Session>> {
+        self.next().sessions(user, now).await
+    }
+    async fn revoke_session(&self, user: UserId, id: u64) -> Result<bool> {
+        self.next().revoke_session(user, id).await
+    }
+    async fn touch_sessions(&self, seen: &[(u64, Millis)]) -> Result<()> {
+        self.next().touch_sessions(seen).await
+    }
+}
+
+#[async_trait]
+impl Cluster for Turns {
+    async fn cluster_id(&self) -> Result<u128> {
+        self.next().cluster_id().await
+    }
+    async fn shards(&self) -> Result<Vec<ShardRow>> {
+        self.next().shards().await
+    }
+    async fn found(&self, shards: &[ShardRow]) -> Result<()> {
+        self.next().found(shards).await
+    }
+    async fn map(&self) -> Result<PlacementMap> {
+        self.next().map().await
+    }
+    async fn lease_node(&self, now: Millis) -> Result<NodeLease> {
+        self.next().lease_node(now).await
+    }
+    async fn reserve_ids(&self, node: u16, until: Millis) -> Result<()> {
+        self.next().reserve_ids(node, until).await
+    }
+    async fn secret(&self, name: &str) -> Result<[u8; 32]> {
+        self.next().secret(name).await
+    }
+}
+
+#[async_trait]
+impl Moves for Turns {
+    async fn add_shard(&self, url: &str) -> Result<ShardRow> {
+        self.next().add_shard(url).await
+    }
+    async fn set_admission(&self, id: ShardId, to: ShardAdmission) -> Result<Option<ShardRow>> {
+        self.next().set_admission(id, to).await
+    }
+    async fn remove_shard(&self, id: ShardId) -> Result<()> {
+        self.next().remove_shard(id).await
+    }
+    async fn change_overrides(&self, change: &MapChange) -> Result<u64> {
+        self.next().change_overrides(change).await
+    }
+    async fn plan_job(&self, new: NewJob, now: Millis) -> Result<JobRow> {
+        self.next().plan_job(new, now).await
+    }
+    async fn jobs(&self, after: Option<u64>, limit: u32) -> Result<Vec<JobRow>> {
+        self.next().jobs(after, limit).await
+    }
+    async fn job(&self, id: u64) -> Result<Option<JobRow>> {
+        self.next().job(id).await
+    }
+    async fn set_job(
+        &self,
+        id: u64,
+        from: &[JobState],
+        to: JobState,
+        error: Option<String>,
+        now: Millis,
+    ) -> Result<Option<JobRow>> {
+        self.next().set_job(id, from, to, error, now).await
+    }
+    async fn moves_of(&self, job: u64) -> Result<Vec<MoveRow>> {
+        self.next().moves_of(job).await
+    }
+    async fn unfinished_moves(&self) -> Result<Vec<MoveRow>> {
+        self.next().unfinished_moves().await
+    }
+    async fn move_row(&self, id: u64) -> Result<Option<MoveRow>> {
+        self.next().move_row(id).await
+    }
+    async fn begin_move(&self, id: u64, now: Millis) -> std::result::Result<MoveRow, MoveRefusal> {
+        self.next().begin_move(id, now).await
+    }
+    async fn take_over_move(&self, id: u64, now: Millis) -> std::result::Result<MoveRow, MoveLost> {
+        self.next().take_over_move(id, now).await
+    }
+    async fn advance_move(
+        &self,
+        id: u64,
+        lease: u64,
+        from: MovePhase,
+        to: MovePhase,
+        now: Millis,
+    ) -> std::result::Result<MoveRow, MoveLost> {
+        self.next().advance_move(id, lease, from, to, now).await
+    }
+    async fn commit_move(
+        &self,
+        id: u64,
+        lease: u64,
+        freeze: u64,
+        now: Millis,
+    ) -> std::result::Result<u64, MoveLost> {
+        self.next().commit_move(id, lease, freeze, now).await
+    }
+    async fn finish_abort(
+        &self,
+        id: u64,
+        lease: u64,
+        now: Millis,
+    ) -> std::result::Result<MoveRow, MoveLost> {
+        self.next().finish_abort(id, lease, now).await
+    }
+    async fn note_progress(
+        &self,
+        id: u64,
+        lease: u64,
+        progress: Progress,
+        error: Option<String>,
+        retry_at: Option<Millis>,
+    ) -> Result<()> {
+        self.next().note_progress(id, lease, progress, error, retry_at).await
+    }
+    async fn garbage(&self) -> Result<Vec<Garbage>> {
+        self.next().garbage().await
+    }
+    async fn delete_garbage(&self, id: u64) -> Result<bool> {
+        self.next().delete_garbage(id).await
+    }
+    async fn reserve_units(&self, n: u32) -> Result<UnitId> {
+        self.next().reserve_units(n).await
+    }
+    async fn next_rank(&self) -> Result<u64> {
+        self.next().next_rank().await
+    }
+    async fn raise_leases(&self, at_least: u64) -> Result<()> {
+        self.next().raise_leases(at_least).await
+    }
+    async fn hold_coordinator(&self, holder: u64, now: Millis, for_ms: u32) -> Result<bool> {
+        self.next().hold_coordinator(holder, now, for_ms).await
+    }
+}
+
+#[async_trait]
+impl Audit for Turns {
+    async fn record(&self, entry: AuditEntry) -> Result<u64> {
+        self.next().record(entry).await
+    }
+    async fn audit(&self, after: Option<u64>, limit: u32) -> Result<Vec<AuditRow>> {
+        self.next().audit(after, limit).await
+    }
+}
