@@ -14,17 +14,20 @@ use ostracon_engine::{Clock, NodeIds, lease};
 use ostracon_store::{Directory, MessagePage, Messages, Read, Shards, directory::ShardRow};
 use ostracon_store_embedded::{
     DataDir, EmbeddedOptions, EmbeddedStore, OpenError, Preflight, SqliteDirectory, make_shard,
-    preflight,
 };
 use parking_lot::Mutex;
 
 mod adding;
+mod directory;
 mod home;
+mod node_file;
 mod postgres;
 
+pub(crate) use node_file::NodeFile;
 pub(crate) use ostracon_store::redacted;
 pub(crate) use ostracon_store_postgres::{check_url, is_url};
 
+use directory::OpenedDirectory;
 use home::Homes;
 use postgres::{PostgresShards, Replicas};
 
@@ -41,7 +44,8 @@ const DIRECTORY: &str = "directory.db";
 /// What is open, until it is closed.
 pub(crate) struct Backends {
     store: Mutex<Option<Arc<EmbeddedStore>>>,
-    directory: Arc<SqliteDirectory>,
+    /// The directory, if it is in the data directory.
+    file: Option<Arc<SqliteDirectory>>,
     /// All shards are in the data directory.
     is_whole: AtomicBool,
     cluster: u128,
@@ -63,12 +67,8 @@ pub(crate) async fn open(config: &Config, clock: &dyn Clock) -> Result<Opened, S
     let data_dir = blocking(move || DataDir::open(&path)).await?;
     let data_dir = Arc::new(data_dir.map_err(|error| StartError::DataDir(error.to_string()))?);
 
-    let path = data_dir.directory_path();
-    let looked_at = Arc::clone(&data_dir);
-    let found = blocking(move || preflight(&looked_at)).await?.map_err(refused)?;
-    let sqlite = blocking(move || SqliteDirectory::open(&path)).await?;
-    let sqlite = Arc::new(sqlite?);
-    let directory: Arc<dyn Directory> = Arc::clone(&sqlite) as _;
+    let OpenedDirectory { directory, file, found } =
+        Box::pin(directory::open(config, &data_dir)).await?;
     let known = directory.shards().await?;
     let map = directory.map().await?;
     let known_homes = known_shards(config, &known, &map, &data_dir, &found)?;
@@ -93,8 +93,7 @@ pub(crate) async fn open(config: &Config, clock: &dyn Clock) -> Result<Opened, S
     shards.extend(store.shards());
     let store = Mutex::new(Some(Arc::new(store)));
     let is_whole = AtomicBool::new(is_whole);
-    let backends =
-        Backends { store, directory: sqlite, is_whole, cluster, ids: Arc::clone(&ids), replicas };
+    let backends = Backends { store, file, is_whole, cluster, ids: Arc::clone(&ids), replicas };
     Ok(Opened { backends, directory, shards, ids })
 }
 
@@ -118,6 +117,10 @@ async fn make_shards(
     let make = move || embedded.into_iter().try_for_each(|id| make_shard(&dir, cluster, id));
     blocking(make).await?.map_err(refused)?;
     directory.found(&new).await?;
+    if directory.shards().await? != new {
+        let why = "another process has founded the cluster with other shards at the same moment: start again";
+        return Err(StartError::Store(why.to_owned()));
+    }
     Ok(homes)
 }
 
@@ -222,6 +225,11 @@ impl Backends {
         to: &Path,
         copied: impl Fn(u64, u64) + Send + Sync + 'static,
     ) -> Result<(), String> {
+        let Some(directory) = &self.file else {
+            let why = "the directory is on PostgreSQL, of which this makes no copy: use that server's own backup; for \
+                       shards in the data directory stop the server and copy that too";
+            return Err(why.to_owned());
+        };
         if !self.is_whole.load(Ordering::Relaxed) {
             let why = "some shards are on PostgreSQL, of which this makes no copy: use that server's own backup";
             return Err(why.to_owned());
@@ -230,7 +238,7 @@ impl Backends {
         store.backup(to, copied).await.map_err(|error| error.to_string())?;
         // What has this name is whole.
         let (part, whole) = (to.join("directory.db.part"), to.join(DIRECTORY));
-        self.directory.copy_to(&part).await.map_err(|error| error.to_string())?;
+        directory.copy_to(&part).await.map_err(|error| error.to_string())?;
         let named = std::fs::rename(part, whole).and_then(|()| File::open(to)?.sync_all());
         named.map_err(|error| error.to_string())
     }

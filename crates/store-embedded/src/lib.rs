@@ -34,7 +34,7 @@ mod transfer;
 pub use backup::BackupError;
 pub use data_dir::{DataDir, DataDirError, shard_path};
 pub use directory::SqliteDirectory;
-pub use preflight::{Preflight, preflight};
+pub use preflight::{Preflight, preflight, preflight_of};
 pub use rehistory::{applied_position, rehistory};
 pub use shard::EmbeddedShard;
 pub use store::{EmbeddedOptions, EmbeddedStore, OVERLAY_BYTES_MAX, OpenError};

@@ -29,7 +29,15 @@ pub struct Preflight {
 pub fn preflight(data_dir: &DataDir) -> Result<Preflight, OpenError> {
     let directory = data_dir.directory_path();
     directory::peek(&directory)?;
-    let cluster = directory::peek_cluster(&directory);
+    preflight_of(data_dir, directory::peek_cluster(&directory))
+}
+
+/// The same for a data directory whose directory is elsewhere: judges tables and journal. `cluster`: whose they must be;
+/// none: there must be none yet. Blocking.
+///
+/// # Errors
+/// Those of [`preflight`].
+pub fn preflight_of(data_dir: &DataDir, cluster: Option<u128>) -> Result<Preflight, OpenError> {
     let mut shards = BTreeSet::new();
     for (id, path) in shard_files(data_dir)? {
         tables::peek(&path, id)?;
@@ -69,7 +77,7 @@ fn inspect(folder: &Path, cluster: Option<u128>) -> Result<Option<Inspected>, Op
 
 fn no_directory(beside: &Path) -> OpenError {
     OpenError::Refused(format!(
-        "{} exists, but the directory beside it is missing or empty: put the right directory.db back, or restore a backup",
+        "{} exists, but the directory beside it is missing or empty: put the right directory.db back (NODE, if the directory is on PostgreSQL), or restore a backup",
         beside.display()
     ))
 }

@@ -47,10 +47,16 @@ impl Config {
             "admin.listen: must be another address than listen.",
         );
         need(!self.data_dir.as_os_str().is_empty(), "data_dir: must name a folder.");
-        need(
-            self.directory.url == "embedded",
-            "directory.url: this version knows only \"embedded\".",
-        );
+        let directory = self.directory.url.as_str();
+        if is_url(directory) {
+            let read = check_url(directory);
+            need(read.is_ok(), &format!("directory.url: {}.", sentence(&read)));
+        } else {
+            need(
+                self.directory.url.is_embedded(),
+                "directory.url: must be \"embedded\" or begin with postgres://.",
+            );
+        }
         for shard in &self.shards {
             let id = shard.id;
             if is_url(shard.url.as_str()) {

@@ -41,10 +41,11 @@ section! {
 }
 
 section! {
-    /// The directory: accounts, sessions, shards and the map.
+    /// The directory: accounts, sessions, shards and the map. It never moves: a data directory belongs to one.
     pub struct Directory {
-        /// `embedded`: in the data directory.
-        pub url: String = "embedded".to_owned(),
+        /// `embedded`: in the data directory. `postgres://user:password@host:port/database?schema=name`: there; without
+        /// a schema it is `ostracon_directory`.
+        pub url: ShardUrl = ShardUrl::default(),
     }
 }
 

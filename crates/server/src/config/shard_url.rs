@@ -1,4 +1,4 @@
-//! Where a shard is kept, as a text that is never shown whole: a password may stand in it.
+//! Where a shard or the directory is kept, as a text that is never shown whole: a password may stand in it.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use crate::backends::redacted;
 pub struct ShardUrl(String);
 
 impl ShardUrl {
-    /// The shard's place in the data directory.
+    /// The place in the data directory.
     pub const EMBEDDED: &str = "embedded";
 
     /// No address.
@@ -30,7 +30,7 @@ impl ShardUrl {
         &self.0
     }
 
-    /// Whether the shard is in the data directory.
+    /// Whether it is in the data directory.
     pub fn is_embedded(&self) -> bool {
         self.0 == Self::EMBEDDED
     }

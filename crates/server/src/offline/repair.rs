@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{OfflineError, REPAIR_MARK, new_history};
 use crate::{
+    backends::NodeFile,
     config::Config,
     server::{Server, StartError},
 };
@@ -62,8 +63,10 @@ impl Bench {
             return Err(OfflineError::Refused(format!("{path} is no data directory")));
         }
         let data_dir = DataDir::open(path)?;
-        let directory = SqliteDirectory::open(&data_dir.directory_path())?;
-        let cluster = directory.cluster_id().await?;
+        let cluster = match NodeFile::read(path).map_err(OfflineError::Refused)? {
+            Some(node) => node.cluster,
+            None => SqliteDirectory::open(&data_dir.directory_path())?.cluster_id().await?,
+        };
         let folder = data_dir.journal_path();
         let fs = DirFs::open(folder.clone()).map_err(OfflineError::io(&folder))?;
         let options = journal::Options::new(StoreId(cluster.to_be_bytes()));

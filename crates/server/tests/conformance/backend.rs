@@ -1,4 +1,5 @@
-//! Where the shards of these servers are: in the data directory, or on PostgreSQL when a variable names a server.
+//! Where the directory and the shards of these servers are: in the data directory, or on PostgreSQL when a variable names
+//! a server.
 //!
 //! One of the tests starts a PostgreSQL server and this very binary again, so that every story is told on both.
 
@@ -12,14 +13,14 @@ use ostracon_server::{Config, config};
 use ostracon_store_postgres::testing::Server;
 use tokio::process::Command;
 
-/// Address of the server that holds the shards, such as `postgres://app@127.0.0.1:5432/postgres`.
+/// Address of the server that holds them, such as `postgres://app@127.0.0.1:5432/postgres`.
 const URL: &str = "OSTRACON_CONFORMANCE_POSTGRES";
 /// Shards of a server on PostgreSQL.
 const SHARDS: u16 = 2;
-/// Stories that say themselves where their shards are, and a long one about sockets, whatever lies behind them.
+/// Stories that say themselves where everything is, and a long one about sockets, whatever lies behind them.
 const TOLD_ONCE: [&str; 4] = ["backend::", "data_dir::", "shard_lost::", "hostile::slow_reader::"];
 
-/// Puts the shards of a server where the stories are told now. Every data directory has shards of its own, and finds them
+/// Puts directory and shards of a server where the stories are told now. Every data directory has its own, and finds them
 /// again.
 pub(crate) fn choose(config: &mut Config) {
     let Ok(url) = env::var(URL) else { return };
@@ -30,6 +31,13 @@ pub(crate) fn choose(config: &mut Config) {
         ..config::Shard::default()
     };
     config.shards = (0..SHARDS).map(shard).collect();
+    config.directory.url = format!("{url}?schema={name}_d").as_str().into();
+}
+
+/// Puts them into the data directory.
+pub(crate) fn embedded(config: &mut Config) {
+    config.shards.clear();
+    config.directory = config::Directory::default();
 }
 
 /// A schema's name that is another one for every folder.

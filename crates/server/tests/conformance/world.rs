@@ -57,9 +57,9 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Starts a server whose shards are in its data directory, wherever those of other stories are.
+    /// Starts a server that keeps everything in its data directory, wherever others do.
     pub(crate) async fn start_embedded<const N: usize>(names: [&str; N]) -> (Self, [User; N]) {
-        Self::start_with(names, |config| config.shards.clear()).await
+        Self::start_with(names, backend::embedded).await
     }
 
     /// Starts a server without rate limits.

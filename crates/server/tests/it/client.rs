@@ -107,6 +107,11 @@ impl Caller {
         Self { token: Some(token.to_owned()), ..self.clone() }
     }
 
+    /// The same at another server.
+    pub(crate) fn at(&self, server: &TestServer) -> Self {
+        Self { address: server.address(), ..self.clone() }
+    }
+
     pub(crate) async fn send(&self, method: &str, path: &str, body: impl Into<Bytes>) -> Answer {
         let stream = TcpStream::connect(self.address).await.unwrap();
         raw(stream, request(method, path, self.token.as_deref(), body)).await

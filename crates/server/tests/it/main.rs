@@ -10,6 +10,7 @@ mod auth;
 mod client;
 mod conversations;
 mod dialogs;
+mod directory;
 mod hostile;
 mod limits;
 mod messages;

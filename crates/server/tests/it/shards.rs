@@ -23,7 +23,7 @@ async fn post(server: &TestServer, path: &str, body: Value, status: u16) -> Valu
 }
 
 /// The job at its end.
-async fn over(server: &TestServer, job: &Value) -> Value {
+pub(crate) async fn over(server: &TestServer, job: &Value) -> Value {
     let path = format!("/jobs/{}", job["job_id"]);
     let wait = async {
         loop {
