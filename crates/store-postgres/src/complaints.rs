@@ -37,7 +37,7 @@ impl Complaints {
         let sentence = error.to_string();
         if self.is_news(&sentence, Instant::now()) {
             tracing::warn!(
-                shard = self.shard,
+                shard = %self.shard,
                 error = sentence,
                 "a database failed; more of the same is not logged"
             );

@@ -141,14 +141,14 @@ impl Keeper {
         match &seen {
             Ok(()) => {
                 if was.is_err() {
-                    tracing::info!(shard, "a database serves");
+                    tracing::info!(%shard, "a database serves");
                 }
                 self.circuit.set(None);
             }
             Err(error) => {
                 self.connection = None;
                 if was.is_ok() {
-                    tracing::warn!(shard, %error, "a database does not serve; what is elsewhere goes on");
+                    tracing::warn!(%shard, %error, "a database does not serve; what is elsewhere goes on");
                 }
                 self.circuit.set(Some(error.to_string().into()));
                 // What the pool holds is of a server that may not be there any more.

@@ -181,7 +181,7 @@ impl Connections {
         match keeper.look().await {
             Err(OpenError::Unavailable(why)) if !must_serve => {
                 tracing::warn!(
-                    shard = content.label(),
+                    shard = %content.label(),
                     why,
                     "a database cannot be reached; what is elsewhere serves"
                 );
