@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod carving;
+mod edges;
 mod moving;
 mod trouble;
 mod world;

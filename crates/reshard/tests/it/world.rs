@@ -79,8 +79,17 @@ pub(crate) fn options() -> Options {
 }
 
 impl World {
-    /// Shards 0 … n−1 with the slots spread over them.
+    /// Shards 0 … n−1 with the slots spread over them; copies go in small pages, so that they have many.
     pub(crate) async fn new(shards: u32) -> Self {
+        Self::with(shards, options()).await
+    }
+
+    /// The same with pages as they usually are.
+    pub(crate) async fn wide(shards: u32) -> Self {
+        Self::with(shards, Options::default()).await
+    }
+
+    async fn with(shards: u32, options: Options) -> Self {
         let directory = Arc::new(MemoryDirectory::new(1));
         let rows: Vec<ShardRow> = (0..shards)
             .map(|id| ShardRow {
@@ -108,7 +117,7 @@ impl World {
             dispatch_held: watch::Sender::default(),
         });
         let known: Arc<dyn Directory> = Arc::clone(&directory) as _;
-        let coordinator = Coordinator::new(Arc::clone(&node) as _, known, options(), 1);
+        let coordinator = Coordinator::new(Arc::clone(&node) as _, known, options, 1);
         Self { directory, memory, node, coordinator, stop: CancellationToken::new() }
     }
 
@@ -191,6 +200,18 @@ impl World {
 
     /// Sends like a router: looks at the map again when it is fenced.
     pub(crate) async fn act(&self, id: ConversationId, actor: UserId, action: Action) -> Outcome {
+        self.act_within(Limits::default().group_members_max, id, actor, action).await
+    }
+
+    /// The same, where groups may have so many members.
+    pub(crate) async fn act_within(
+        &self,
+        group_members_max: u32,
+        id: ConversationId,
+        actor: UserId,
+        action: Action,
+    ) -> Outcome {
+        let limits = Limits { group_members_max };
         for _ in 0..10_000 {
             let map = self.map().await;
             let unit = map.unit_of(id);
@@ -201,7 +222,7 @@ impl World {
                 command: Command::Conversation(command),
             };
             let now = self.node.now();
-            let batch = Batch { now, limits: Limits::default(), orders: vec![order].into() };
+            let batch = Batch { now, limits, orders: vec![order].into() };
             let shard = self.node.shard(home.shard).unwrap();
             match shard.commit(batch).await.map(|mut commit| commit.answers.remove(0)) {
                 Ok(Answer::Done { outcome, .. }) => return outcome,
@@ -234,7 +255,7 @@ impl World {
         let map = self.map().await;
         let unit = map.unit_of(id);
         let shard = self.node.shard(map.home(unit).unwrap().shard).unwrap();
-        let page = shard.scan_unit(unit, None, 1_000_000).await.unwrap();
+        let page = shard.scan_unit(unit, None, 2_000_000).await.unwrap();
         let of = |row: &Row| match row {
             Row::Message(row) if row.conversation == id => Some(row.content.clone()),
             _ => None,
