@@ -9,7 +9,13 @@ use ostracon_store::{Answer, Batch, Commit, Order, Position, Shard};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::{engine::Core, error::EngineError, limits::Bounds, reply::Reply, router::Ticket};
+use crate::{
+    engine::Core,
+    error::EngineError,
+    limits::{Bounds, LISTS_PER_BATCH},
+    reply::Reply,
+    router::Ticket,
+};
 
 /// A command on its way to a commit.
 #[derive(Debug)]
@@ -192,9 +198,11 @@ impl Committer {
             };
             jobs.extend(core.router.admit(core, first));
         }
-        // Lists of users get their share of every batch: a flood of commands must not hold them up.
-        fill(core, jobs, 1 + self.batch / 4, &mut self.inbox);
-        fill(core, jobs, self.batch, &mut self.commands);
+        fill(core, jobs, self.batch - self.batch / 4, &mut self.commands);
+        // Lists of users get their share of every batch: a flood of commands must not hold them up. They come many at
+        // once, and a change of a list may be of many entries: no more than a share, or commands would wait for them.
+        let lists = LISTS_PER_BATCH + jobs.len() / 4;
+        fill(core, jobs, self.batch.min(jobs.len() + lists), &mut self.inbox);
         Next::Commit
     }
 }

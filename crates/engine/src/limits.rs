@@ -43,11 +43,13 @@ pub const ROUTER_PERIOD: Duration = Duration::from_millis(5);
 /// How long a shard that is to be removed may take to hand over what it still holds.
 pub const REMOVAL_MAX: Duration = Duration::from_secs(30);
 /// Entries of lists whose unread messages are counted with one question to a shard.
-pub const TELLER_AT_ONCE: usize = 500;
+pub const TELLER_AT_ONCE: usize = 100;
 /// Entries of lists that wait for such a question to one shard; of one more nobody is told before he asks.
 pub const TELLER_WAITING_MAX: usize = 100_000;
 /// How long such a question may take; then its users are not told before they ask.
 pub const TELLER_PATIENCE: Duration = Duration::from_secs(5);
+/// Changes of users' lists in one batch, besides one for every four commands in it.
+pub const LISTS_PER_BATCH: usize = 16;
 /// Users whose list changes are committed in one go.
 pub const LANE_USERS_PER_FLUSH: usize = 2_000;
 /// A lane is drained at most this often for users with a connection here.

@@ -95,6 +95,8 @@ async fn tell_all_of(core: Arc<Core>, shard: ShardId) {
             Ok(fenced) => drop(tokio::spawn(tell_later(Arc::clone(&core), fenced))),
             Err(error) => tracing::debug!(%error, %shard, "unread could not be counted"),
         }
+        // Lists move many at a time, and an answer may come at once: nobody waits for all of them.
+        tokio::task::yield_now().await;
     }
 }
 
