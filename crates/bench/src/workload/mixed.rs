@@ -82,8 +82,7 @@ pub(super) async fn run(bench: &mut Bench<'_>) -> Result<Report> {
         .enumerate()
         .map(|(index, (socket, targets))| {
             let (user, address) = (users[index].clone(), bench.address.clone());
-            let pace = Pace::of(rate, people, index);
-            person(socket, user, targets, address, end, in_flight, pace)
+            person(socket, user, targets, address, end, in_flight, (rate, people, index))
         })
         .collect();
     let running = tokio::task::spawn_local(together(parts));
@@ -121,9 +120,11 @@ async fn person(
     address: String,
     end: Instant,
     in_flight: usize,
-    mut pace: Pace,
+    (rate, people, index): (Option<f64>, usize, usize),
 ) -> Result<Part> {
     let mut http = Http::tcp(&address).await?;
+    // Not before it is connected: a crowd of new connections may have to wait for its turn.
+    let mut pace = Pace::of(rate, people, index);
     let mut part = Part {
         commands: 0,
         refused: 0,
