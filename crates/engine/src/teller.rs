@@ -90,10 +90,9 @@ async fn tell_all_of(core: Arc<Core>, shard: ShardId) {
         if entries.is_empty() {
             return;
         }
-        match ask(&core, entries).await {
-            Ok(fenced) if fenced.is_empty() => {}
-            Ok(fenced) => drop(tokio::spawn(tell_later(Arc::clone(&core), fenced))),
-            Err(error) => tracing::debug!(%error, %shard, "unread could not be counted"),
+        let fenced = ask(&core, entries).await;
+        if !fenced.is_empty() {
+            drop(tokio::spawn(tell_later(Arc::clone(&core), fenced)));
         }
         // Lists move many at a time, and an answer may come at once: nobody waits for all of them.
         tokio::task::yield_now().await;
@@ -104,34 +103,32 @@ async fn tell_all_of(core: Arc<Core>, shard: ShardId) {
 async fn tell_later(core: Arc<Core>, mut entries: Vec<Arc<InboxEntry>>) {
     let mut patience = Patience::default();
     while !entries.is_empty() {
-        let asked = match patience.wait(&core).await {
-            Ok(()) => ask(&core, entries).await,
-            Err(error) => Err(error),
-        };
-        match asked {
-            Ok(fenced) => entries = fenced,
-            Err(error) => return tracing::debug!(%error, "unread could not be counted"),
+        if let Err(error) = patience.wait(&core).await {
+            return tracing::debug!(%error, "unread could not be counted");
         }
+        entries = ask(&core, entries).await;
     }
 }
 
-/// Asks where the conversations live now and tells the answers; what is left is between two shards.
-async fn ask(
-    core: &Core,
-    entries: Vec<Arc<InboxEntry>>,
-) -> Result<Vec<Arc<InboxEntry>>, EngineError> {
+/// Asks where the conversations live now and tells the answers; what is left is between two shards. A shard that does
+/// not answer costs nobody the answer of another.
+async fn ask(core: &Core, entries: Vec<Arc<InboxEntry>>) -> Vec<Arc<InboxEntry>> {
     let mut by_shard: BTreeMap<ShardId, Vec<(UnitAt, Arc<InboxEntry>)>> = BTreeMap::new();
     for entry in entries {
-        let (at, shard) = core.place(entry.conversation)?;
+        let Ok((at, shard)) = core.place(entry.conversation) else { continue };
         by_shard.entry(shard).or_default().push((at, entry));
     }
     let mut fenced = Vec::new();
     for (shard, entries) in by_shard {
         let wanted: Vec<_> =
             entries.iter().map(|(at, entry)| (*at, entry.conversation, entry.user)).collect();
-        let store = core.shard(shard)?;
-        let asked = tokio::time::timeout(TELLER_PATIENCE, store.unread(&wanted)).await;
-        let answers = asked.map_err(|_| EngineError::Unavailable)??;
+        let answers = match count(core, shard, &wanted).await {
+            Ok(answers) => answers,
+            Err(error) => {
+                tracing::debug!(%error, %shard, "unread could not be counted");
+                continue;
+            }
+        };
         core.heat.add(wanted.iter().map(|(at, conversation, _)| {
             Cost::of_read(at.unit, Subject::Conversation(*conversation))
         }));
@@ -143,7 +140,17 @@ async fn ask(
             }
         }
     }
-    Ok(fenced)
+    fenced
+}
+
+async fn count(
+    core: &Core,
+    shard: ShardId,
+    wanted: &[(UnitAt, ConversationId, UserId)],
+) -> Result<Vec<Read<Unread>>, EngineError> {
+    let store = core.shard(shard)?;
+    let asked = tokio::time::timeout(TELLER_PATIENCE, store.unread(wanted)).await;
+    Ok(asked.map_err(|_| EngineError::Unavailable)??)
 }
 
 fn tell_entry(core: &Core, entry: &InboxEntry, unread: Option<&Unread>) {

@@ -27,8 +27,18 @@ pub(crate) struct TestShard {
     pub(crate) memory: MemoryShard,
     /// Commits that answer `Busy`.
     pub(crate) busy: AtomicUsize,
+    /// Commits that are carried out and answer `Unavailable`.
+    pub(crate) answers_lost: AtomicUsize,
+    /// Whether nobody learns what was not dispatched.
+    pub(crate) undispatched_fails: AtomicBool,
+    /// Whether nobody learns what is unread.
+    pub(crate) unread_fails: AtomicBool,
     /// Whether reads of members fail.
     pub(crate) members_fail: AtomicBool,
+    /// Whether reads of members never answer.
+    pub(crate) members_hang: AtomicBool,
+    /// A conversation whose member rows are damaged.
+    pub(crate) damaged: Mutex<Option<ConversationId>>,
     /// Of the next batch of more commands only so many are committed; 0 is off.
     pub(crate) stops_after: AtomicUsize,
     /// Commands of all batches, and how many batches there were.
@@ -51,7 +61,12 @@ impl TestShard {
             memory,
             busy: AtomicUsize::new(0),
             stops_after: AtomicUsize::new(0),
+            answers_lost: AtomicUsize::new(0),
+            undispatched_fails: AtomicBool::new(false),
+            unread_fails: AtomicBool::new(false),
             members_fail: AtomicBool::new(false),
+            members_hang: AtomicBool::new(false),
+            damaged: Mutex::default(),
             committed: Mutex::default(),
             next_held: Mutex::default(),
             held: watch::Sender::default(),
@@ -109,6 +124,10 @@ impl TestShard {
     }
 }
 
+fn told_to_fail() -> ShardError {
+    ShardError::Unavailable("told to fail".to_owned())
+}
+
 #[async_trait]
 impl Shard for TestShard {
     fn id(&self) -> ShardId {
@@ -137,6 +156,10 @@ impl Shard for TestShard {
             }
         }
         self.committed.lock().push(commands);
+        if self.answers_lost.load(Ordering::Relaxed) > 0 {
+            self.answers_lost.fetch_sub(1, Ordering::Relaxed);
+            return Err(told_to_fail());
+        }
         Ok(commit)
     }
 
@@ -156,6 +179,9 @@ impl Shard for TestShard {
     ) -> Result<Vec<Read<Unread>>, ShardError> {
         let answer = self.memory.unread(wanted).await;
         self.answer("unread").await;
+        if self.unread_fails.load(Ordering::Relaxed) {
+            return Err(told_to_fail());
+        }
         answer
     }
 
@@ -180,7 +206,7 @@ impl Shard for TestShard {
         page: MembersPage,
     ) -> Result<Read<MembersRows>, ShardError> {
         if self.members_fail.load(Ordering::Relaxed) {
-            return Err(ShardError::Unavailable("told to fail".to_owned()));
+            return Err(told_to_fail());
         }
         self.memory.members(at, conversation, page).await
     }
@@ -224,6 +250,9 @@ impl Shard for TestShard {
         after: Option<Position>,
         limit: u32,
     ) -> Result<Vec<Undispatched>, ShardError> {
+        if self.undispatched_fails.load(Ordering::Relaxed) {
+            return Err(told_to_fail());
+        }
         self.memory.undispatched(after, limit).await
     }
 
@@ -319,7 +348,13 @@ impl Transfer for TestShard {
         page: MembersPage,
     ) -> Result<Option<MembersRows>, ShardError> {
         if self.members_fail.load(Ordering::Relaxed) {
-            return Err(ShardError::Unavailable("told to fail".to_owned()));
+            return Err(told_to_fail());
+        }
+        if self.members_hang.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+        if *self.damaged.lock() == Some(conversation) {
+            return Err(ShardError::Corrupt("told to be damaged".to_owned()));
         }
         self.memory.members_here(conversation, page).await
     }

@@ -688,3 +688,37 @@ async fn a_change_of_the_map_need_not_be_read() {
     world.engine().map_changed(known + 2, &change).await.unwrap();
     assert_eq!(*world.engine().map(), wanted);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_shard_that_does_not_count_costs_nobody_the_answer_of_another() {
+    let world = World::planned(Plan { users: 40, ..Plan::default() }).await;
+    let mover = Mover::new(&world);
+    let bob = world.connect(BOB).await;
+    let talks: Vec<_> = (3..=40)
+        .map(|other| (user(other), ConversationId::direct(user(other), BOB)))
+        .filter(|(_, id)| world.shard_of(*id).id_number() == 1)
+        .collect();
+    let [first, moves, stays] = [talks[0], talks[1], talks[2]];
+    assert_ne!(unit_of(moves.1), unit_of(stays.1));
+    // The question about the first one is under way while the others wait for the next.
+    world.shards[1].hold_answer("unread");
+    world.say(first.0, first.1, "first").await;
+    world.shards[1].until_held().await;
+    for (writer, id) in [moves, stays] {
+        world.say(writer, id, "then").await;
+    }
+    pass(1_000).await;
+    mover.to(unit_of(moves.1), ShardId(0)).await;
+    world.shards[0].unread_fails.store(true, Ordering::Relaxed);
+    bob.read();
+    world.shards[1].release_answer();
+    pass(1_000).await;
+    let told = bob.read();
+    let of = |id: ConversationId| {
+        let names = |frame: &&String| {
+            frame.contains(&id.to_string()) && frame.contains("\"inbox_updated\"")
+        };
+        told.iter().filter(names).count()
+    };
+    assert_eq!((of(stays.1), of(moves.1)), (1, 0), "{told:?}");
+}
