@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use ostracon_domain::{Command, ConversationId, Outcome, Refusal, Row, UnitAt};
-use ostracon_store::{Answer, Batch, Commit, Order, Position, Shard};
+use ostracon_store::{Answer, Batch, Commit, Order, Position, Shard, ShardError};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -51,12 +51,16 @@ pub(crate) enum Decided {
 pub(crate) struct Committed {
     pub(crate) position: Position,
     pub(crate) items: Vec<(Asker, Decided)>,
+    /// The store stopped half-way: what came behind these may be durable too.
+    pub(crate) more_may_be: bool,
 }
 
 /// What a committer hands to its dispatcher, in this order.
 #[derive(Debug)]
 pub(crate) enum Handed {
     Batch(Committed),
+    /// A commit got no answer: it may have been carried out.
+    Unknown,
     /// Everything committed before this was asked for has been handed over.
     Barrier(oneshot::Sender<()>),
 }
@@ -96,7 +100,8 @@ impl CommitterQueue {
         self.inbox.send(job).await.map_err(|_| EngineError::Unavailable)
     }
 
-    /// Returns when the dispatcher has handed over everything that was committed before this call.
+    /// Returns when the dispatcher has handed over everything that was committed before this call; `Unavailable` also when
+    /// it cannot find out whether that is all.
     pub(crate) async fn barrier(&self) -> Result<(), EngineError> {
         let (passed, waiting) = oneshot::channel();
         self.barriers.send(passed).map_err(|_| EngineError::Unavailable)?;
@@ -172,7 +177,12 @@ impl Committer {
                     commits.record(begun.elapsed());
                     settle(&core, room, &orders, askers, commit);
                 }
-                Err(error) => fail(&core, askers.into_iter(), &error.into()),
+                Err(error) => {
+                    if error != ShardError::Busy {
+                        room.send(Handed::Unknown);
+                    }
+                    fail(&core, askers.into_iter(), &error.into());
+                }
             }
         }
     }
@@ -241,7 +251,8 @@ fn settle(
         tickets.extend(asker.ticket);
         items.push((asker, decided));
     }
-    room.send(Handed::Batch(Committed { position, items }));
+    let more_may_be = !unknown.is_empty();
+    room.send(Handed::Batch(Committed { position, items, more_may_be }));
     for (order, asker) in fenced {
         core.router.fenced(core, order.clone(), asker);
     }

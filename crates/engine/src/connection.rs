@@ -124,6 +124,11 @@ impl Connection {
         self.outbox.answer(encode::answer(self.encoding, id, data));
     }
 
+    /// Tells the client to ask what is new, because there is no event of it.
+    pub(crate) fn missed(&self) {
+        self.outbox.missed();
+    }
+
     pub(crate) fn events<'a>(&self, frames: impl IntoIterator<Item = &'a Bytes>) {
         self.outbox.events(frames);
     }

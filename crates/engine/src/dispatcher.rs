@@ -3,26 +3,28 @@
 //! It never waits on a committer, nor on another shard. Its cursor passes a batch only when the list changes that follow from it are
 //! committed, so that a crash repeats and never forgets; everything it does may be done twice.
 
-use std::sync::Arc;
+use std::{slice, sync::Arc};
 
 use metrics::Histogram;
 use ostracon_domain::{
     Applied, Conversation, ConversationId, InboxChange, Member, Outcome, Row, Seq, UnitAt, UserId,
     limits::LARGE_ABOVE,
 };
-use ostracon_store::{Position, Shard, ShardError};
+use ostracon_store::{Position, Shard, ShardError, Undispatched};
+use rustc_hash::FxHashSet;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    audience::{Audiences, is_birth},
+    aside::{Aside, Brought, LeftOver},
+    audience::{Audience, Audiences, is_birth},
     batch_lists::{BatchLists, ListChange},
     committer::{Asker, Committed, Decided, Handed},
     connection::Connection,
     engine::Core,
     event::{self, Event, Frames},
     heat::Cost,
-    limits::{LARGE_COALESCE, READ_RETRY},
+    limits::{AUDIENCES_MAX, LARGE_COALESCE, READ_RETRY},
     teller,
 };
 
@@ -35,8 +37,33 @@ pub(crate) struct Dispatcher {
     stop: CancellationToken,
     /// What a crash may have left was done again.
     has_repeated: bool,
+    /// Whether everything so far has reached the lanes, but for what is set aside: only then may the cursor follow.
+    complete: bool,
+    /// What a crash left and cannot be done again yet.
+    aside: Aside,
+    /// Where the cursor may go once nothing is set aside any more.
+    held: Option<Position>,
+    /// The newest batch that has been dispatched.
+    last: Position,
+    lost: Lost,
+    /// Conversations whose damaged rows are in the log already.
+    damaged: FxHashSet<ConversationId>,
     written: Written,
 }
+
+/// Commits without an answer, which may have been carried out. Nobody hands such a batch over: it has to be looked for.
+#[derive(Default)]
+struct Lost {
+    /// There may be some behind the last batch and before the next.
+    possible: bool,
+    /// Nobody has looked for them yet.
+    look: bool,
+    /// Batches up to here were found, and told as well as they can be.
+    told: Position,
+}
+
+/// The most batches that are read at once.
+const AT_ONCE: u32 = 1_000;
 
 /// New messages of each batch that has some, and the bytes of their texts.
 struct Written {
@@ -80,11 +107,17 @@ impl Dispatcher {
             costs: Vec::new(),
             stop,
             has_repeated: false,
+            complete: true,
+            aside: Aside::default(),
+            held: None,
+            last: 0,
+            lost: Lost::default(),
+            damaged: FxHashSet::default(),
         }
     }
 
     /// Repeats before anybody is served, if the shard answers; else [`run`](Self::run) does it first of all.
-    pub(crate) async fn repeat_at_start(&mut self, core: &Core) -> Result<(), ShardError> {
+    pub(crate) async fn repeat_at_start(&mut self, core: &Arc<Core>) -> Result<(), ShardError> {
         match self.repeat(core).await {
             Err(ShardError::Unavailable(why)) => {
                 tracing::warn!(shard = %self.shard.id(), why, "a shard does not answer; the others serve");
@@ -96,11 +129,13 @@ impl Dispatcher {
 
     /// Repeats as soon as the shard answers; `false` when it was stopped before. Batches that were committed meanwhile are
     /// among them and are done once more in their own turn.
-    async fn repeat_late(&mut self, core: &Core) -> bool {
+    async fn repeat_late(&mut self, core: &Arc<Core>) -> bool {
         while !self.has_repeated {
             let Err(error) = self.repeat(core).await else { break };
-            if !matches!(error, ShardError::Unavailable(_)) {
-                tracing::error!(%error, "what a crash left could not be read");
+            if !may_pass(&error) {
+                let shard = self.shard.id();
+                tracing::error!(%shard, %error, "what a crash left could not be read");
+                return false;
             }
             tokio::select! {
                 () = tokio::time::sleep(READ_RETRY) => {}
@@ -111,72 +146,233 @@ impl Dispatcher {
     }
 
     /// Repeats what may not have taken effect before a crash. Its events were for connections that are gone: only lists
-    /// are brought up to date. Members are read where the conversation lives now.
-    pub(crate) async fn repeat(&mut self, core: &Core) -> Result<(), ShardError> {
-        const AT_ONCE: u32 = 1_000;
+    /// are brought up to date. Members are read where the conversation lives now; what lives on a shard that does not
+    /// answer is set aside, and only the cursor waits for it.
+    pub(crate) async fn repeat(&mut self, core: &Arc<Core>) -> Result<(), ShardError> {
+        self.aside = Aside::default();
+        self.held = None;
         let mut after = None;
         loop {
             let batches = self.shard.undispatched(after, AT_ONCE).await?;
             let Some(last) = batches.last() else {
                 self.has_repeated = true;
+                self.aside.begin(core, &self.stop);
                 return Ok(());
             };
             after = Some(last.position);
-            for batch in &batches {
-                self.repeat_batch(core, &batch.rows).await?;
-                self.mark(core, batch.position);
+            for Undispatched { position, rows } in &batches {
+                for left in LeftOver::of(rows) {
+                    self.repeat_one(core, left).await?;
+                }
+                self.last = self.last.max(*position);
+                self.pass(core, *position);
             }
         }
     }
 
-    async fn repeat_batch(&mut self, core: &Core, rows: &[Row]) -> Result<(), ShardError> {
-        for conversation in rows.iter().filter_map(|row| match row {
-            Row::Conversation(row) => Some(row),
-            _ => None,
-        }) {
-            let id = conversation.id;
-            let of_it: Vec<Row> =
-                rows.iter().filter(|row| is_member_of(row, id)).cloned().collect();
-            let home =
-                core.place(id).ok().and_then(|(at, shard)| Some((at, core.shard(shard).ok()?)));
-            let Some((at, home)) = home else { continue };
-            if concerns_everybody(conversation, &of_it) {
-                self.audiences.learn(&home, at, id, &of_it).await?;
+    async fn repeat_one(&mut self, core: &Arc<Core>, left: LeftOver) -> Result<(), ShardError> {
+        let LeftOver { conversation, members } = &left;
+        let id = conversation.id;
+        match core.place(id) {
+            Ok((at, home)) if home == self.shard.id() => {
+                if concerns_everybody(conversation, members)
+                    && let Err(error) = self.audiences.learn(&self.shard, at, id, members).await
+                {
+                    if may_pass(&error) {
+                        return Err(error);
+                    }
+                    self.note_damage(id, &error);
+                    self.complete = false;
+                    return Ok(());
+                }
+                put_lists(core, self.audiences.get(id), conversation, members);
+                self.forget_large(conversation);
             }
-            self.update_lists(core, conversation, &of_it);
-            self.forget_large(conversation);
+            _ => match self.aside.bring(core, &left).await {
+                Brought::Done => {}
+                Brought::Later => self.aside.put(left),
+                Brought::Never => self.complete = false,
+            },
         }
         Ok(())
     }
 
     /// Runs until the committer is gone.
     pub(crate) async fn run(mut self, core: Arc<Core>, mut handed: mpsc::Receiver<Handed>) {
-        // Whether everything so far has reached the lanes: only then may the cursor follow.
-        let mut complete = self.repeat_late(&core).await;
-        while let Some(next) = handed.recv().await {
-            core.dispatch_gate.pass().await;
-            let Committed { position, items } = match next {
-                Handed::Batch(batch) => batch,
-                Handed::Barrier(passed) => {
-                    // Who asked may have gone away.
-                    passed.send(()).ok();
+        self.complete &= self.repeat_late(&core).await;
+        loop {
+            let next = tokio::select! {
+                biased;
+                next = handed.recv() => next,
+                all = self.aside.done(), if !self.aside.is_empty() => {
+                    self.complete &= all;
+                    if let Some(position) = self.held.take().filter(|_| all) {
+                        self.mark(&core, position);
+                    }
+                    continue;
+                }
+                () = tokio::time::sleep(READ_RETRY), if self.lost.look => {
+                    core.dispatch_gate.pass().await;
+                    self.look_for_lost(&core).await;
                     continue;
                 }
             };
-            self.written.count(&items);
-            let mut lists = BatchLists::of(&items);
-            for (asker, decided) in items {
-                match decided {
-                    Decided::Done { outcome, rows } => {
-                        complete &= self.done(&core, &mut lists, asker, outcome, rows).await;
+            let Some(next) = next else { return };
+            core.dispatch_gate.pass().await;
+            match next {
+                Handed::Batch(batch) => self.dispatch(&core, batch).await,
+                Handed::Unknown => self.may_be_lost(),
+                Handed::Barrier(passed) => {
+                    // Where nobody can tell what was committed, who asked is told so.
+                    if !self.lost.possible || self.find_lost(&core, Position::MAX).await.is_ok() {
+                        // Who asked may have gone away.
+                        passed.send(()).ok();
                     }
-                    Decided::Refused(refusal) => asker.reply.fail(refusal.into()),
                 }
             }
-            core.heat.add(self.costs.drain(..));
-            if complete {
-                self.mark(&core, position);
+        }
+    }
+
+    async fn dispatch(&mut self, core: &Arc<Core>, batch: Committed) {
+        let Committed { position, items, more_may_be } = batch;
+        if self.lost.possible {
+            let changed = |decided: &Decided| matches!(decided, Decided::Done { rows, .. } if !rows.is_empty());
+            let is_own = items.iter().any(|(_, decided)| changed(decided));
+            // A batch that changed nothing has no place of its own.
+            let before = if is_own { position.saturating_sub(1) } else { position };
+            self.find_lost_before(core, before).await;
+        }
+        if more_may_be {
+            self.may_be_lost();
+        }
+        self.written.count(&items);
+        let was_told = position <= self.lost.told;
+        let mut lists = BatchLists::of(&items);
+        for (asker, decided) in items {
+            match decided {
+                Decided::Done { outcome, rows } => {
+                    let told = self.done(core, &mut lists, asker, outcome, rows, was_told).await;
+                    self.complete &= told;
+                }
+                Decided::Refused(refusal) => asker.reply.fail(refusal.into()),
             }
+        }
+        core.heat.add(self.costs.drain(..));
+        self.last = self.last.max(position);
+        self.pass(core, self.last);
+    }
+
+    const fn may_be_lost(&mut self) {
+        self.lost.possible = true;
+        self.lost.look = true;
+    }
+
+    /// Looks for what was committed without an answer, before anybody commits something else. What is not there yet may
+    /// still come: whoever is dispatched next looks again.
+    async fn look_for_lost(&mut self, core: &Arc<Core>) {
+        match self.find_lost(core, Position::MAX).await {
+            Err(error) if may_pass(&error) => {}
+            // Else the next batch says what is wrong.
+            _ => self.lost.look = false,
+        }
+    }
+
+    /// Dispatches what was committed without an answer before a batch. Like members that cannot be read: nobody would make
+    /// up for it later.
+    async fn find_lost_before(&mut self, core: &Arc<Core>, up_to: Position) {
+        while let Err(error) = self.find_lost(core, up_to).await {
+            if !may_pass(&error) {
+                let shard = self.shard.id();
+                tracing::error!(%shard, %error, "what was committed without an answer could not be read");
+                self.complete = false;
+                break;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(READ_RETRY) => {}
+                () = self.stop.cancelled() => {
+                    self.complete = false;
+                    return;
+                }
+            }
+        }
+        self.lost.possible = false;
+        self.lost.look = false;
+    }
+
+    /// Dispatches batches behind the last one, up to and including a position.
+    async fn find_lost(&mut self, core: &Arc<Core>, up_to: Position) -> Result<(), ShardError> {
+        loop {
+            let batches = self.shard.undispatched(Some(self.last), AT_ONCE).await?;
+            if batches.is_empty() {
+                return Ok(());
+            }
+            for Undispatched { position, rows } in batches {
+                if position > up_to {
+                    return Ok(());
+                }
+                self.tell_lost(core, &rows).await;
+                self.last = position;
+                self.lost.told = position;
+                self.pass(core, position);
+            }
+        }
+    }
+
+    /// Brings lists up to date with a batch that nobody handed over. What its commands answered is not known, so there
+    /// are no events: whom it concerns is told to ask.
+    async fn tell_lost(&mut self, core: &Arc<Core>, rows: &[Row]) {
+        for row in rows {
+            if let Row::Inbox(entry) = row {
+                teller::tell(core, slice::from_ref(entry));
+            }
+        }
+        for LeftOver { conversation, members } in LeftOver::of(rows) {
+            let id = conversation.id;
+            let Ok((at, _)) = core.place(id) else {
+                self.complete = false;
+                continue;
+            };
+            if concerns_everybody(&conversation, &members) && !self.learn(at, id, &members).await {
+                self.complete = false;
+                continue;
+            }
+            let before = core.hub.large.get(id);
+            self.update_lists(core, &conversation, &members);
+            if conversation.large {
+                self.tell_large(core, &conversation, &members, &[], None);
+            } else {
+                self.tell_members(core, &conversation, &[], None);
+            }
+            for row in &members {
+                let Row::Member(member) = row else { continue };
+                if conversation.large && member.is_present() {
+                    subscribe(core, id, member.user, member.joined_seq);
+                } else if conversation.large {
+                    core.hub.large.leave(id, member.user);
+                }
+                core.hub.each(member.user, |connection| connection.missed());
+            }
+            if let Some(group) = core.hub.large.get(id).or(before) {
+                group.missed();
+            }
+            if let Some(audience) = self.audiences.get(id) {
+                for user in audience.listed(&conversation) {
+                    core.hub.each(user, |connection| connection.missed());
+                }
+            }
+            self.forget_large(&conversation);
+        }
+    }
+
+    /// Lets the cursor follow to a batch, if everything up to there has reached the lanes.
+    fn pass(&mut self, core: &Core, position: Position) {
+        if !self.complete {
+            return;
+        }
+        if self.aside.is_empty() {
+            self.mark(core, position);
+        } else {
+            self.held = Some(position);
         }
     }
 
@@ -189,7 +385,8 @@ impl Dispatcher {
         }
     }
 
-    /// Tells everybody whom a command concerns, then who asked; `false` when it could not tell the members.
+    /// Tells everybody whom a command concerns, unless they were told, then who asked; `false` when it could not tell
+    /// the members.
     async fn done(
         &mut self,
         core: &Arc<Core>,
@@ -197,6 +394,7 @@ impl Dispatcher {
         asker: Asker,
         outcome: Outcome,
         rows: Vec<Row>,
+        was_told: bool,
     ) -> bool {
         let conversation = rows.iter().rev().find_map(|row| match row {
             Row::Conversation(row) => Some(Arc::clone(row)),
@@ -205,7 +403,7 @@ impl Dispatcher {
         let mut told = true;
         if let Some(conversation) = &conversation {
             self.costs.push(Cost::of_write(asker.at.unit, conversation, &outcome));
-            told = self.tell(core, lists, &asker, conversation, &outcome, &rows).await;
+            told = was_told || self.tell(core, lists, &asker, conversation, &outcome, &rows).await;
         } else if let Outcome::Inbox { entries } = &outcome {
             let users = entries.first().map(|entry| entry.user);
             self.costs.extend(users.map(|user| Cost::of_list(asker.at.unit, user)));
@@ -221,8 +419,8 @@ impl Dispatcher {
         told
     }
 
-    /// Events to the members' connections, and changes of their lists; `false` when the engine stopped before the
-    /// members could be read.
+    /// Events to the members' connections, and changes of their lists; `false` when the members could
+    /// not be read, or the engine stopped before they could be.
     async fn tell(
         &mut self,
         core: &Core,
@@ -256,10 +454,14 @@ impl Dispatcher {
     }
 
     /// Learns who is a member. A shard that does not answer is asked again and again: its dispatcher has nothing
-    /// better to do, and what it left out now nobody would make up for.
+    /// better to do, and what it left out now nobody would make up for. Damaged rows are left to a person.
     async fn learn(&mut self, at: UnitAt, id: ConversationId, rows: &[Row]) -> bool {
         let mut said = false;
         while let Err(error) = self.audiences.learn(&self.shard, at, id, rows).await {
+            if !may_pass(&error) {
+                self.note_damage(id, &error);
+                return false;
+            }
             if !std::mem::replace(&mut said, true) {
                 let shard = self.shard.id();
                 tracing::error!(%shard, %error, "members could not be read; events wait until they can be");
@@ -270,6 +472,16 @@ impl Dispatcher {
             }
         }
         true
+    }
+
+    fn note_damage(&mut self, conversation: ConversationId, error: &ShardError) {
+        if self.damaged.len() >= AUDIENCES_MAX {
+            self.damaged.clear();
+        }
+        if self.damaged.insert(conversation) {
+            let shard = self.shard.id();
+            tracing::error!(%shard, %conversation, %error, "members cannot be read; nobody is told of changes");
+        }
     }
 
     fn tell_members(
@@ -342,33 +554,8 @@ impl Dispatcher {
         }
     }
 
-    /// Puts the change into the lanes of those whose lists it moves: all members, or in a large group those it names.
     fn update_lists(&self, core: &Core, conversation: &Arc<Conversation>, rows: &[Row]) {
-        let change = |row: Option<&Arc<Member>>| InboxChange {
-            conversation: conversation.id,
-            applied: Applied {
-                history: conversation.history,
-                rev: conversation.rev,
-                mark_rev: conversation.mark_rev,
-            },
-            last_seq: conversation.head_seq,
-            last_activity_at: conversation.last_activity_at,
-            view: row.map(|row| (row.hidden_to, row.muted_until)),
-            large: conversation.large,
-            removed: conversation.deleted_at.is_some(),
-        };
-        for row in rows {
-            if let Row::Member(row) = row {
-                core.lists.put(core, row.user, change(Some(row)));
-            }
-        }
-        if concerns_everybody(conversation, rows)
-            && let Some(audience) = self.audiences.get(conversation.id)
-        {
-            for user in audience.listed(conversation) {
-                core.lists.put(core, user, change(None));
-            }
-        }
+        put_lists(core, self.audiences.get(conversation.id), conversation, rows);
     }
 
     /// Nothing is kept of large groups, whose lists may be very long, nor of those that are gone.
@@ -377,6 +564,45 @@ impl Dispatcher {
             self.audiences.forget(conversation.id);
         }
     }
+}
+
+/// Puts a change into the lanes of those whose lists it moves: all members, or in a large group those it names.
+pub(crate) fn put_lists(
+    core: &Core,
+    audience: Option<&Audience>,
+    conversation: &Arc<Conversation>,
+    rows: &[Row],
+) {
+    let change = |row: Option<&Arc<Member>>| InboxChange {
+        conversation: conversation.id,
+        applied: Applied {
+            history: conversation.history,
+            rev: conversation.rev,
+            mark_rev: conversation.mark_rev,
+        },
+        last_seq: conversation.head_seq,
+        last_activity_at: conversation.last_activity_at,
+        view: row.map(|row| (row.hidden_to, row.muted_until)),
+        large: conversation.large,
+        removed: conversation.deleted_at.is_some(),
+    };
+    for row in rows {
+        if let Row::Member(row) = row {
+            core.lists.put(core, row.user, change(Some(row)));
+        }
+    }
+    if concerns_everybody(conversation, rows)
+        && let Some(audience) = audience
+    {
+        for user in audience.listed(conversation) {
+            core.lists.put(core, user, change(None));
+        }
+    }
+}
+
+/// Whether it is worth asking a shard again.
+pub(crate) const fn may_pass(error: &ShardError) -> bool {
+    matches!(error, ShardError::Unavailable(_) | ShardError::Busy)
 }
 
 /// Queues an event for every connection of a user but the one that made it.
@@ -406,12 +632,8 @@ fn subscribe(core: &Core, id: ConversationId, user: UserId, joined_seq: Seq) {
     core.hub.each(user, |connection| core.hub.large.subscribe(id, connection, joined_seq));
 }
 
-fn is_member_of(row: &Row, id: ConversationId) -> bool {
-    matches!(row, Row::Member(row) if row.conversation == id)
-}
-
 /// Whether the change moves the lists of all members.
-fn concerns_everybody(conversation: &Conversation, rows: &[Row]) -> bool {
+pub(crate) fn concerns_everybody(conversation: &Conversation, rows: &[Row]) -> bool {
     !conversation.large || conversation.deleted_at.is_some() || became_large(conversation, rows)
 }
 

@@ -306,7 +306,7 @@ impl Engine {
         let lane = before.lanes.get(&id);
         core.topology.store(Arc::new(before.with_lane_leaving(id)));
         lane.iter().for_each(|lane| lane.hurry(true));
-        let drained = tokio::time::timeout(REMOVAL_MAX, drained(core, id, lane)).await;
+        let drained = tokio::time::timeout(REMOVAL_MAX, drained(core, shard, lane)).await;
         let noted = match drained {
             Ok(Ok(position)) => shard.dispatched(position).await.map_err(EngineError::from),
             Ok(Err(error)) => Err(error),
@@ -611,9 +611,10 @@ async fn barrier(core: &Core, shard: ShardId) -> Result<(), EngineError> {
 /// Returns when nothing of a shard that leaves is missing elsewhere, and where its dispatch cursor may stand then.
 async fn drained(
     core: &Core,
-    id: ShardId,
+    leaving: &Arc<dyn Shard>,
     lane: Option<&Arc<Lane>>,
 ) -> Result<Position, EngineError> {
+    let id = leaving.id();
     let topology = core.topology.load_full();
     // Behind it nobody puts anything into the lane that leaves, and all that the shard committed is in lanes.
     for shard in topology.committers.keys() {
@@ -622,7 +623,11 @@ async fn drained(
     loop {
         let empty = lane.is_none_or(|lane| lane.is_empty());
         if empty && topology.all_lanes().all(|lane| lane.is_done_with(id)) {
-            return Ok(topology.done(id));
+            let done = topology.done(id);
+            // What was set aside or could not be told would go with the shard.
+            if leaving.undispatched(Some(done), 1).await?.is_empty() {
+                return Ok(done);
+            }
         }
         tokio::time::sleep(LANE_PERIOD).await;
     }

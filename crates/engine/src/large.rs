@@ -212,6 +212,13 @@ impl LargeGroup {
         self.0.lock().flush();
     }
 
+    /// Gives out what is held back, and tells everybody to ask what is new.
+    pub(crate) fn missed(&self) {
+        let mut state = self.0.lock();
+        state.flush();
+        state.subscribers.values().for_each(|subscriber| subscriber.connection.missed());
+    }
+
     /// Gives one connection what is held back for it, so that an answer may follow.
     pub(crate) fn flush_to(&self, connection: u64) {
         let mut state = self.0.lock();

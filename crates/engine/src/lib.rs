@@ -9,6 +9,7 @@
 //!
 //! It sees the seams of `store` only: no backend, no socket, no HTTP.
 
+mod aside;
 mod audience;
 mod batch_lists;
 mod clock;

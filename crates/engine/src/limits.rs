@@ -72,6 +72,10 @@ pub const AUDIENCES_MAX: usize = 50_000;
 pub const KNOWN_USERS_MAX: usize = 1_000_000;
 /// Pause before a dispatcher reads members again that it could not read.
 pub const READ_RETRY: Duration = Duration::from_millis(200);
+/// How long another shard may take to say who is a member, before what a crash left of its conversations is set aside.
+pub const HOME_PATIENCE: Duration = Duration::from_secs(5);
+/// Longest pause before what was set aside is tried again.
+pub const ASIDE_RETRY_MAX: Duration = Duration::from_secs(5);
 /// How often dispatch cursors are noted; what a crash repeats is at most as old as this and a lane's flush.
 pub const CURSOR_PERIOD: Duration = Duration::from_millis(500);
 /// How often rate limits forget who is idle.

@@ -85,6 +85,12 @@ impl Outbox {
         }
     }
 
+    /// Something happened that there is no event for: `sync_required` follows what waits.
+    pub(crate) fn missed(&self) {
+        self.state.lock().lossy = true;
+        self.wake.notify_one();
+    }
+
     /// Moves everything that waits to the end of `out`; after [`Drained::SyncRequired`] events are kept again.
     pub(crate) fn drain(&self, out: &mut Vec<Bytes>) -> Drained {
         let mut state = self.state.lock();

@@ -149,7 +149,8 @@ pub trait Shard: Transfer {
     /// out, the others commit.
     ///
     /// # Errors
-    /// After `Unavailable` the outcome of every command is unknown; after `Busy` nothing was changed.
+    /// After `Unavailable` the outcome of every command is unknown: what was done is among the
+    /// [undispatched](Self::undispatched) at the latest when a later batch is. After `Busy` nothing was changed.
     async fn commit(&self, batch: Batch) -> Result<Commit, ShardError>;
 
     /// Several conversations as one user sees them; answer n belongs to question n, each with its own fence check.
@@ -215,7 +216,8 @@ pub trait Shard: Transfer {
     async fn inbox_large(&self, at: UnitAt, user: UserId) -> Result<Read<InboxRows>, ShardError>;
 
     /// Batches after the dispatch cursor and after `after` that changed something, oldest first, at most `limit`:
-    /// what a dispatcher repeats after a crash.
+    /// what a dispatcher repeats after a crash, and where it looks for batches whose answer was lost. Whoever sees a batch
+    /// sees all before it. `after` is 0 or the position of some commit.
     async fn undispatched(
         &self,
         after: Option<Position>,

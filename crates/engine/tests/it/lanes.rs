@@ -8,7 +8,7 @@ use ostracon_store::{InboxPage, Read, Shard};
 use crate::world::{ALICE, BOB, CAROL, DAVE, World, pass, user, yield_all};
 
 /// The revs that a user's stored entries have reached, newest activity first; nothing is brought up to date for it.
-async fn stored(world: &World, user: UserId) -> Vec<(ConversationId, u64)> {
+pub(crate) async fn stored(world: &World, user: UserId) -> Vec<(ConversationId, u64)> {
     let map = world.engine().map();
     let unit = map.unit_of_user(user);
     let at = ostracon_domain::UnitAt { unit, epoch: map.home(unit).unwrap().epoch };

@@ -690,6 +690,53 @@ async fn a_change_of_the_map_need_not_be_read() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_crash_left_of_a_unit_that_moved_to_a_dead_shard_holds_nobody_up() {
+    for hangs in [false, true] {
+        let mut world = World::new().await;
+        let id = world.group(ALICE, "g", &[BOB]).await;
+        world.settle().await;
+        let from = world.shard_of(id).id_number();
+        let others = (1..=6).flat_map(|one| (one + 1..=6).map(move |two| (user(one), user(two))));
+        let (one, two) = others
+            .filter(|(one, two)| world.shard_of_user(*two).id_number() == from && *one != *two)
+            .find(|(one, two)| {
+                let near = ConversationId::direct(*one, *two);
+                world.shard_of(near).id_number() == from && unit_of(near) != unit_of(id)
+            })
+            .unwrap();
+        let near = ConversationId::direct(one, two);
+        world.engine().pause_dispatch();
+        let (engine, action) = (Arc::clone(world.engine()), world.text("left behind"));
+        let sending = tokio::spawn(async move { engine.run(ALICE, id, action).await });
+        yield_all().await;
+        let mover = Mover::new(&world);
+        mover.freeze(unit_of(id)).await;
+        mover.carry(unit_of(id), ShardId(1 - from as u32)).await;
+        sending.abort();
+        drop(sending.await);
+        world.crash().await;
+
+        let dead = Arc::clone(&world.shards[1 - from]);
+        let fault = if hangs { &dead.members_hang } else { &dead.members_fail };
+        fault.store(true, Ordering::Relaxed);
+        world.start().await;
+        let line = world.connect(two).await;
+        world.say(one, near, "meanwhile").await;
+        pass(1_000).await;
+        assert!(line.words().iter().any(|words| words.contains("meanwhile")));
+        assert!(stored(&world, two, near).await.is_some());
+        // Only the cursor waits.
+        pass(20_000).await;
+        assert!(world.shards[from].undispatched(None, 10).await.unwrap().len() > 1);
+        assert_eq!(stored(&world, BOB, id).await, Some(3));
+        fault.store(false, Ordering::Relaxed);
+        pass(20_000).await;
+        assert_eq!(stored(&world, BOB, id).await, Some(4));
+        assert_eq!(world.undispatched().await, 0, "hangs: {hangs}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_shard_that_does_not_count_costs_nobody_the_answer_of_another() {
     let world = World::planned(Plan { users: 40, ..Plan::default() }).await;
     let mover = Mover::new(&world);
