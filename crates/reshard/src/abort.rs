@@ -8,9 +8,12 @@ use ostracon_store::{
 };
 
 use crate::{
-    call::{Side, Trouble, is_unanswered},
+    call::{Patience, Side, Trouble, is_unanswered},
     mover::{Attempt, Ended},
 };
+
+/// How often the destination is asked to forget a move before that is put off.
+const TRIES: u32 = 4;
 
 impl Attempt {
     /// Gives the move up, unless it turns out to be committed.
@@ -59,12 +62,20 @@ impl Attempt {
     }
 
     async fn undo(&mut self) -> Result<(), Trouble> {
+        self.patience = Patience::endless(self.around.options.retry);
+        self.hear(Side::Source).await?;
         if !matches!(self.row.change, MapChange::Move { .. }) {
             return self.take_back().await;
         }
         let units = self.source_units();
         self.set_all(Side::Source, &units, UnitPhase::Open).await?;
         self.gate.leave();
+        self.around.host.units_changed().await;
+        // The units serve. What the destination still has to hear can wait until it answers: the move stays what it is, and
+        // holds up no other move of these shards meanwhile.
+        self.patience = Patience::of_tries(self.around.options.retry, TRIES);
+        // An answer may have been missed: what was known of it is old.
+        self.hear_again(Side::Destination).await?;
         let there: Vec<UnitAt> = units
             .into_iter()
             .map(|at| {

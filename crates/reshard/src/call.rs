@@ -7,6 +7,7 @@ use std::{
 };
 
 use ostracon_store::{DirectoryError, Pair, ShardError, directory::MoveLost};
+use tokio_util::sync::CancellationToken;
 
 /// Why a mover does not go on as planned.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,13 +27,16 @@ pub(crate) enum Trouble {
     /// Somebody asked for the end of this move.
     #[error("given up by request")]
     Stopped,
+    /// A shard was asked often enough, and did not answer.
+    #[error("no answer: {0}")]
+    Silent(String),
     /// It cannot be done: give up, and tell a person.
     #[error("{0}")]
     Hopeless(String),
 }
 
 /// Which side of a move a shard is on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Side {
     Source,
     Destination,
@@ -55,23 +59,74 @@ impl Steps {
     }
 }
 
-/// Repeats a request to a shard, the same each time, until it is answered.
-pub(crate) async fn until_answered<T, F: Future<Output = Result<T, ShardError>>>(
+/// How long a mover asks a shard that does not answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Patience {
     retry: Duration,
-    ask: impl Fn() -> F,
-) -> Result<T, ShardError> {
-    let mut said = false;
-    loop {
-        match ask().await {
-            Err(ShardError::Unavailable(why)) => {
-                if !std::mem::replace(&mut said, true) {
-                    tracing::warn!(why, "a shard does not answer a mover; it is asked again");
+    until: Until,
+}
+
+#[derive(Debug, Clone)]
+enum Until {
+    /// It answers, or somebody wants the end of the move.
+    Stopped(CancellationToken),
+    /// It answers, however long that takes.
+    Answered,
+    /// So many questions were in vain.
+    Tries(u32),
+}
+
+impl Patience {
+    /// Before anything is decided: whoever wants the end of the move need not wait for a shard.
+    pub(crate) const fn until_stopped(retry: Duration, stop: CancellationToken) -> Self {
+        Self { retry, until: Until::Stopped(stop) }
+    }
+
+    /// For a step that must be taken.
+    pub(crate) const fn endless(retry: Duration) -> Self {
+        Self { retry, until: Until::Answered }
+    }
+
+    /// For a step that may be taken later.
+    pub(crate) const fn of_tries(retry: Duration, tries: u32) -> Self {
+        Self { retry, until: Until::Tries(tries) }
+    }
+
+    /// Repeats a request to a shard, the same each time, until it is answered. The answer, which may be a refusal.
+    ///
+    /// # Errors
+    /// `Stopped` or `Silent` when there is none. The last request may still run.
+    pub(crate) async fn answer<T, F: Future<Output = Result<T, ShardError>>>(
+        &self,
+        ask: impl Fn() -> F,
+    ) -> Result<Result<T, ShardError>, Trouble> {
+        let mut said = false;
+        let mut asked = 0;
+        loop {
+            let error = match ask().await {
+                Err(error @ (ShardError::Unavailable(_) | ShardError::Busy)) => error,
+                answer => return Ok(answer),
+            };
+            asked += 1;
+            match &self.until {
+                Until::Tries(most) if asked >= *most => {
+                    return Err(Trouble::Silent(error.to_string()));
                 }
+                _ => {}
             }
-            Err(ShardError::Busy) => {}
-            answer => return answer,
+            if let ShardError::Unavailable(why) = &error
+                && !std::mem::replace(&mut said, true)
+            {
+                tracing::warn!(why, "a shard does not answer a mover; it is asked again");
+            }
+            let pause = tokio::time::sleep(self.retry);
+            match &self.until {
+                Until::Stopped(stop) => {
+                    stop.run_until_cancelled(pause).await.ok_or(Trouble::Stopped)?;
+                }
+                _ => pause.await,
+            }
         }
-        tokio::time::sleep(retry).await;
     }
 }
 

@@ -6,7 +6,7 @@ use ostracon_domain::{Subject, UnitAt};
 use ostracon_store::Note;
 
 use crate::{
-    call::{Side, Trouble, trouble, until_answered},
+    call::{Side, Trouble, trouble},
     mover::Attempt,
 };
 
@@ -51,7 +51,7 @@ impl Attempt {
 
     async fn notes(&self, at: UnitAt) -> Result<Vec<Note>, Trouble> {
         let ask = || self.source.notes(at, NOTES);
-        let notes = until_answered(self.around.options.retry, ask).await;
+        let notes = self.patience.answer(ask).await?;
         notes.map_err(|error| trouble(error, ostracon_store::Pair::default(), Side::Source))
     }
 
@@ -61,7 +61,7 @@ impl Attempt {
         }
         let pair = self.steps.next();
         let ask = || self.source.drop_notes(at, &notes, pair);
-        let dropped = until_answered(self.around.options.retry, ask).await;
+        let dropped = self.patience.answer(ask).await?;
         dropped.map_err(|error| trouble(error, pair, Side::Source))
     }
 
@@ -77,7 +77,7 @@ impl Attempt {
                 .collect();
             let since: Vec<_> = since.into_iter().collect();
             let ask = || source.subjects_since(at.unit, &since);
-            let found = until_answered(self.around.options.retry, ask).await;
+            let found = self.patience.answer(ask).await?;
             let found = found.map_err(|e| Trouble::Hopeless(format!("the source refuses: {e}")))?;
             let mut rows = Vec::new();
             let mut versions = Vec::new();

@@ -6,7 +6,7 @@ use ostracon_domain::{Subject, UnitId};
 use ostracon_store::{Shard, SubjectHead};
 
 use crate::{
-    call::{Trouble, until_answered},
+    call::Trouble,
     mover::Attempt,
 };
 
@@ -47,9 +47,9 @@ impl Attempt {
             return Ok(());
         }
         self.around.throttle.take(&*self.around.host, subjects.len()).await;
-        let retry = self.around.options.retry;
+        let patience = self.patience.clone();
         let digests = async |shard: &Arc<dyn Shard>| {
-            let found = until_answered(retry, || shard.digests(unit, &subjects)).await;
+            let found = patience.answer(|| shard.digests(unit, &subjects)).await?;
             found.map_err(|error| Trouble::Hopeless(format!("no digest: {error}")))
         };
         let theirs = digests(&self.destination).await?;
@@ -117,7 +117,7 @@ impl Attempt {
         after: Option<Subject>,
     ) -> Result<Vec<SubjectHead>, Trouble> {
         let ask = || shard.heads(unit, after, HEADS);
-        let heads = until_answered(self.around.options.retry, ask).await;
+        let heads = self.patience.answer(ask).await?;
         heads.map_err(|error| Trouble::Hopeless(format!("no heads: {error}")))
     }
 

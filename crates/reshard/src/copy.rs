@@ -7,7 +7,7 @@ use ostracon_domain::{Epoch, Row, Subject, UnitAt};
 use ostracon_store::{ScanPage, SubjectVersion};
 
 use crate::{
-    call::{Side, Trouble, trouble, until_answered},
+    call::{Side, Trouble, trouble},
     mover::Attempt,
 };
 
@@ -29,9 +29,10 @@ impl Attempt {
     async fn copy_unit(&mut self, at: UnitAt) -> Result<(), Trouble> {
         let options = self.around.options;
         let source = Arc::clone(&self.source);
+        let patience = self.patience.clone();
         let scan = async |from| {
             let ask = || source.scan_unit(at.unit, from, options.page_rows);
-            let page = until_answered(options.retry, ask).await;
+            let page = patience.answer(ask).await?;
             page.map_err(|error| Trouble::Hopeless(format!("the source refuses: {error}")))
         };
         let mut page: Option<ScanPage> = Some(scan(None).await?);
@@ -85,7 +86,7 @@ impl Attempt {
         let (count, bytes) = (rows.len() as u64, rows.iter().map(size).sum::<u64>());
         let destination = &self.destination;
         let ask = || destination.apply_rows(there, rows.clone(), pair);
-        let applied = until_answered(self.around.options.retry, ask).await;
+        let applied = self.patience.answer(ask).await?;
         applied.map_err(|error| trouble(error, pair, Side::Destination))?;
         self.progress.rows += count;
         self.progress.bytes += bytes;

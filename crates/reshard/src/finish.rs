@@ -4,13 +4,15 @@ use ostracon_domain::{MapChange, UnitId};
 use ostracon_store::{UnitPhase, directory::MovePhase};
 
 use crate::{
-    call::{Side, Trouble, until_answered},
+    call::{Patience, Side, Trouble},
     mover::{Attempt, there},
 };
 
 impl Attempt {
     /// Opens the units where they live now.
     pub(crate) async fn open(&mut self) -> Result<(), Trouble> {
+        // Whoever wants an end of the move comes too late.
+        self.patience = Patience::endless(self.around.options.retry);
         match self.row.change {
             MapChange::Move { .. } => {
                 let units = there(&self.moved_units());
@@ -37,7 +39,7 @@ impl Attempt {
     /// Asks for the state of a unit that another command may have changed.
     pub(crate) async fn refresh_state(&mut self, side: Side, unit: UnitId) -> Result<(), Trouble> {
         let ask = || self.shard(side).unit_states();
-        let states = until_answered(self.around.options.retry, ask).await;
+        let states = self.patience.answer(ask).await?;
         let states = states.map_err(|error| Trouble::Hopeless(error.to_string()))?;
         if let Some(state) = states.into_iter().find(|state| state.unit == unit) {
             self.remember(side, state);

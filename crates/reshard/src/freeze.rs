@@ -11,7 +11,7 @@ use ostracon_store::{
 use tokio::time::Instant;
 
 use crate::{
-    call::{Side, Trouble, is_unanswered, trouble, until_answered},
+    call::{Side, Trouble, is_unanswered, trouble},
     mover::Attempt,
 };
 
@@ -86,7 +86,7 @@ impl Attempt {
             let there = UnitAt { unit: at.unit, epoch: Epoch(at.epoch.0 + 1) };
             let pair = self.steps.next();
             let ask = || self.destination.import_complete(there, pair);
-            let complete = until_answered(self.around.options.retry, ask).await;
+            let complete = self.patience.answer(ask).await?;
             complete.map_err(|error| trouble(error, pair, Side::Destination))?;
         }
         Ok(())

@@ -4,7 +4,11 @@
 //! and whoever takes over begins the copy anew. It never waits for luck: every step is a compare-and-set that says what
 //! it expects.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::future::try_join_all;
 use ostracon_domain::{Epoch, MapChange, PlacementMap, Subject, UnitAt, UnitId};
@@ -15,7 +19,7 @@ use ostracon_store::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    call::{Side, Steps, Trouble, directory, is_unanswered, trouble, until_answered},
+    call::{Patience, Side, Steps, Trouble, directory, is_unanswered, trouble},
     freeze_gate::FreezeGate,
     host::Host,
     options::Options,
@@ -63,11 +67,15 @@ pub(crate) struct Attempt {
     epochs: BTreeMap<UnitId, Epoch>,
     /// States as this attempt last heard of them.
     states: BTreeMap<(bool, UnitId), UnitState>,
+    /// The sides whose states were read.
+    heard: BTreeSet<Side>,
     /// What the destination holds of each subject.
     pub(crate) known: BTreeMap<Subject, SubjectVersion>,
     pub(crate) progress: Progress,
     /// Somebody wants this move to end.
     pub(crate) stop: CancellationToken,
+    /// How long shards are asked; depends on what is decided.
+    pub(crate) patience: Patience,
     pub(crate) gate: Arc<FreezeGate>,
 }
 
@@ -93,28 +101,21 @@ impl Attempt {
         let (source, destination) = (shard(row.source)?, shard(row.destination)?);
         let retry = around.options.retry;
         let map = directory(retry, || around.directory.map()).await?;
-        let mut states = BTreeMap::new();
-        let units = row.units();
-        for (side, shard) in [(Side::Source, &source), (Side::Destination, &destination)] {
-            let all = until_answered(retry, || shard.unit_states()).await;
-            let all = all.map_err(|error| Trouble::Hopeless(error.to_string()))?;
-            let ours = all.into_iter().filter(|state| units.contains(&state.unit));
-            states.extend(ours.map(|state| ((side == Side::Source, state.unit), state)));
-        }
         let after = match row.phase {
             MovePhase::Committed => map.clone(),
             _ => map.apply(&row.change).unwrap_or_else(|_| map.clone()),
         };
         // The map's, or one less once it is committed; of what was merged to the end only its shard still knows.
         let committed = u64::from(row.phase == MovePhase::Committed);
-        let epoch = |unit: &UnitId| match map.home(*unit) {
-            Some(home) => Epoch(home.epoch.0.saturating_sub(committed)),
-            None => states.get(&(true, *unit)).map_or(Epoch(0), |state: &UnitState| state.epoch),
-        };
-        let epochs = units.iter().map(|unit| (*unit, epoch(unit))).collect();
+        let epoch = |unit: UnitId| Some(Epoch(map.home(unit)?.epoch.0.saturating_sub(committed)));
+        let units = row.units().into_iter();
+        let epochs = units.filter_map(|unit| Some((unit, epoch(unit)?))).collect();
         let steps = Steps::new(row.lease);
         let progress = row.progress.clone();
-        let known = BTreeMap::new();
+        let patience = match row.phase {
+            MovePhase::Copying => Patience::until_stopped(retry, stop.clone()),
+            _ => Patience::endless(retry),
+        };
         Ok(Self {
             around,
             row,
@@ -124,12 +125,34 @@ impl Attempt {
             map,
             after,
             epochs,
-            states,
-            known,
+            states: BTreeMap::new(),
+            heard: BTreeSet::new(),
+            known: BTreeMap::new(),
             progress,
             stop,
+            patience,
             gate,
         })
+    }
+
+    /// Reads the states of the units on one side, if this attempt has not yet. Each side by itself: what can be done on one
+    /// does not wait for the other.
+    pub(crate) async fn hear(&mut self, side: Side) -> Result<(), Trouble> {
+        if self.heard.contains(&side) { Ok(()) } else { self.hear_again(side).await }
+    }
+
+    pub(crate) async fn hear_again(&mut self, side: Side) -> Result<(), Trouble> {
+        let all = self.patience.answer(|| self.shard(side).unit_states()).await?;
+        let all = all.map_err(|error| Trouble::Hopeless(error.to_string()))?;
+        let units = self.row.units();
+        for state in all.into_iter().filter(|state| units.contains(&state.unit)) {
+            if side == Side::Source && self.map.home(state.unit).is_none() {
+                self.epochs.insert(state.unit, state.epoch);
+            }
+            self.remember(side, state);
+        }
+        self.heard.insert(side);
+        Ok(())
     }
 
     /// Drives the move to its end.
@@ -140,7 +163,7 @@ impl Attempt {
                 Err(Trouble::Superseded) => Err(Trouble::Superseded),
                 Err(why) => return self.give_up(why).await,
             },
-            MovePhase::Committed => self.finish().await,
+            MovePhase::Committed => self.finish_at_last().await,
             MovePhase::Aborting => {
                 let why = self.row.error.clone().unwrap_or_else(|| "given up".to_owned());
                 return self.undo_and_close(why).await;
@@ -159,10 +182,41 @@ impl Attempt {
     }
 
     async fn lead_to_commit(&mut self) -> Result<(), Trouble> {
+        self.hear(Side::Source).await?;
         match self.row.change {
-            MapChange::Move { .. } => self.transfer().await,
+            MapChange::Move { .. } => {
+                self.thaw().await?;
+                self.hear(Side::Destination).await?;
+                self.transfer().await
+            }
             _ => self.relabel().await,
         }
+    }
+
+    /// Whoever drove this before may have left units frozen: they serve before the destination is asked for anything, which
+    /// may be down. Under this lease, so that a freeze that is still on its way is stale.
+    async fn thaw(&mut self) -> Result<(), Trouble> {
+        let held = self.source_units().into_iter().any(|at| {
+            let phase = self.phase(Side::Source, at.unit);
+            matches!(phase, Some(UnitPhase::Capturing | UnitPhase::Frozen))
+        });
+        if held {
+            self.begin_capture().await?;
+            self.around.host.units_changed().await;
+        }
+        self.gate.leave();
+        Ok(())
+    }
+
+    /// What somebody else has committed. The new owner opens before the old one is asked for anything: it may be down.
+    async fn finish_at_last(&mut self) -> Result<(), Trouble> {
+        if let MapChange::Move { .. } = self.row.change {
+            self.hear(Side::Destination).await?;
+            self.open().await?;
+            self.around.host.units_changed().await;
+        }
+        self.hear(Side::Source).await?;
+        self.finish().await
     }
 
     /// Copies and freezes until the move is committed. What a shard forgot by a restart is copied anew.
@@ -336,7 +390,7 @@ impl Attempt {
             let change = UnitChange { unit, expect, phase, epoch, pair };
             let shard = self.shard(side);
             let asked = || shard.set_unit_state(change);
-            match until_answered(self.around.options.retry, asked).await {
+            match self.patience.answer(asked).await? {
                 Ok(state) => return Ok(state),
                 Err(ShardError::Unexpected(Some(state))) if state.pair == pair && tries < TRIES => {
                     tries += 1;

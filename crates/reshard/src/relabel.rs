@@ -9,7 +9,7 @@ use ostracon_domain::{MapChange, PlacementMap, Subject, UnitAt, UnitId};
 use ostracon_store::{Relabel, UnitPhase};
 
 use crate::{
-    call::{Side, Trouble, trouble, until_answered},
+    call::{Side, Trouble, trouble},
     mover::Attempt,
 };
 
@@ -117,7 +117,7 @@ impl Attempt {
         let pair = relabel.pair;
         let source = Arc::clone(&self.source);
         let ask = || source.relabel(relabel.clone());
-        let sent = until_answered(self.around.options.retry, ask).await;
+        let sent = self.patience.answer(ask).await?;
         sent.map_err(|error| trouble(error, pair, Side::Source))
     }
 
