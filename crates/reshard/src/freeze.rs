@@ -32,18 +32,19 @@ impl Attempt {
             Ok(Err(why)) => self.back(why).await,
             Err(_) => self.back(Trouble::OverBudget).await,
         };
-        if let Ok(version) = result {
+        let mut opened = Ok(());
+        if let Ok(version) = &result {
             // Who waits is served before anything is tidied.
             let host = Arc::clone(&self.around.host);
             let change = self.row.change.clone();
             let mut stage = Stage::begin();
-            let (opened, ()) = join(self.open(), host.map_changed(version, &change)).await;
-            opened?;
+            (opened, ()) = join(self.open(), host.map_changed(*version, &change)).await;
             stage.ends("open");
         }
+        // Also of a freeze whose units could not be opened: its length is what somebody looks for.
         self.note_freeze(began.elapsed());
         self.around.host.units_changed().await;
-        result.map(drop)
+        result.and(opened)
     }
 
     fn note_freeze(&mut self, length: Duration) {
