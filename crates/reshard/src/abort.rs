@@ -14,6 +14,8 @@ use crate::{
 
 /// How often the destination is asked to forget a move before that is put off.
 const TRIES: u32 = 4;
+/// Characters of each of the two reasons that are kept.
+const REASON_MAX: usize = 250;
 
 impl Attempt {
     /// Gives the move up, unless it turns out to be committed.
@@ -39,7 +41,7 @@ impl Attempt {
             Ok(()) => {}
             Err(Trouble::Superseded) => return Ended::Superseded,
             Err(trouble) => {
-                let why = format!("{why}; and then: {trouble}");
+                let why = with_what_followed(&why, &trouble);
                 self.note(Some(why.clone())).await;
                 return Ended::Later(why);
             }
@@ -88,5 +90,32 @@ impl Attempt {
             })
             .collect();
         self.set_all(Side::Destination, &there, UnitPhase::Moved).await
+    }
+}
+
+/// The first reason of a move's end with what stands in its way now, which replaces what stood there before.
+fn with_what_followed(why: &str, trouble: &Trouble) -> String {
+    const AND_THEN: &str = "; and then: ";
+    let first = why.split(AND_THEN).next().unwrap_or(why);
+    let cut = |text: &str| text.chars().take(REASON_MAX).collect::<String>();
+    format!("{}{AND_THEN}{}", cut(first), cut(&trouble.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{REASON_MAX, with_what_followed};
+    use crate::call::Trouble;
+
+    #[test]
+    fn a_reason_that_is_told_again_and_again_does_not_grow() {
+        let silent = |text: &str| Trouble::Silent(text.to_owned());
+        let mut why = "given up by request".to_owned();
+        for n in 0..100 {
+            why = with_what_followed(&why, &silent(&n.to_string()));
+        }
+        assert_eq!(why, "given up by request; and then: no answer: 99");
+        let long = "ä".repeat(10 * REASON_MAX);
+        let why = with_what_followed(&long, &silent(&long));
+        assert!(why.chars().count() <= 2 * REASON_MAX + 20, "{why}");
     }
 }
