@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
+use futures_util::future::{try_join, try_join_all};
 use ostracon_domain::{Subject, UnitId};
 use ostracon_store::{Shard, SubjectHead};
 
-use crate::{
-    call::Trouble,
-    mover::Attempt,
-};
+use crate::{call::Trouble, mover::Attempt};
 
 /// Heads that are read at once.
 const HEADS: u32 = 2_000;
@@ -74,35 +72,38 @@ impl Attempt {
 
     /// Compares versions and heads of all subjects of the frozen units.
     pub(crate) async fn compare_frozen(&self) -> Result<(), Trouble> {
-        for at in self.moved_units() {
-            let mut after = None;
-            loop {
-                let (ours, theirs) = futures_util::future::try_join(
-                    self.heads(&self.source, at.unit, after),
-                    self.heads(&self.destination, at.unit, after),
-                )
-                .await?;
-                if ours != theirs {
-                    self.import_is_whole().await?;
-                    metrics::counter!("verify_mismatch_total").increment(1);
-                    let differs = ours.iter().find(|head| !theirs.contains(head));
-                    tracing::error!(
-                        ?differs,
-                        unit = at.unit.0,
-                        "source and copy differ after the drain"
-                    );
-                    return Err(Trouble::Hopeless(format!(
-                        "source and copy of unit {} differ after the drain ({differs:?})",
-                        at.unit
-                    )));
-                }
-                match ours.last() {
-                    Some(last) if ours.len() == HEADS as usize => after = Some(last.subject),
-                    _ => break,
-                }
+        let units = self.moved_units();
+        let compared = try_join_all(units.iter().map(|at| self.compare_unit(at.unit))).await?;
+        let Some((unit, differs)) = compared.into_iter().flatten().next() else { return Ok(()) };
+        self.import_is_whole().await?;
+        metrics::counter!("verify_mismatch_total").increment(1);
+        tracing::error!(?differs, unit = unit.0, "source and copy differ after the drain");
+        Err(Trouble::Hopeless(format!(
+            "source and copy of unit {unit} differ after the drain ({differs:?})"
+        )))
+    }
+
+    /// The unit, if its sides differ, and the first subject that the copy lacks or has otherwise.
+    async fn compare_unit(
+        &self,
+        unit: UnitId,
+    ) -> Result<Option<(UnitId, Option<SubjectHead>)>, Trouble> {
+        let mut after = None;
+        loop {
+            let (ours, theirs) = try_join(
+                self.heads(&self.source, unit, after),
+                self.heads(&self.destination, unit, after),
+            )
+            .await?;
+            if ours != theirs {
+                let differs = ours.into_iter().find(|head| !theirs.contains(head));
+                return Ok(Some((unit, differs)));
+            }
+            match ours.last() {
+                Some(last) if ours.len() == HEADS as usize => after = Some(last.subject),
+                _ => return Ok(None),
             }
         }
-        Ok(())
     }
 
     /// Before anybody is alarmed: the destination has not started anew since the copy began, and the copy is still ours.

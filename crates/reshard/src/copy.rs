@@ -14,6 +14,21 @@ use crate::{
 /// Pages between two notes of progress.
 const PAGES_A_NOTE: u32 = 16;
 
+/// How much was written on the destination.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Written {
+    rows: u64,
+    /// About.
+    bytes: u64,
+}
+
+impl std::ops::AddAssign for Written {
+    fn add_assign(&mut self, more: Self) {
+        self.rows += more.rows;
+        self.bytes += more.bytes;
+    }
+}
+
 impl Attempt {
     /// Copies every row of the units that is there now.
     pub(crate) async fn copy(&mut self) -> Result<(), Trouble> {
@@ -71,26 +86,30 @@ impl Attempt {
             sent.push(row);
             sent.extend(gone);
         }
-        self.apply(at, sent).await?;
+        let written = self.apply(at, sent).await?;
+        self.count(written);
         self.known.extend(versions);
         Ok(())
     }
 
     /// Writes rows of a unit that the source has at this epoch.
-    pub(crate) async fn apply(&mut self, at: UnitAt, rows: Vec<Row>) -> Result<(), Trouble> {
+    pub(crate) async fn apply(&self, at: UnitAt, rows: Vec<Row>) -> Result<Written, Trouble> {
         if rows.is_empty() {
-            return Ok(());
+            return Ok(Written::default());
         }
         let there = UnitAt { unit: at.unit, epoch: Epoch(at.epoch.0 + 1) };
         let pair = self.steps.next();
-        let (count, bytes) = (rows.len() as u64, rows.iter().map(size).sum::<u64>());
+        let written = Written { rows: rows.len() as u64, bytes: rows.iter().map(size).sum() };
         let destination = &self.destination;
         let ask = || destination.apply_rows(there, rows.clone(), pair);
         let applied = self.patience.answer(ask).await?;
         applied.map_err(|error| trouble(error, pair, Side::Destination))?;
-        self.progress.rows += count;
-        self.progress.bytes += bytes;
-        Ok(())
+        Ok(written)
+    }
+
+    pub(crate) fn count(&mut self, written: Written) {
+        self.progress.rows += written.rows;
+        self.progress.bytes += written.bytes;
     }
 }
 

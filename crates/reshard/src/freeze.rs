@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::future::join;
-use ostracon_domain::{Epoch, MapChange, UnitAt};
+use futures_util::future::{join, try_join_all};
+use ostracon_domain::MapChange;
 use ostracon_store::{
     UnitPhase,
     directory::{MoveLost, MovePhase},
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::{
     call::{Side, Trouble, is_unanswered, trouble},
-    mover::Attempt,
+    mover::{Attempt, there},
 };
 
 impl Attempt {
@@ -83,14 +83,14 @@ impl Attempt {
 
     /// What was imported is durable on the destination.
     pub(crate) async fn complete_import(&self) -> Result<(), Trouble> {
-        for at in self.moved_units() {
-            let there = UnitAt { unit: at.unit, epoch: Epoch(at.epoch.0 + 1) };
+        let units = there(&self.moved_units());
+        let complete = units.into_iter().map(|at| async move {
             let pair = self.steps.next();
-            let ask = || self.destination.import_complete(there, pair);
+            let ask = || self.destination.import_complete(at, pair);
             let complete = self.patience.answer(ask).await?;
-            complete.map_err(|error| trouble(error, pair, Side::Destination))?;
-        }
-        Ok(())
+            complete.map_err(|error| trouble(error, pair, Side::Destination))
+        });
+        try_join_all(complete).await.map(drop)
     }
 
     /// The commit point: one compare-and-set in the directory. The version of the map that it made; 0 where that is not
