@@ -27,7 +27,7 @@ use crate::{
     host::Host,
     mover::{Attempt, Ended, Surroundings},
     options::Options,
-    purge::purge,
+    purge::{Next, purge},
     reconcile::reconcile,
     throttle::Throttle,
 };
@@ -38,8 +38,10 @@ const LOOK_AHEAD: usize = 256;
 const JOBS: u32 = 100;
 /// Longest pause before a move is tried again that something stands in the way of.
 const LATER_MAX: Duration = Duration::from_secs(10);
-/// Rounds between two looks at leftovers when nothing has happened.
+/// Rounds between two looks at leftovers when none becomes due soon.
 const ROUNDS_A_PURGE: u32 = 10;
+/// Pause before a shard that did not answer is compared with the map again: that reads the whole map, and all shards.
+const SILENT: Duration = Duration::from_secs(1);
 /// How long a stop waits for units that are frozen: longer than a freeze and its way back take.
 const THAW_MAX: Duration = Duration::from_secs(2);
 
@@ -74,6 +76,8 @@ struct Memory {
     /// When the right to coordinate was renewed last.
     held_at: Option<Millis>,
     reconciled: bool,
+    /// When shards are compared with the map again, after one did not answer.
+    compare_at: Option<Instant>,
     rounds: u32,
     purging: bool,
 }
@@ -81,7 +85,7 @@ struct Memory {
 /// What a task of the coordinator ended with.
 enum Finished {
     Move(u64, Ended),
-    Purge(bool),
+    Purge(Next),
 }
 
 impl Coordinator {
@@ -200,9 +204,12 @@ impl Coordinator {
                     }
                 }
             }
-            (Some(Finished::Purge(all)), _) => {
+            (Some(Finished::Purge(next)), _) => {
                 memory.purging = false;
-                memory.rounds = if all { 1 } else { 0 };
+                memory.rounds = match next {
+                    Next::Soon => 0,
+                    Next::Later => 1,
+                };
             }
             (None, Some(id)) => {
                 tracing::error!(id, "the task of a move died");
@@ -233,8 +240,10 @@ impl Coordinator {
             }
             memory.held_at = Some(now);
         }
-        if !memory.reconciled {
+        let due = memory.compare_at.is_none_or(|at| at <= Instant::now());
+        if !memory.reconciled && due {
             memory.reconciled = reconcile(&self.around).await?;
+            memory.compare_at = Some(Instant::now() + SILENT);
         }
         let unfinished = directory(options.retry, || known.unfinished_moves()).await?;
         for row in &unfinished {

@@ -9,61 +9,65 @@ use ostracon_store::{Shard, ShardError, directory::Garbage};
 
 use crate::mover::Surroundings;
 
-/// Purges everything that is due; whether all of it is gone.
-pub(crate) async fn purge(around: &Surroundings) -> bool {
+/// When leftovers are to be looked at again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Some are not due yet.
+    Soon,
+    /// None is left, or of some the shard does not answer.
+    Later,
+}
+
+/// Purges everything that is due.
+pub(crate) async fn purge(around: &Surroundings) -> Next {
     let garbage = match around.directory.garbage().await {
         Ok(garbage) => garbage,
         Err(error) => {
             tracing::warn!(%error, "leftovers are not known");
-            return false;
+            return Next::Later;
         }
     };
     // Before its move is over, a unit may not be closed where it left rows.
-    let Ok(moves) = around.directory.unfinished_moves().await else { return false };
+    let Ok(moves) = around.directory.unfinished_moves().await else { return Next::Later };
     let moving: BTreeSet<UnitId> = moves.iter().flat_map(|row| row.units()).collect();
     let now = around.host.now();
-    let mut all = true;
+    let (mut failed, mut early) = (false, false);
     for garbage in garbage {
         let old = garbage.since + around.options.purge_after_ms <= now;
-        let due = old && !moving.contains(&garbage.unit);
-        if !due || !purge_one(around, garbage).await {
-            all = false;
+        if old && !moving.contains(&garbage.unit) {
+            failed |= !purge_one(around, garbage).await;
+        } else {
+            early = true;
         }
     }
-    all
+    if early && !failed { Next::Soon } else { Next::Later }
 }
 
+/// Whether it is gone. One that is not stays noted, and is tried again.
 async fn purge_one(around: &Surroundings, garbage: Garbage) -> bool {
-    let Some(shard) = around.host.shard(garbage.shard) else {
+    let Some(shard) = around.host.shard(garbage.shard) else { return false };
+    if let Err(error) = remove_rows(around, &shard, garbage).await {
+        tracing::warn!(%error, shard = garbage.shard.0, unit = garbage.unit.0, "not purged");
         return false;
-    };
-    match remove_rows(around, &shard, garbage).await {
-        Ok(true) => match around.directory.delete_garbage(garbage.id).await {
-            Ok(_) => true,
-            Err(error) => {
-                tracing::warn!(%error, "leftovers are gone and still noted");
-                false
-            }
-        },
-        Ok(false) => false,
-        Err(error) => {
-            tracing::warn!(%error, shard = garbage.shard.0, unit = garbage.unit.0, "not purged");
-            false
-        }
     }
+    let noted = around.directory.delete_garbage(garbage.id).await;
+    if let Err(error) = &noted {
+        tracing::warn!(%error, "leftovers are gone and still noted");
+    }
+    noted.is_ok()
 }
 
-/// Whether no row carries the unit any more.
+/// Returns when no row carries the unit any more.
 async fn remove_rows(
     around: &Surroundings,
     shard: &Arc<dyn Shard>,
     garbage: Garbage,
-) -> Result<bool, ShardError> {
+) -> Result<(), ShardError> {
     let at = UnitAt { unit: garbage.unit, epoch: garbage.epoch };
     loop {
         // A move that was given up before it began left nothing, and no state to purge under.
         if shard.heads(garbage.unit, None, 1).await?.is_empty() {
-            return Ok(true);
+            return Ok(());
         }
         let page = shard.purge(at, around.options.purge_rows).await?;
         metrics::counter!("purged_rows_total").increment(page.rows);

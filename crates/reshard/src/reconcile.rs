@@ -4,14 +4,15 @@
 use std::collections::BTreeSet;
 
 use ostracon_domain::{Epoch, ShardId, UnitId};
-use ostracon_store::{Pair, UnitChange, UnitPhase, UnitState};
+use ostracon_store::{Pair, Shard, ShardError, UnitChange, UnitPhase, UnitState};
 
 use crate::{
-    call::{Trouble, directory, until_answered},
+    call::{Trouble, directory},
     mover::Surroundings,
 };
 
-/// Compares every shard with the map. Shards that do not answer are waited for by nobody: `false` when one did not.
+/// Compares every shard with the map. Shards that do not answer are waited for by nobody: `false` when one did not, and
+/// another look is needed.
 pub(crate) async fn reconcile(around: &Surroundings) -> Result<bool, Trouble> {
     let retry = around.options.retry;
     let map = directory(retry, || around.directory.map()).await?;
@@ -43,21 +44,27 @@ pub(crate) async fn reconcile(around: &Surroundings) -> Result<bool, Trouble> {
     // A directory that was restored beside shards that were not would draw leases they have seen.
     directory(retry, || around.directory.raise_leases(lease + 1)).await?;
     for (id, state) in astray {
-        tracing::warn!(shard = id.0, unit = state.unit.0, "served what lives elsewhere: closed");
+        tracing::warn!(
+            shard = id.0,
+            unit = state.unit.0,
+            "serves what lives elsewhere: to be closed"
+        );
         if let Some(shard) = around.host.shard(id) {
-            close(around, &*shard, state, lease + 1).await?;
+            match close(&*shard, state, lease + 1).await {
+                Ok(()) => {}
+                Err(error) => {
+                    tracing::warn!(%error, shard = id.0, unit = state.unit.0, "not closed yet");
+                    all = false;
+                }
+            }
         }
     }
     Ok(all)
 }
 
-/// Closes a unit, by the steps that are legal from where it is.
-async fn close(
-    around: &Surroundings,
-    shard: &dyn ostracon_store::Shard,
-    state: UnitState,
-    lease: u64,
-) -> Result<(), Trouble> {
+/// Closes a unit, by the steps that are legal from where it is. Each is tried once: whoever compares the next time goes on
+/// where this ended.
+async fn close(shard: &dyn Shard, state: UnitState, lease: u64) -> Result<(), ShardError> {
     let way: &[UnitPhase] = match state.phase {
         UnitPhase::Open => &[UnitPhase::Capturing, UnitPhase::Frozen, UnitPhase::Moved],
         UnitPhase::Capturing => {
@@ -74,8 +81,7 @@ async fn close(
             epoch: state.epoch,
             pair: Pair { lease, step: step as u64 + 1 },
         };
-        let changed = until_answered(around.options.retry, || shard.set_unit_state(change)).await;
-        let changed = changed.map_err(|error| Trouble::Hopeless(error.to_string()))?;
+        let changed = shard.set_unit_state(change).await?;
         from = (changed.phase, changed.epoch);
     }
     Ok(())
