@@ -4,5 +4,7 @@
 mod carving;
 mod edges;
 mod moving;
+mod silence;
+mod silent_shard;
 mod trouble;
 mod world;
