@@ -51,6 +51,16 @@ fn sentence(error: &tokio_postgres::Error) -> String {
     }
 }
 
+/// Whether a statement that failed with this code fails whenever it is repeated: values that do not fit, broken rules of a
+/// table, things that are not there or not allowed. Everything that is not known to is taken for something that passes:
+/// connections, resources, an operator's doing, lost races.
+fn refuses(code: &str) -> bool {
+    /// A unique value is a race with somebody else. A table is missing while a backup is being restored, and the name of a
+    /// statement is taken or unknown behind some poolers.
+    const PASSES: [&str; 4] = ["23505", "42P01", "42P05", "42P07"];
+    ["22", "23", "42"].iter().any(|class| code.starts_with(class)) && !PASSES.contains(&code)
+}
+
 impl PgError {
     fn code(&self) -> Option<&SqlState> {
         match self {
@@ -88,6 +98,15 @@ impl PgError {
                 [SqlState::DATA_CORRUPTED, SqlState::INDEX_CORRUPTED].contains(code)
             })
     }
+
+    /// What a mover is told whose rows were to be written: a statement that the database refuses for what it says would be
+    /// refused as often as it is repeated, and the mover repeats what is unavailable.
+    pub(crate) fn of_a_step(self) -> ShardError {
+        if self.code().is_some_and(|code| refuses(code.code())) {
+            return ShardError::Corrupt(format!("the database refused a statement: {self}"));
+        }
+        self.into()
+    }
 }
 
 impl From<PgError> for ShardError {
@@ -111,5 +130,26 @@ impl From<PgError> for OpenError {
 impl From<tokio_postgres::Error> for OpenError {
     fn from(error: tokio_postgres::Error) -> Self {
         PgError::from(error).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::refuses;
+
+    #[test]
+    fn what_is_refused_again_is_told_from_what_passes() {
+        // Characters that cannot be stored, a check, no column, no right.
+        for code in ["22P05", "22021", "22003", "23502", "23514", "42703", "42501"] {
+            assert!(refuses(code), "{code}");
+        }
+        // Races, locks and time, connections, resources, shutdown, read only, a table that is not there yet.
+        for code in [
+            "40001", "40P01", "23505", "55P03", "57014", "08006", "08P01", "53100", "53300",
+            "57P01", "57P02", "57P03", "58030", "25006", "25P03", "XX000", "26000", "0A000",
+            "28P01", "3D000", "42P01", "42P05",
+        ] {
+            assert!(!refuses(code), "{code}");
+        }
     }
 }

@@ -89,7 +89,7 @@ macro_rules! transact {
                 Err(error) if error.is_lost_race() && attempt < $crate::moves::unit::ATTEMPTS => {
                     attempt += 1;
                 }
-                Err(error) => break Err(error.into()),
+                Err(error) => break Err(error.of_a_step()),
                 Ok(verdict) => break verdict,
             }
         }

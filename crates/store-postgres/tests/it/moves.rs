@@ -351,6 +351,28 @@ async fn nobody_else_waits_for_a_page() {
     change.await.unwrap().unwrap();
 }
 
+/// A mover repeats what is unavailable, and would repeat this for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_that_cannot_be_stored_is_refused() {
+    let source = formatted(&options(), &units()).await;
+    say(&*source, "one").await.unwrap();
+    let unit = direct().slot().unit();
+    let mut rows = source.scan_unit(unit, None, 1_000).await.unwrap().rows;
+    let good = rows.clone();
+    for row in &mut rows {
+        if let Row::Message(row) = row {
+            Arc::make_mut(row).content = "a \0 in it".to_owned();
+        }
+    }
+    let shard = formatted(&options(), &[]).await;
+    let mut mover = Mover::new(Arc::clone(&shard), 1);
+    mover.step(unit, None, (Importing, 2)).await.unwrap();
+    let refused = shard.apply_rows(at(unit, 2), rows, mover.pair()).await;
+    assert!(matches!(&refused, Err(ShardError::Corrupt(why)) if why.contains("22")), "{refused:?}");
+    // Nothing else is wrong with the shard.
+    shard.apply_rows(at(unit, 2), good, mover.pair()).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_survive_a_server_that_dies_between_and_within_them() {
     let source = formatted(&options(), &units()).await;
