@@ -67,9 +67,9 @@ pub struct Options {
     pub data_dir: PathBuf,
     /// How long load is made.
     pub span: Duration,
-    /// Pairs, groups, connections or devices, as the workload counts; none: its own number.
+    /// Pairs, groups, connections or devices, as the workload counts, from 1 on; none: its own number.
     pub scale: Option<usize>,
-    /// Messages in flight for each sender; none: the workload's own number.
+    /// Messages in flight for each sender, from 1 on; none: the workload's own number.
     pub in_flight: Option<usize>,
     /// Commands a second of all senders together, whether answers come or not (`mixed` only); none: as fast as they come.
     pub rate: Option<f64>,

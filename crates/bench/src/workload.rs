@@ -11,7 +11,7 @@ mod sync;
 
 use std::{future::Future, rc::Rc, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::{
     admin::{Admin, Status, User},
@@ -26,8 +26,10 @@ use crate::{
 /// Runs a workload.
 ///
 /// # Errors
-/// When the server is not there, refuses to set the run up, or closes a connection.
+/// When the scale or what is in flight is 0, the server is not there, refuses to set the run up, or closes a connection.
 pub fn run(options: &Options) -> Result<Report> {
+    ensure!(options.scale != Some(0), "the scale must be 1 or more");
+    ensure!(options.in_flight != Some(0), "one message or more must be in flight");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let tasks = tokio::task::LocalSet::new();
     tasks.block_on(&runtime, async {

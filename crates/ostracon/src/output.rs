@@ -1,6 +1,9 @@
 //! What commands say: tables for people, JSON for programs, errors as one sentence.
 
-use std::io::{self, IsTerminal, Write};
+use std::{
+    borrow::Cow,
+    io::{self, IsTerminal, Write},
+};
 
 use anyhow::Result;
 use comfy_table::{CellAlignment, Table, presets};
@@ -30,7 +33,23 @@ pub(crate) fn json(value: &impl Serialize) -> Result<()> {
     line(text)
 }
 
-/// A table without lines; columns whose number is in `right` are aligned right.
+/// A text that others wrote, for a terminal: control characters are shown as `\n` or `\u{1b}` instead of obeyed.
+pub(crate) fn plain(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = String::with_capacity(text.len() + 8);
+    for letter in text.chars() {
+        if letter.is_control() {
+            plain.extend(letter.escape_default());
+        } else {
+            plain.push(letter);
+        }
+    }
+    Cow::Owned(plain)
+}
+
+/// A table without lines; columns whose number is in `right` are aligned right. Every row is one line: see [`plain`].
 pub(crate) fn table(
     head: &[&str],
     right: &[usize],
@@ -39,7 +58,7 @@ pub(crate) fn table(
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(head);
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.iter().map(|cell| plain(cell)));
     }
     for column in right {
         if let Some(column) = table.column_mut(*column) {
@@ -99,6 +118,14 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_terminal_is_not_told_what_to_do() {
+        assert_eq!(plain("Ä → b"), "Ä → b");
+        assert_eq!(plain("a\n\u{1b}[2J"), "a\\n\\u{1b}[2J");
+        let table = table(&["what"], &[], [vec!["two\nlines".to_owned()]]).to_string();
+        assert_eq!(table.lines().count(), 2, "{table}");
+    }
 
     #[test]
     fn numbers_read_well() {

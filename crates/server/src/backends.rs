@@ -1,17 +1,12 @@
 //! The only module that names a backend: opens the directory and the shards that the configuration says.
 
-use std::{
-    fs::File,
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{fs::File, path::Path, sync::Arc};
 
 use ostracon_domain::{ConversationId, Millis, PlacementMap, ShardId, UnitAt, UserId};
 use ostracon_engine::{Clock, NodeIds, lease};
-use ostracon_store::{Directory, MessagePage, Messages, Read, Shards, directory::ShardRow};
+use ostracon_store::{
+    Cluster as _, Directory, MessagePage, Messages, Read, Shards, directory::ShardRow,
+};
 use ostracon_store_embedded::{
     DataDir, EmbeddedOptions, EmbeddedStore, OpenError, Preflight, SqliteDirectory, make_shard,
 };
@@ -46,8 +41,6 @@ pub(crate) struct Backends {
     store: Mutex<Option<Arc<EmbeddedStore>>>,
     /// The directory, if it is in the data directory.
     file: Option<Arc<SqliteDirectory>>,
-    /// All shards are in the data directory.
-    is_whole: AtomicBool,
     cluster: u128,
     ids: Arc<NodeIds>,
     replicas: Replicas,
@@ -81,7 +74,6 @@ pub(crate) async fn open(config: &Config, clock: &dyn Clock) -> Result<Opened, S
     let map = directory.map().await?;
 
     let (mut shards, replicas) = PostgresShards::new(&homes, cluster, &ids)?.open(&map).await?;
-    let is_whole = shards.is_empty();
     let embedded = homes.embedded;
     let mut options =
         EmbeddedOptions::new(data_dir, cluster, embedded.clone(), Arc::clone(&ids) as _);
@@ -92,8 +84,7 @@ pub(crate) async fn open(config: &Config, clock: &dyn Clock) -> Result<Opened, S
     format(&store, &embedded, &map).await?;
     shards.extend(store.shards());
     let store = Mutex::new(Some(Arc::new(store)));
-    let is_whole = AtomicBool::new(is_whole);
-    let backends = Backends { store, file, is_whole, cluster, ids: Arc::clone(&ids), replicas };
+    let backends = Backends { store, file, cluster, ids: Arc::clone(&ids), replicas };
     Ok(Opened { backends, directory, shards, ids })
 }
 
@@ -230,7 +221,8 @@ impl Backends {
                        shards in the data directory stop the server and copy that too";
             return Err(why.to_owned());
         };
-        if !self.is_whole.load(Ordering::Relaxed) {
+        let known = directory.shards().await.map_err(|error| error.to_string())?;
+        if known.iter().any(|row| !ShardUrl::from(row.url.as_str()).is_embedded()) {
             let why = "some shards are on PostgreSQL, of which this makes no copy: use that server's own backup";
             return Err(why.to_owned());
         }

@@ -33,7 +33,7 @@ pub(super) async fn run(bench: &mut Bench<'_>) -> Result<Report> {
                 let before = match pages % 100 {
                     0 => head + 1,
                     1 => PAGE + 1,
-                    _ => PAGE + 1 + (random >> 33) % (head - PAGE),
+                    _ => PAGE + 1 + (random >> 33) % head.saturating_sub(PAGE).max(1),
                 };
                 let path =
                     format!("/api/v1/conversations/{id}/messages?limit={PAGE}&before={before}");

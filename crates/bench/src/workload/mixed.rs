@@ -29,6 +29,15 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// After the load, silence for so long means that everything has arrived.
 const SILENCE: Duration = Duration::from_secs(2);
 
+/// A command without an answer.
+struct Waiting {
+    id: u64,
+    /// When it was due.
+    due: Instant,
+    /// It names a message that somebody may have deleted.
+    may_miss: bool,
+}
+
 /// What one person found out.
 struct Part {
     commands: u64,
@@ -137,7 +146,7 @@ async fn person(
     // The newest own message of each conversation: what may be edited and deleted.
     let mut own: Vec<u64> = vec![0; targets.len()];
     let mut newest: Vec<u64> = vec![0; targets.len()];
-    let mut waiting: Vec<(u64, Instant)> = Vec::with_capacity(in_flight);
+    let mut waiting: Vec<Waiting> = Vec::with_capacity(in_flight);
     let mut id = 0u64;
     let mut random = user.user_id.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut frame = Vec::new();
@@ -148,7 +157,7 @@ async fn person(
             id += 1;
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let place = (random >> 40) as usize % targets.len();
-            command(
+            let may_miss = command(
                 &mut frame,
                 id,
                 &targets[place],
@@ -158,7 +167,7 @@ async fn person(
                 newest[place],
             );
             socket.push(&frame);
-            waiting.push((id, due));
+            waiting.push(Waiting { id, due, may_miss });
         }
         socket.flush().await?;
         let patience = match (sending, waiting.is_empty()) {
@@ -200,12 +209,14 @@ async fn person(
                 continue;
             }
             let answered = field::number(frame, b"\"id\":").unwrap_or(0);
-            if let Some(at) = waiting.iter().position(|(id, _)| *id == answered) {
-                let (_, sent) = waiting.swap_remove(at);
-                part.spans.saturating_record(sent.elapsed().as_micros() as u64);
+            let at = waiting.iter().position(|command| command.id == answered);
+            let command = at.map(|at| waiting.swap_remove(at));
+            if let Some(command) = &command {
+                part.spans.saturating_record(command.due.elapsed().as_micros() as u64);
             }
             // What somebody deleted a moment ago can be edited no more: that is no refusal of the server's.
-            let gone = memchr::memmem::find(frame, b"not_found").is_some();
+            let gone = command.is_some_and(|command| command.may_miss)
+                && memchr::memmem::find(frame, b"not_found").is_some();
             if frame.starts_with(b"{\"type\":\"error\"") && !gone {
                 part.refused += 1;
             } else {
@@ -233,7 +244,8 @@ fn tails<'a>(all: impl Iterator<Item = &'a Seen> + Clone) -> u64 {
     all.flat_map(Seen::heads).map(|(id, head)| heads[id] - head).sum()
 }
 
-/// 80 % send, 5 edit, 2 delete, 5 react, 8 read; a send where there is nothing to do it to.
+/// 80 % send, 5 edit, 2 delete, 5 react, 8 read; a send where there is nothing to do it to. Whether it names a message that
+/// may be gone.
 fn command(
     frame: &mut Vec<u8>,
     id: u64,
@@ -242,7 +254,7 @@ fn command(
     dice: u64,
     own: u64,
     newest: u64,
-) {
+) -> bool {
     use std::io::Write;
     let conversation = format!("\"conversation_id\":\"{target}\"");
     let of = |frame: &mut Vec<u8>, kind: &str, rest: String| {
@@ -253,11 +265,24 @@ fn command(
     };
     match dice {
         80..85 if own > 0 => {
-            of(frame, "edit_message", format!("\"seq\":{own},\"content\":\"edited {id}\""))
+            of(frame, "edit_message", format!("\"seq\":{own},\"content\":\"edited {id}\""));
+            true
         }
-        85..87 if own > 0 => of(frame, "delete_message", format!("\"seq\":{own}")),
-        87..92 if newest > 0 => of(frame, "react", format!("\"seq\":{newest},\"emoji\":\"👍\"")),
-        92..100 if newest > 0 => of(frame, "mark_read", format!("\"seq\":{newest}")),
-        _ => compose(frame, id, &conversation, user.user_id, id),
+        85..87 if own > 0 => {
+            of(frame, "delete_message", format!("\"seq\":{own}"));
+            true
+        }
+        87..92 if newest > 0 => {
+            of(frame, "react", format!("\"seq\":{newest},\"emoji\":\"👍\""));
+            true
+        }
+        92..100 if newest > 0 => {
+            of(frame, "mark_read", format!("\"seq\":{newest}"));
+            false
+        }
+        _ => {
+            compose(frame, id, &conversation, user.user_id, id);
+            false
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, builder::PossibleValuesParser};
 use ostracon_bench::{Latency, Options, Report, Workload};
 
@@ -24,11 +24,11 @@ pub(crate) struct Bench {
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
     /// Pairs, groups, connections or devices, as the workload counts
-    #[arg(long)]
-    scale: Option<usize>,
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    scale: Option<u32>,
     /// Messages in flight for each sender
-    #[arg(long)]
-    in_flight: Option<usize>,
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    in_flight: Option<u32>,
     /// Commands a second of all senders of `mixed` together, on a beat; without it, as fast as answers come
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
@@ -42,8 +42,8 @@ impl Bench {
             url: self.url,
             data_dir: self.data_dir,
             span: Duration::from_secs(self.seconds),
-            scale: self.scale,
-            in_flight: self.in_flight,
+            scale: self.scale.map(|scale| scale as usize),
+            in_flight: self.in_flight.map(|in_flight| in_flight as usize),
             rate: self.rate.map(f64::from),
             progress: |text| output::remark(text),
         })?;
@@ -51,6 +51,9 @@ impl Bench {
             output::json(&report)?;
         } else {
             output::line(table(&report))?;
+        }
+        if report.acked == 0 {
+            bail!("nothing was answered");
         }
         Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

@@ -54,10 +54,12 @@ struct Spread {
 }
 
 impl Spread {
+    /// Of those that answer.
     fn of(shards: &[ShardHolds], count: impl Fn(&ShardHolds) -> u64) -> Self {
-        let n = shards.len().max(1) as f64;
-        let mean = shards.iter().map(|shard| count(shard) as f64).sum::<f64>() / n;
-        let squares = shards.iter().map(|shard| (count(shard) as f64 - mean).powi(2));
+        let answer = || shards.iter().filter(|shard| shard.error.is_none());
+        let n = answer().count().max(1) as f64;
+        let mean = answer().map(|shard| count(shard) as f64).sum::<f64>() / n;
+        let squares = answer().map(|shard| (count(shard) as f64 - mean).powi(2));
         let variance = squares.sum::<f64>() / n;
         let relative_deviation = if mean > 0.0 { variance.sqrt() / mean } else { 0.0 };
         Self { mean, variance, relative_deviation }
@@ -107,15 +109,17 @@ impl Shards {
             return output::json(&report);
         }
         let rows = report.sharding.shards.iter().map(|shard| {
+            // Nobody knows what a silent one holds.
+            let known = |text: String| if shard.error.is_some() { "?".to_owned() } else { text };
             vec![
                 shard.shard.to_string(),
                 output::number(shard.units),
-                output::number(shard.conversations),
-                output::number(shard.messages),
-                output::number(shard.users),
-                output::bytes(shard.bytes),
-                output::bytes(shard.pending_bytes),
-                output::number(shard.overridden),
+                known(output::number(shard.conversations)),
+                known(output::number(shard.messages)),
+                known(output::number(shard.users)),
+                known(output::bytes(shard.bytes)),
+                known(output::bytes(shard.pending_bytes)),
+                known(output::number(shard.overridden)),
             ]
         });
         let head = [
@@ -129,6 +133,12 @@ impl Shards {
             "overridden",
         ];
         output::line(output::table(&head, &[0, 1, 2, 3, 4, 5, 6, 7], rows))?;
+        for shard in &report.sharding.shards {
+            if let Some(error) = &shard.error {
+                let error = output::plain(error);
+                output::line(format!("shard {} does not answer: {error}", shard.shard))?;
+            }
+        }
         for (what, spread) in
             [("messages", &report.messages), ("conversations", &report.conversations)]
         {
@@ -222,8 +232,10 @@ mod tests {
             bytes: 0,
             overridden: 0,
             pending_bytes: 0,
+            error: None,
         };
-        let spread = Spread::of(&[shard(2), shard(4), shard(6)], |shard| shard.messages);
+        let silent = ShardHolds { error: Some("it is down".to_owned()), ..shard(0) };
+        let spread = Spread::of(&[shard(2), silent, shard(4), shard(6)], |shard| shard.messages);
         assert_eq!(spread.mean, 4.0);
         assert!((spread.variance - 8.0 / 3.0).abs() < 1e-9);
         assert!(is_divisor_of_slots(4) && !is_divisor_of_slots(3) && !is_divisor_of_slots(0));

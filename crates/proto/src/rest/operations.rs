@@ -746,10 +746,10 @@ pub const OPERATIONS: &[Operation] = &[
         ..call("GET", "/api/v1/admin/shards/garbage", SHARDS, "List leftovers.")
     },
     Operation {
-        notes: "They are removed by themselves; this asks for it at once.",
+        notes: "They are removed by themselves, page by page; this wakes whoever removes them, who looks for leftovers about once a second.",
         answers: &[ok::<admin::Garbage>("What is left.")],
         errors: ADMIN,
-        ..call("POST", "/api/v1/admin/shards/garbage", SHARDS, "Remove leftovers now.")
+        ..call("POST", "/api/v1/admin/shards/garbage", SHARDS, "Ask for leftovers to be removed.")
     },
     Operation {
         query: &[limit(AUDITS), AFTER],

@@ -9,17 +9,26 @@ use axum::{
 use ostracon_proto::Invalid;
 
 use super::{types, users::body};
-use crate::{app::App, error::ApiError, extract::Operator, verify::lines};
+use crate::{app::App, audit, error::ApiError, extract::Operator, verify::lines};
+
+/// Bytes of a path, as Linux has it.
+const PATH_BYTES_MAX: usize = 4_096;
 
 pub(crate) async fn backup(
     State(app): State<Arc<App>>,
-    _: Operator,
+    operator: Operator,
     request: Request,
 ) -> Result<Response, ApiError> {
     let to: types::BackupTo = body(request).await?;
     if !to.dir.is_absolute() {
         return Err(Invalid::new("dir", "must be an absolute path").into());
     }
+    if to.dir.as_os_str().len() > PATH_BYTES_MAX {
+        return Err(Invalid::new("dir", "is longer than a path may be").into());
+    }
+    // Before it begins: whoever copies everything is known in the copy too.
+    let target = to.dir.display().to_string();
+    audit::record(&app, operator, "server.backup", target, "").await;
     let answer = lines::answer(|steps| async move {
         let told = move |done, total| steps.at(done, total, || "bytes of a shard".to_owned());
         app.backends.backup(&to.dir, told).await?;

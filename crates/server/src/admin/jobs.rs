@@ -108,9 +108,13 @@ pub(crate) async fn undo(
     let moves = app.directory.moves_of(id).await?;
     let plan =
         plan::undo(&map, &moves).map_err(|why| ApiError::conflict(capital(&why.to_string())))?;
-    let asked = Asked::of(&job);
-    if let Some(drained) = asked.drains {
-        set_admission(&app, operator, ShardId(drained), ShardAdmission::Accepting).await?;
+    let drained = match Asked::of(&job).drains {
+        Some(id) => app.directory.shards().await?.into_iter().find(|row| row.id.0 == id),
+        None => None,
+    };
+    // Moves back are planned only to a shard that takes units.
+    if let Some(row) = &drained {
+        app.directory.set_admission(row.id, ShardAdmission::Accepting).await?;
     }
     let request = Asked {
         what: json!({"undo": id}),
@@ -119,7 +123,19 @@ pub(crate) async fn undo(
         ..Asked::default()
     };
     let title = format!("undo of job {id}: {}", job.title);
-    let job = store(&app, operator, title, &request, plan.moves).await?;
+    let job = match store(&app, operator, title, &request, plan.moves).await {
+        Ok(job) => job,
+        Err(error) => {
+            // Nothing is undone: it takes as little as before.
+            if let Some(row) = drained {
+                app.directory.set_admission(row.id, row.state).await?;
+            }
+            return Err(error);
+        }
+    };
+    if let Some(row) = drained {
+        set_admission(&app, operator, row.id, ShardAdmission::Accepting).await?;
+    }
     Ok(created(&begin(&app, operator, job).await?))
 }
 
@@ -143,19 +159,19 @@ pub(super) async fn store(
     Ok(job)
 }
 
-/// Begins a planned job. One without moves is done at once.
+/// Begins a planned job. One without moves is done at once; one in any other state is refused, and nothing is changed.
 pub(super) async fn begin(
     app: &App,
     operator: Operator,
     job: JobRow,
 ) -> Result<JobReport, ApiError> {
+    let is_empty = app.directory.moves_of(job.id).await?.is_empty();
+    let to = if is_empty { JobState::Done } else { JobState::Running };
+    let job = change(app, operator, job.id, &[JobState::Planned], to).await?;
+    app.moves.runs.begins(job.id, app.clock.now());
     if let Some(drained) = Asked::of(&job).drains {
         set_admission(app, operator, ShardId(drained), ShardAdmission::Draining).await?;
     }
-    let is_empty = app.directory.moves_of(job.id).await?.is_empty();
-    let to = if is_empty { JobState::Done } else { JobState::Running };
-    app.moves.runs.begins(job.id, app.clock.now());
-    let job = change(app, operator, job.id, &[JobState::Planned], to).await?;
     app.moves.coordinator.wake();
     report_of(app, &job).await
 }

@@ -42,6 +42,8 @@ const SHARDS_MAX: u32 = 1_024;
 const REST_MS: i64 = 60 * 60 * 1_000;
 /// Jobs that are looked at for such units.
 const JOBS: u32 = 100;
+/// Characters of a text of a request: two users by external ids fit.
+const TEXT_CHARS_MAX: usize = 600;
 
 /// A plan with what is told of it.
 struct Drawn {
@@ -217,6 +219,7 @@ pub(crate) async fn move_units(
     request: Request,
 ) -> ApiResult {
     let wanted: MoveRequest = body(request).await?;
+    check_texts(&wanted)?;
     let facts = Facts::gather(&app).await?;
     let to = targets(&facts, &wanted.to)?;
     let one = || match to.as_slice() {
@@ -231,25 +234,24 @@ pub(crate) async fn move_units(
     let (plan, title) = match (&wanted.slot, &wanted.pair, &wanted.conversation, &wanted.user) {
         (Some(slots), None, None, None) => {
             let to = one()?;
-            let units = slot_range(slots)?.map(UnitId);
-            let plan = plan::to_shard(map, &sizes, units, to).map_err(no_plan)?;
-            (plan, format!("move slots {slots} to shard {to}"))
+            let range = slot_range(slots)?;
+            let title = format!("move slots {}..{} to shard {to}", range.start, range.end);
+            let units = range.map(UnitId);
+            (plan::to_shard(map, &sizes, units, to).map_err(no_plan)?, title)
         }
         (None, Some(pair), None, None) => {
             let to = one()?;
-            let id = direct(&app, pair).await?;
-            (isolate(&app, &facts, id, to).await?, format!("move pair {pair} to shard {to}"))
+            let (a, b) = users_of(&app, pair).await?;
+            let id = ConversationId::direct(a, b);
+            (isolate(&app, &facts, id, to).await?, format!("move pair {a}:{b} to shard {to}"))
         }
         (None, None, Some(text), None) => {
             let to = one()?;
-            let id = text
+            let id: ConversationId = text
                 .parse()
                 .map_err(|_| Invalid::new("conversation", "must be the id of a conversation"))?;
             must_exist(&app, &facts, id).await?;
-            (
-                isolate(&app, &facts, id, to).await?,
-                format!("move conversation {text} to shard {to}"),
-            )
+            (isolate(&app, &facts, id, to).await?, format!("move conversation {id} to shard {to}"))
         }
         (None, None, None, Some(name)) => {
             let user = named(&app, name).await?.id;
@@ -317,6 +319,22 @@ fn targets(facts: &Facts, wanted: &[u32]) -> Result<Vec<ShardId>, ApiError> {
     Ok(to)
 }
 
+/// What is asked for is kept with its job and shown in tables: texts have a bound, and are one line.
+fn check_texts(wanted: &MoveRequest) -> Result<(), Invalid> {
+    let MoveRequest { slot, pair, conversation, user, to: _, dry_run: _ } = wanted;
+    let texts = [("slot", slot), ("pair", pair), ("conversation", conversation), ("user", user)];
+    for (field, text) in texts {
+        let Some(text) = text else { continue };
+        if text.chars().take(TEXT_CHARS_MAX + 1).count() > TEXT_CHARS_MAX {
+            return Err(Invalid::new(field, format!("has more than {TEXT_CHARS_MAX} characters")));
+        }
+        if text.chars().any(char::is_control) {
+            return Err(Invalid::new(field, "has a control character"));
+        }
+    }
+    Ok(())
+}
+
 /// `A..B` without B, or `A`.
 fn slot_range(text: &str) -> Result<std::ops::Range<u32>, Invalid> {
     let number = |text: &str| text.trim().parse::<u32>().ok();
@@ -329,8 +347,8 @@ fn slot_range(text: &str) -> Result<std::ops::Range<u32>, Invalid> {
         .ok_or_else(|| Invalid::new("slot", "must be A..B with 0 <= A < B <= 16384, or one slot"))
 }
 
-/// The direct conversation of `U:V`, each a number, `ext:ID` or a name.
-async fn direct(app: &App, pair: &str) -> Result<ConversationId, ApiError> {
+/// The users of `U:V`, each a number, `ext:ID` or a name.
+async fn users_of(app: &App, pair: &str) -> Result<(UserId, UserId), ApiError> {
     // An external id may hold colons itself; then the second user begins at its own `ext:`.
     let split = pair.find(":ext:").filter(|at| *at > 0).or_else(|| pair.rfind(':'));
     let (a, b) = split
@@ -338,8 +356,7 @@ async fn direct(app: &App, pair: &str) -> Result<ConversationId, ApiError> {
         .map(|(a, b)| (a, b.trim_start_matches(':')))
         .filter(|(a, b)| !a.is_empty() && !b.is_empty())
         .ok_or_else(|| Invalid::new("pair", "must be USER:USER"))?;
-    let (a, b) = (named(app, a).await?.id, named(app, b).await?.id);
-    Ok(ConversationId::direct(a, b))
+    Ok((named(app, a).await?.id, named(app, b).await?.id))
 }
 
 /// A group that nobody has made has no place to be moved from.
@@ -425,7 +442,23 @@ async fn slots_of(app: &App, facts: &Facts, user: UserId) -> Result<BTreeSet<Slo
 
 #[cfg(test)]
 mod tests {
-    use super::slot_range;
+    use ostracon_proto::rest::admin::MoveRequest;
+
+    use super::{check_texts, slot_range};
+
+    #[test]
+    fn texts_are_short_and_one_line() {
+        let user = |text: String| MoveRequest { user: Some(text), ..MoveRequest::default() };
+        let slot = |text: String| MoveRequest { slot: Some(text), ..MoveRequest::default() };
+        let longest = format!("ext:{}", "é".repeat(255));
+        assert!(check_texts(&user(longest)).is_ok());
+        for wrong in
+            [format!("{}5", "0".repeat(300_000)), "5\n\n".to_owned(), "\u{1b}[2J5".to_owned()]
+        {
+            assert_eq!(check_texts(&slot(wrong.clone())).unwrap_err().field, "slot");
+            assert_eq!(check_texts(&user(wrong)).unwrap_err().field, "user");
+        }
+    }
 
     #[test]
     fn ranges_of_slots() {

@@ -1,6 +1,9 @@
 //! What the process is and does, and ending it.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use axum::extract::State;
 use http::StatusCode;
@@ -9,11 +12,15 @@ use ostracon_proto::rest::Empty;
 use super::types::Status;
 use crate::{
     app::App,
+    audit,
     error::ApiResult,
     extract::Operator,
     process,
     respond::{json, ok},
 };
+
+/// A stop waits no longer for its entry in the audit log.
+const AUDIT_WAIT: Duration = Duration::from_secs(1);
 
 pub(crate) fn status(State(app): State<Arc<App>>, _: Operator) -> std::future::Ready<ApiResult> {
     let usage = process::usage();
@@ -32,8 +39,12 @@ pub(crate) fn status(State(app): State<Arc<App>>, _: Operator) -> std::future::R
     })))
 }
 
-pub(crate) fn stop(State(app): State<Arc<App>>, _: Operator) -> std::future::Ready<ApiResult> {
+pub(crate) async fn stop(State(app): State<Arc<App>>, operator: Operator) -> ApiResult {
     tracing::info!("an operator stops the server");
+    let entry = audit::record(&app, operator, "server.stop", "server", "");
+    if tokio::time::timeout(AUDIT_WAIT, entry).await.is_err() {
+        tracing::warn!("the stop is not in the audit log: the directory does not answer");
+    }
     app.stop.cancel();
-    std::future::ready(Ok(json(StatusCode::ACCEPTED, &Empty {})))
+    Ok(json(StatusCode::ACCEPTED, &Empty {}))
 }

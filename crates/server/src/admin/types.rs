@@ -58,6 +58,9 @@ pub struct ShardHolds {
     pub overridden: u64,
     /// Bytes that are durable but not yet in the tables.
     pub pending_bytes: u64,
+    /// Why it does not answer; then its counts are 0.
+    #[serde(default)]
+    pub error: Option<String>,
 }
 
 /// `GET messages`: where messages are, by rising seq.

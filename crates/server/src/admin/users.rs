@@ -88,11 +88,19 @@ pub(crate) async fn create(
     } else {
         app.directory.create_users(new, app.clock.now()).await?
     };
-    for user in users.iter().filter(|user| user.role == AccountRole::Admin && !wanted.reuse) {
-        audit::record(&app, operator, "user.create", format!("user {}", user.id), word(user.role))
-            .await;
+    let admin = if wanted.reuse { "admin, made now or before" } else { "admin" };
+    for user in users.iter().filter(|user| user.role == AccountRole::Admin) {
+        audit::record(&app, operator, "user.create", format!("user {}", user.id), admin).await;
     }
     let ids: Vec<_> = users.iter().map(|user| user.id).collect();
+    if let Some(target) = several(&ids) {
+        let detail = if wanted.reuse {
+            "those that were missing are made; a token for each"
+        } else {
+            "a token for each"
+        };
+        audit::record(&app, operator, "user.create", target, detail).await;
+    }
     let signed_in = app.auth.sign_in_all(&ids).await?;
     let users = users.into_iter().zip(signed_in).map(|(user, (session, token))| CreatedUser {
         user_id: user.id,
@@ -102,6 +110,15 @@ pub(crate) async fn create(
     });
     let users = users.collect();
     Ok(created(&CreatedUsers { users }))
+}
+
+/// Some users in a few words, whatever their order; none if there are none.
+fn several(ids: &[UserId]) -> Option<String> {
+    let (first, last) = (ids.iter().min()?, ids.iter().max()?);
+    Some(match ids.len() {
+        1 => format!("user {first}"),
+        count => format!("{count} users from {first} to {last}"),
+    })
 }
 
 /// Why one of many accounts cannot be created.
@@ -198,7 +215,7 @@ pub(super) async fn named(app: &App, text: &str) -> Result<directory::User, ApiE
 
 pub(crate) async fn password(
     State(app): State<Arc<App>>,
-    _: Operator,
+    operator: Operator,
     Params(user): Params<String>,
     request: Request,
 ) -> ApiResult {
@@ -211,6 +228,7 @@ pub(crate) async fn password(
     let password = wanted.password.or_else(|| made_up.clone()).unwrap_or_default();
     let hash = app.auth.passwords.hash(password).await?;
     app.directory.set_password(user.id, &hash).await?;
+    audit::record(&app, operator, "user.password", format!("user {}", user.id), "").await;
     // Who knew the old one is out.
     sign_out(&app, user.id).await?;
     Ok(ok(&NewPassword { user_id: user.id, password: made_up }))
@@ -259,7 +277,7 @@ pub(crate) async fn role(
 
 pub(crate) async fn token(
     State(app): State<Arc<App>>,
-    _: Operator,
+    operator: Operator,
     Params(user): Params<String>,
     request: Request,
 ) -> ApiResult {
@@ -269,6 +287,8 @@ pub(crate) async fn token(
     }
     let user = named(&app, &user).await?;
     let (session, token) = app.auth.sign_in(user.id, wanted.device_name).await?;
+    let detail = format!("session {}", session.id);
+    audit::record(&app, operator, "user.token", format!("user {}", user.id), detail).await;
     close_oldest(&app, user.id).await?;
     Ok(ok(&Token { user_id: user.id, token, session_id: session.id.to_string() }))
 }

@@ -1,6 +1,6 @@
 //! Shards that come and go while the server runs.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use ostracon_domain::ShardId;
 use ostracon_store::{Shard, directory::ShardRow};
@@ -42,7 +42,6 @@ impl Backends {
         PostgresShard::format(&options, []).await.map_err(|error| error.to_string())?;
         let shard = PostgresShard::open(options, Vec::new()).await;
         let shard = shard.map_err(|error| error.to_string())?;
-        self.is_whole.store(false, Ordering::Relaxed);
         Ok(Arc::new(shard))
     }
 

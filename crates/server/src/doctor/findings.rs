@@ -1,10 +1,16 @@
 //! What does not agree in a look, each with its cure where there is a safe one. Pure.
 
-use ostracon_domain::{Epoch, ShardId, Subject, UnitHome, UnitId};
-use ostracon_proto::rest::admin::{Finding, FindingKind};
-use ostracon_store::{UnitPhase, UnitState};
+use ostracon_domain::{Epoch, Millis, ShardId, Subject, UnitHome, UnitId};
+use ostracon_proto::{
+    rest::admin::{Finding, FindingKind},
+    timestamp::rfc3339,
+};
+use ostracon_store::{UnitPhase, UnitState, directory::MoveRow};
 
 use super::look::Look;
+
+/// A phase in which units stand still and that lasts longer is told: more than the longest freeze that may be configured.
+const STILL_MS: Millis = 5_000;
 
 /// What puts something right.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -309,5 +315,35 @@ fn moves(look: &Look, found: &mut Vec<Found>) {
             );
             found.push(Found::new(FindingKind::Move, Some(id), None, text));
         }
+        if look.at.saturating_sub(row.since) >= STILL_MS {
+            still(look, row, found);
+        }
     }
+}
+
+/// Units that a move has frozen and that nobody serves. There is no repair: only the move itself may thaw them.
+fn still(look: &Look, row: &MoveRow, found: &mut Vec<Found>) {
+    let phase = |shard, unit| look.states.get(&(shard, unit)).map(|state| state.phase);
+    let mut frozen: Vec<UnitId> = row.units();
+    frozen.retain(|unit| {
+        phase(row.source, *unit) == Some(UnitPhase::Frozen)
+            && !matches!(
+                phase(row.destination, *unit),
+                Some(UnitPhase::Open | UnitPhase::Capturing)
+            )
+    });
+    let Some(first) = frozen.first().copied() else { return };
+    let which = match frozen.as_slice() {
+        [_] => format!("unit {first}"),
+        units => format!("unit {first} and {} more", units.len() - 1),
+    };
+    let text = format!(
+        "move {} of job {} is in its freeze since {} ({}): {which} on shard {} can be used by nobody until it goes on",
+        row.id,
+        row.job,
+        rfc3339(row.since),
+        row.phase,
+        row.source
+    );
+    found.push(Found::new(FindingKind::Move, Some(row.source), Some(first), text));
 }

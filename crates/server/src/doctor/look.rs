@@ -1,9 +1,13 @@
 //! Everything the doctor compares, read once: the map, fences of all shards, moves, leftovers, and which subjects are
 //! where they should not be.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use ostracon_domain::{PlacementMap, ShardId, Subject, UnitId};
+use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
+use ostracon_domain::{Millis, PlacementMap, ShardId, Subject, UnitId};
 use ostracon_store::{
     Shard, ShardError, Shards, UnitState,
     directory::{Garbage, MoveRow, ShardRow},
@@ -16,9 +20,12 @@ use crate::{app::App, verify::lines::Steps};
 const PAGE: u32 = 2_000;
 /// Subjects of one wrong label that are remembered.
 const LABELS_MAX: usize = 1_000;
+/// Units that are looked at together: a database far away is waited for less often, and has connections left for others.
+const TOGETHER: usize = 4;
 
 /// One look.
 pub(super) struct Look {
+    pub(super) at: Millis,
     pub(super) map: PlacementMap,
     pub(super) rows: Vec<ShardRow>,
     /// Shards that are open here.
@@ -40,6 +47,7 @@ impl Look {
         let map = app.directory.map().await?;
         let shards = app.engine.shards();
         let mut look = Self {
+            at: app.clock.now(),
             rows: app.directory.shards().await?,
             open: shards.keys().copied().collect(),
             silent: BTreeMap::new(),
@@ -79,68 +87,100 @@ impl Look {
     }
 
     async fn rows_of(&mut self, shards: &Shards, steps: &Steps) -> Result<(), DoctorError> {
-        let all: Vec<_> = self.states.keys().copied().collect();
-        let total = all.len() as u64;
-        for (done, (id, unit)) in all.into_iter().enumerate() {
-            steps.at(done as u64, total, || format!("{} subjects", self.subjects));
+        let mut units = Vec::with_capacity(self.states.len());
+        for (id, unit) in self.states.keys().copied() {
             let Some(shard) = shards.get(&id) else { continue };
-            if self.moves(unit) {
+            let lives_here = self.map.home(unit).is_some_and(|home| home.shard == id);
+            // Leftovers hold rows, and nothing is said of them.
+            if self.moves(unit) || !lives_here && self.is_garbage(id, unit) {
                 continue;
             }
-            let looked = match self.map.home(unit) {
-                Some(home) if home.shard == id => self.labels_of(&**shard, id, unit).await,
-                _ => self.stray(&**shard, id, unit).await,
-            };
-            match looked {
-                Ok(()) => {}
+            units.push((Arc::clone(shard), id, unit, lives_here));
+        }
+        // Neighbours live on different shards: all of these work at the same time.
+        units.sort_unstable_by_key(|(_, id, unit, _)| (*unit, *id));
+        let total = units.len() as u64;
+        let map = Arc::new(self.map.clone());
+        let units = units.into_iter().map(|(shard, id, unit, lives_here)| {
+            held(Arc::clone(&map), shard, (id, unit), lives_here).boxed()
+        });
+        let units: Vec<BoxFuture<'_, _>> = units.collect();
+        let mut looks = stream::iter(units).buffer_unordered(TOGETHER);
+        let mut done = 0;
+        while let Some(((id, unit), found)) = looks.next().await {
+            done += 1;
+            match found {
+                Ok(found) => {
+                    self.subjects += found.subjects;
+                    if found.is_stray {
+                        self.strays.insert((id, unit));
+                    }
+                    let labels = found.labels.into_iter();
+                    self.labels.extend(labels.map(|(right, who)| ((id, unit, right), who)));
+                }
                 Err(ShardError::Unavailable(why)) => {
                     self.silent.insert(id, why);
                 }
                 Err(error) => return Err(error.into()),
             }
+            steps.at(done, total, || format!("{} subjects", self.subjects));
         }
         Ok(())
     }
+}
 
-    async fn stray(
-        &mut self,
-        shard: &dyn Shard,
-        id: ShardId,
-        unit: UnitId,
-    ) -> Result<(), ShardError> {
-        if !self.is_garbage(id, unit) && !shard.heads(unit, None, 1).await?.is_empty() {
-            self.strays.insert((id, unit));
-        }
-        Ok(())
-    }
+/// What the rows of a unit on a shard say.
+#[derive(Default)]
+struct Held {
+    subjects: u64,
+    is_stray: bool,
+    /// Who carries the unit and should carry another one: that one.
+    labels: BTreeMap<UnitId, Vec<Subject>>,
+}
 
-    async fn labels_of(
-        &mut self,
-        shard: &dyn Shard,
-        id: ShardId,
-        unit: UnitId,
-    ) -> Result<(), ShardError> {
-        let mut after = None;
-        loop {
-            let page = shard.heads(unit, after, PAGE).await?;
-            self.subjects += page.len() as u64;
-            for head in &page {
-                let right = match head.subject {
-                    Subject::Conversation(id) => self.map.unit_of(id),
-                    Subject::User(user) => self.map.unit_of_user(user),
-                };
-                if right == unit {
-                    continue;
-                }
-                let wrong = self.labels.entry((id, unit, right)).or_default();
-                if wrong.len() < LABELS_MAX {
-                    wrong.push(head.subject);
-                }
-            }
-            let Some(last) = page.last().filter(|_| page.len() >= PAGE as usize) else {
-                return Ok(());
+async fn held(
+    map: Arc<PlacementMap>,
+    shard: Arc<dyn Shard>,
+    at: (ShardId, UnitId),
+    lives_here: bool,
+) -> ((ShardId, UnitId), Result<Held, ShardError>) {
+    let found =
+        if lives_here { labels_of(&map, &*shard, at.1).await } else { stray(&*shard, at.1).await };
+    (at, found)
+}
+
+/// Of a unit that lives elsewhere: whether there are rows.
+async fn stray(shard: &dyn Shard, unit: UnitId) -> Result<Held, ShardError> {
+    let is_stray = !shard.heads(unit, None, 1).await?.is_empty();
+    Ok(Held { is_stray, ..Held::default() })
+}
+
+/// Of a unit at home: who is in it, and who should not be.
+async fn labels_of(
+    map: &PlacementMap,
+    shard: &dyn Shard,
+    unit: UnitId,
+) -> Result<Held, ShardError> {
+    let (mut held, mut after) = (Held::default(), None);
+    loop {
+        let page = shard.heads(unit, after, PAGE).await?;
+        held.subjects += page.len() as u64;
+        for head in &page {
+            let right = match head.subject {
+                Subject::Conversation(id) => map.unit_of(id),
+                Subject::User(user) => map.unit_of_user(user),
             };
-            after = Some(last.subject);
+            if right == unit {
+                continue;
+            }
+            let wrong = held.labels.entry(right).or_default();
+            if wrong.len() < LABELS_MAX {
+                wrong.push(head.subject);
+            }
         }
+        let Some(last) = page.last().filter(|_| page.len() >= PAGE as usize) else {
+            return Ok(held);
+        };
+        after = Some(last.subject);
     }
 }

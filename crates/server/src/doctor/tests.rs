@@ -32,6 +32,7 @@ fn healthy() -> Look {
         .map(|(unit, home)| ((home.shard, unit), state(unit, UnitPhase::Open, 1)))
         .collect();
     Look {
+        at: 0,
         map,
         rows: SHARDS.map(|id| ShardRow::new(id, "embedded")).to_vec(),
         open: SHARDS.into(),
@@ -107,7 +108,19 @@ fn a_unit_of_a_move_is_left_alone() {
         error: None,
         retry_at: None,
     });
+    look.at = 4_999;
     assert!(of(&look).is_empty());
+    // One that stands still for long is named; only the move may thaw it.
+    look.at = 5_000;
+    let found = of(&look);
+    let one = &found[0].finding;
+    assert_eq!((found.len(), one.kind, one.unit), (1, FindingKind::Move, Some(HERE.0)));
+    assert!(one.text.contains("in its freeze since 1970-01-01T00:00:00"), "{}", one.text);
+    assert!(found[0].cure.is_none());
+    set(&mut look, SHARDS[1], HERE, UnitPhase::Open, 2);
+    assert!(of(&look).is_empty(), "it is served there already");
+    set(&mut look, SHARDS[1], HERE, UnitPhase::Importing, 2);
+    look.at = 0;
     look.silent.insert(SHARDS[1], "it hangs".to_owned());
     let kinds: Vec<_> = of(&look).iter().map(|one| one.finding.kind).collect();
     assert_eq!(kinds, [FindingKind::Shard, FindingKind::Move]);

@@ -13,7 +13,7 @@ use ostracon_reshard::{Coordinator, Options};
 use ostracon_store::Directory;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use facts::Facts;
+pub(crate) use facts::{Facts, stats_of};
 pub(crate) use report::{Asked, details, report};
 pub(crate) use watch::watch;
 

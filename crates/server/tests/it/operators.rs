@@ -65,6 +65,40 @@ async fn an_admin_does_it_from_afar_and_others_do_not() {
 }
 
 #[tokio::test]
+async fn what_gives_somebody_power_is_written_down_without_secrets() {
+    let mut server = TestServer::start().await;
+    let post = async |path: &str, body: Value| {
+        operator(&server, "POST", &format!("/api/v1/admin/{path}"), body).await
+    };
+    let made = post("users", json!({"count": 3, "prefix": "many-"})).await.is(201);
+    let set = post("users/many-1/password", json!({})).await.is(200);
+    let token = post("users/many-1/token", json!({})).await.is(200);
+    post("backup", json!({"dir": server.dir().join("copy")})).await;
+    let id = &set["user_id"];
+    let expected = [
+        ("server.backup", server.dir().join("copy").display().to_string()),
+        ("user.token", format!("user {id}")),
+        ("user.password", format!("user {id}")),
+        ("user.create", format!("3 users from {} to {}", id, made["users"][2]["user_id"])),
+    ];
+    let read = async |server: &TestServer| {
+        operator(server, "GET", "/api/v1/admin/audit", Value::Null).await.is(200)
+    };
+    let log = read(&server).await;
+    let entries = log["entries"].as_array().unwrap();
+    let told = entries.iter().map(|entry| (entry["action"].as_str().unwrap(), &entry["target"]));
+    let told: Vec<_> = told.map(|(did, to)| (did, to.as_str().unwrap().to_owned())).collect();
+    assert_eq!(told, expected);
+    for secret in [&set["password"], &token["token"], &made["users"][0]["token"]] {
+        assert!(!log.to_string().contains(secret.as_str().unwrap()), "{log}");
+    }
+
+    operator(&server, "POST", "/api/v1/admin/stop", Value::Null).await.is(202);
+    server.restart().await;
+    assert_eq!(read(&server).await["entries"][0]["action"], "server.stop");
+}
+
+#[tokio::test]
 async fn where_things_are() {
     let server = TestServer::start().await;
     let (alice, bob) = (Caller::new(&server, "alice").await, Caller::new(&server, "bob").await);

@@ -297,8 +297,31 @@ async fn slots_travel_to_postgresql_and_back_while_people_talk() {
     verified(&server).await;
     server.restart().await;
     assert_eq!(get(&server, "").await["shards"][4]["kind"], "postgres");
-    operator(&server, "DELETE", &format!("{SHARDS}/4"), Value::Null).await.is(204);
+    let dir = server.dir().join("backup");
+    let backup =
+        async || operator(&server, "POST", "/api/v1/admin/backup", json!({"dir": dir})).await.text;
+    assert!(backup().await.contains("some shards are on PostgreSQL"));
+
+    // One that is silent is named; of the others all is known.
+    tokio::task::block_in_place(|| postgres.tell("kill"));
+    let sharding = operator(&server, "GET", "/api/v1/admin/sharding", Value::Null).await.is(200);
+    let shards = sharding["shards"].as_array().unwrap();
+    let silent: Vec<_> = shards.iter().map(|shard| shard["error"].is_string()).collect();
+    assert_eq!(silent, [false, false, false, false, true], "{sharding}");
+    assert_eq!(shards.iter().map(|shard| shard["units"].as_u64().unwrap()).sum::<u64>(), 16_384);
+
+    // With it goes what a back-up cannot copy. It must be there to say that all it had is told.
+    tokio::task::block_in_place(|| postgres.tell("restart"));
+    let goes = async {
+        let path = format!("{SHARDS}/4");
+        while operator(&server, "DELETE", &path, Value::Null).await.status != 204 {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(3 * PATIENCE, goes).await.expect("it serves again and goes");
     assert_eq!(get(&server, "").await["shards"].as_array().unwrap().len(), 4);
+    let copied = backup().await;
+    assert!(copied.contains("\"result\""), "{copied}");
 }
 
 #[tokio::test]
@@ -315,6 +338,9 @@ async fn what_cannot_be_is_refused_in_a_sentence() {
     refused("POST", "/move", json!({"slot": "8..8", "to": [1]}), 422, "A..B").await;
     refused("POST", "/move", json!({"slot": "0..8", "to": [1, 2]}), 422, "name one shard").await;
     refused("POST", "/move", json!({"user": "nobody", "to": [1]}), 404, "No such user").await;
+    let long = format!("{}5", "0".repeat(300_000));
+    refused("POST", "/move", json!({"slot": long, "to": [1]}), 422, "more than 600").await;
+    refused("POST", "/move", json!({"slot": "5\n\n", "to": [1]}), 422, "control").await;
     refused("POST", "/move", json!({"pair": "1", "to": [1]}), 422, "USER:USER").await;
     refused("POST", "/move", json!({"to": [1]}), 422, "exactly one").await;
     let group = ConversationId::new_group(1_700_000_000_000, [7; 10]).to_string();
@@ -379,6 +405,9 @@ async fn a_drained_shard_can_go_and_everything_is_written_down() {
     assert!(refusal.text.contains("draining"), "{}", refusal.text);
     post(&server, &format!("/jobs/{}/abort", drain["job_id"]), Value::Null, 200).await;
     post(&server, "/0/accept", Value::Null, 200).await;
+    // What is over is not begun again, and the attempt changes nothing.
+    let apply = format!("{SHARDS}/jobs/{}/apply", drain["job_id"]);
+    operator(&server, "POST", &apply, Value::Null).await.refused(409, "conflict");
     assert_eq!(get(&server, "").await["shards"][0]["state"], "accepting");
 
     let told = async {

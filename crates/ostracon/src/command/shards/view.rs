@@ -5,7 +5,7 @@ use ostracon_proto::rest::admin::{
     HotUser, Job, JobReport, JobState, MoveItem, Planned, Shard, ShardAdmission,
 };
 
-use crate::output::{bytes, number, table, time};
+use crate::output::{bytes, number, plain, table, time};
 
 pub(super) fn shards(shards: &[Shard]) -> Table {
     let rows = shards.iter().map(|shard| {
@@ -133,8 +133,8 @@ pub(super) fn moves(moves: &[MoveItem]) -> Table {
 /// What is known of a job, without its moves.
 pub(super) fn job_lines(job: &Job) -> String {
     let mut lines = vec![
-        format!("Job {}: {}", job.report.job_id, job.title),
-        format!("asked for by {}, {} UTC", job.by, time(job.created_at)),
+        format!("Job {}: {}", job.report.job_id, plain(&job.title)),
+        format!("asked for by {}, {} UTC", plain(&job.by), time(job.created_at)),
         report(&job.report),
         format!(
             "rows: {} of about {}, {} a second; backlog {}; {} subjects compared",
@@ -146,7 +146,7 @@ pub(super) fn job_lines(job: &Job) -> String {
         ),
     ];
     lines.extend(job.eta_s.map(|left| format!("about {} left", duration(left))));
-    lines.extend(job.error.iter().map(|error| format!("last error: {error}")));
+    lines.extend(job.error.iter().map(|error| format!("last error: {}", plain(error))));
     lines.extend(job.undo.iter().map(|undo| format!("taken back by: {undo}")));
     lines.join("\n")
 }
