@@ -1,6 +1,6 @@
 //! The server's admin socket: users for a run, and what the server itself costs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
@@ -23,23 +23,31 @@ pub(crate) struct Status {
     pub(crate) pending_bytes: u64,
 }
 
-/// The admin socket of a running server.
-pub(crate) struct Admin(Http);
+/// The admin socket of a running server. Each question has a connection of its own: a run is longer than the server keeps
+/// one that is silent.
+pub(crate) struct Admin {
+    socket: PathBuf,
+}
 
 impl Admin {
     pub(crate) async fn connect(data_dir: &Path) -> Result<Self> {
-        let socket = data_dir.join("admin.sock");
-        let reached = Http::unix(&socket).await;
-        Ok(Self(reached.with_context(|| format!("no server runs on {}", data_dir.display()))?))
+        let admin = Self { socket: data_dir.join("admin.sock") };
+        admin.http().await.with_context(|| format!("no server runs on {}", data_dir.display()))?;
+        Ok(admin)
+    }
+
+    async fn http(&self) -> Result<Http> {
+        Http::unix(&self.socket).await
     }
 
     /// Makes signed-in users with new names.
-    pub(crate) async fn users(&mut self, count: usize) -> Result<Vec<User>> {
+    pub(crate) async fn users(&self, count: usize) -> Result<Vec<User>> {
         #[derive(Deserialize)]
         struct Users {
             users: Vec<User>,
         }
         let prefix = format!("bench{}x", std::process::id());
+        let mut http = self.http().await?;
         let mut users = Vec::with_capacity(count);
         while users.len() < count {
             let portion = (count - users.len()).min(1_000);
@@ -48,7 +56,7 @@ impl Admin {
                 "prefix": format!("{prefix}{}-", users.len()),
             });
             let body = serde_json::to_vec(&body)?;
-            let answer = self.0.ask("POST", "/api/v1/admin/users", "", &body).await?;
+            let answer = http.ask("POST", "/api/v1/admin/users", "", &body).await?;
             let said = String::from_utf8_lossy(answer.body);
             ensure!(answer.status < 300, "users were not created: {said}");
             users.extend(serde_json::from_slice::<Users>(answer.body)?.users);
@@ -56,8 +64,9 @@ impl Admin {
         Ok(users)
     }
 
-    pub(crate) async fn status(&mut self) -> Result<Status> {
-        let answer = self.0.ask("GET", "/api/v1/admin/status", "", b"").await?;
+    pub(crate) async fn status(&self) -> Result<Status> {
+        let mut http = self.http().await?;
+        let answer = http.ask("GET", "/api/v1/admin/status", "", b"").await?;
         serde_json::from_slice(answer.body).context("the server's status has another form")
     }
 }
