@@ -15,10 +15,14 @@ use serde::Serialize;
 /// When nobody reads.
 pub(crate) fn line(text: impl std::fmt::Display) -> Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{text}")?;
-    out.flush()?;
+    writeln!(out, "{text}").and_then(|()| out.flush()).map_err(Unwritten)?;
     Ok(())
 }
+
+/// Standard output took no more. A type of its own: a connection that breaks is another matter, and a failure.
+#[derive(Debug, thiserror::Error)]
+#[error("standard output: {0}")]
+struct Unwritten(io::Error);
 
 /// Writes a value as indented JSON to a terminal, as one line to anything else.
 ///
@@ -112,12 +116,22 @@ pub(crate) fn remark(text: impl std::fmt::Display) {
 
 /// Whether an error is only that nobody reads any more.
 pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    let unwritten = error.downcast_ref::<Unwritten>();
+    unwritten.is_some_and(|error| error.0.kind() == io::ErrorKind::BrokenPipe)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_reader_who_left_is_no_failure() {
+        let broken = || io::Error::from(io::ErrorKind::BrokenPipe);
+        assert!(is_broken_pipe(&Unwritten(broken()).into()));
+        assert!(!is_broken_pipe(&broken().into()), "a server that hung up");
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        assert!(!is_broken_pipe(&Unwritten(full).into()));
+    }
 
     #[test]
     fn a_terminal_is_not_told_what_to_do() {
