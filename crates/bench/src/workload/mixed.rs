@@ -79,19 +79,19 @@ pub(super) async fn run(bench: &mut Bench<'_>) -> Result<Report> {
         members.iter().for_each(|place| targets[*place].push(id.clone()));
     }
     bench.say(&format!("{people} people talk for {} s", bench.options.span.as_secs()));
-    let mut sockets = Vec::with_capacity(people);
+    let mut connections = Vec::with_capacity(people);
     for user in users.iter() {
-        sockets.push(open(&bench.address, user).await?);
+        connections.push((open(&bench.address, user).await?, Http::tcp(&bench.address).await?));
     }
     let before = bench.cost().await?;
     let end = Instant::now() + bench.options.span;
-    let parts: Vec<_> = sockets
+    let parts: Vec<_> = connections
         .into_iter()
         .zip(targets)
         .enumerate()
-        .map(|(index, (socket, targets))| {
-            let (user, address) = (users[index].clone(), bench.address.clone());
-            person(socket, user, targets, address, end, in_flight, (rate, people, index))
+        .map(|(index, ((socket, http), targets))| {
+            let pace = Pace::of(rate, people, index);
+            person(socket, http, users[index].clone(), targets, end, in_flight, pace)
         })
         .collect();
     let running = tokio::task::spawn_local(together(parts));
@@ -124,16 +124,13 @@ pub(super) async fn run(bench: &mut Bench<'_>) -> Result<Report> {
 
 async fn person(
     mut socket: WebSocket,
+    mut http: Http,
     user: User,
     targets: Vec<String>,
-    address: String,
     end: Instant,
     in_flight: usize,
-    (rate, people, index): (Option<f64>, usize, usize),
+    mut pace: Pace,
 ) -> Result<Part> {
-    let mut http = Http::tcp(&address).await?;
-    // Not before it is connected: a crowd of new connections may have to wait for its turn.
-    let mut pace = Pace::of(rate, people, index);
     let mut part = Part {
         commands: 0,
         refused: 0,
