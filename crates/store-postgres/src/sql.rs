@@ -73,6 +73,12 @@ pub(crate) const CONVERSATION: &str =
 /// A member by conversation and user.
 pub(crate) const MEMBER: &str =
     concat!("SELECT ", member_columns!(), " FROM member WHERE conversation = $1 AND user_id = $2");
+/// Members by conversations and users.
+pub(crate) const MEMBERS: &str = concat!(
+    "SELECT ",
+    member_columns!(),
+    " FROM unnest($1::uuid[], $2::bigint[]) AS k (of, who) JOIN member ON conversation = k.of AND user_id = k.who"
+);
 /// A user's line of numbers.
 pub(crate) const USER: &str =
     concat!("SELECT ", user_columns!(), " FROM user_state WHERE user_id = $1");

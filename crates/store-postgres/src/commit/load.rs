@@ -12,8 +12,8 @@ use crate::{
     read::views_of,
     session::Session,
     sql::{
-        FENCE_LOCK, LOCK_SHARED, MESSAGES, UNITS_SINCE, conversation_columns, inbox_columns,
-        member_columns, message_columns, user_columns,
+        FENCE_LOCK, LOCK_SHARED, MEMBERS, MESSAGES, UNITS_SINCE, conversation_columns,
+        inbox_columns, message_columns, user_columns,
     },
     value,
 };
@@ -30,11 +30,6 @@ const LOCK_USERS: &str = concat!(
     "SELECT ",
     user_columns!(),
     " FROM user_state WHERE user_id = ANY($1) ORDER BY user_id FOR NO KEY UPDATE"
-);
-const MEMBERS: &str = concat!(
-    "SELECT ",
-    member_columns!(),
-    " FROM unnest($1::uuid[], $2::bigint[]) AS k (of, who) JOIN member ON conversation = k.of AND user_id = k.who"
 );
 const PROBES: &str = concat!(
     "SELECT ",

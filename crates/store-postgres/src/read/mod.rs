@@ -11,11 +11,13 @@ use std::sync::Arc;
 
 use ostracon_domain::{Conversation, ConversationId, Member, UnitAt, UserId};
 use ostracon_store::{Read, UnitState};
+use rustc_hash::FxHashMap;
+use uuid::Uuid;
 
 use crate::{
     error::PgError,
     session::{BEGIN_SNAPSHOT, Session},
-    sql::{CONVERSATION, MEMBER, UNIT},
+    sql::{CONVERSATION, MEMBER, MEMBERS, UNIT, conversation_columns, unit_columns},
     value,
 };
 
@@ -27,6 +29,10 @@ pub(crate) use unread::unread;
 pub(crate) use views::views_of;
 
 type Result<T> = std::result::Result<T, PgError>;
+
+const UNITS: &str = concat!("SELECT ", unit_columns!(), " FROM unit_state WHERE unit = ANY($1)");
+const CONVERSATIONS: &str =
+    concat!("SELECT ", conversation_columns!(), " FROM conversation WHERE id = ANY($1)");
 
 /// One more than a limit, to see whether there is more.
 pub(crate) fn room(limit: u32) -> i64 {
@@ -67,6 +73,47 @@ async fn note(
     let conversation = flight.2?.first().map(value::conversation).transpose()?;
     let member = flight.3?.first().map(value::member).transpose()?;
     Ok(judge(fence, at, conversation, member))
+}
+
+/// Begins a snapshot and judges many conversations, each for a reader of its own; answer n belongs to question n.
+async fn note_many(
+    session: &Session,
+    wanted: &[(UnitAt, ConversationId, UserId)],
+) -> Result<Vec<Read<Noted>>> {
+    let units = session.prepare(UNITS).await?;
+    let conversations = session.prepare(CONVERSATIONS).await?;
+    let members = session.prepare(MEMBERS).await?;
+    let unit_keys: Vec<i64> = wanted.iter().map(|(at, ..)| i64::from(at.unit.0)).collect();
+    let keys: Vec<Uuid> = wanted.iter().map(|(_, id, _)| value::uuid_of(*id)).collect();
+    let readers: Vec<i64> = wanted.iter().map(|(.., reader)| reader.get() as i64).collect();
+    let flight = tokio::join!(
+        biased;
+        session.plain(BEGIN_SNAPSHOT),
+        async { session.query(&units, &[&unit_keys]).await },
+        async { session.query(&conversations, &[&keys]).await },
+        async { session.query(&members, &[&keys, &readers]).await },
+    );
+    flight.0?;
+    let mut units = FxHashMap::default();
+    for row in &flight.1? {
+        let state = value::unit_state(row, 0)?;
+        units.insert(state.unit, state);
+    }
+    let mut conversations = FxHashMap::default();
+    for row in &flight.2? {
+        let row = value::conversation(row)?;
+        conversations.insert(row.id, row);
+    }
+    let mut members = FxHashMap::default();
+    for row in &flight.3? {
+        let row = value::member(row)?;
+        members.insert((row.conversation, row.user), row);
+    }
+    let judged = wanted.iter().map(|(at, id, reader)| {
+        let (row, member) = (conversations.get(id).cloned(), members.get(&(*id, *reader)).cloned());
+        judge(units.get(&at.unit).copied(), *at, row, member)
+    });
+    Ok(judged.collect())
 }
 
 /// The fence and the row's-unit check.

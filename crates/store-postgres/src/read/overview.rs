@@ -1,28 +1,13 @@
 //! Conversations as one user's list shows them, many in one snapshot.
 
-use ostracon_domain::{
-    ConversationId, MessageView, UnitAt, UnitId, UserId, access, unread::unread_floor,
-};
+use ostracon_domain::{ConversationId, MessageView, UnitAt, UserId, access, unread::unread_floor};
 use ostracon_store::{Overview, Read};
 use rustc_hash::{FxHashMap, FxHashSet};
 use uuid::Uuid;
 
-use super::{Noted, Result, column, judge, views_of};
-use crate::{
-    session::{BEGIN_SNAPSHOT, Session},
-    sql::{MESSAGES, conversation_columns, member_columns, unit_columns},
-    value,
-};
+use super::{Noted, Result, column, note_many, views_of};
+use crate::{session::Session, sql::MESSAGES, value};
 
-pub(super) const UNITS: &str =
-    concat!("SELECT ", unit_columns!(), " FROM unit_state WHERE unit = ANY($1)");
-pub(super) const CONVERSATIONS: &str =
-    concat!("SELECT ", conversation_columns!(), " FROM conversation WHERE id = ANY($1)");
-const MEMBERS: &str = concat!(
-    "SELECT ",
-    member_columns!(),
-    " FROM unnest($1::uuid[]) AS k (of) JOIN member ON conversation = k.of AND user_id = $2"
-);
 const UNCOUNTED: &str = "SELECT conversation, count(*) \
      FROM unnest($1::uuid[], $2::bigint[]) AS k (of, floor) \
      JOIN message ON conversation = k.of AND seq > k.floor AND uncounted GROUP BY conversation";
@@ -33,43 +18,8 @@ pub(crate) async fn overviews(
     reader: UserId,
     wanted: &[(UnitAt, ConversationId)],
 ) -> Result<Vec<Read<Overview>>> {
-    let units = session.prepare(UNITS).await?;
-    let conversations = session.prepare(CONVERSATIONS).await?;
-    let members = session.prepare(MEMBERS).await?;
-    let unit_keys: Vec<i64> = wanted.iter().map(|(at, _)| i64::from(at.unit.0)).collect();
-    let keys: Vec<Uuid> = wanted.iter().map(|(_, id)| value::uuid_of(*id)).collect();
-    let user = reader.get() as i64;
-    let flight = tokio::join!(
-        biased;
-        session.plain(BEGIN_SNAPSHOT),
-        async { session.query(&units, &[&unit_keys]).await },
-        async { session.query(&conversations, &[&keys]).await },
-        async { session.query(&members, &[&keys, &user]).await },
-    );
-    flight.0?;
-    let mut units = FxHashMap::default();
-    for row in &flight.1? {
-        let state = value::unit_state(row, 0)?;
-        units.insert(state.unit, state);
-    }
-    let mut conversations = FxHashMap::default();
-    for row in &flight.2? {
-        let row = value::conversation(row)?;
-        conversations.insert(row.id, row);
-    }
-    let mut members = FxHashMap::default();
-    for row in &flight.3? {
-        let row = value::member(row)?;
-        members.insert(row.conversation, row);
-    }
-    let fence = |unit: UnitId| units.get(&unit).copied();
-    let noted: Vec<Read<Noted>> = wanted
-        .iter()
-        .map(|(at, id)| {
-            let row = conversations.get(id).cloned();
-            judge(fence(at.unit), *at, row, members.get(id).cloned())
-        })
-        .collect();
+    let wanted: Vec<_> = wanted.iter().map(|(at, id)| (*at, *id, reader)).collect();
+    let noted = note_many(session, &wanted).await?;
     let (last, uncounted) = details(session, &noted).await?;
     let overview = |read: Read<Noted>| match read {
         Read::Rows(Noted { conversation, member }) => Read::Rows(Overview {

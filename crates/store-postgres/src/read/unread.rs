@@ -5,21 +5,9 @@ use ostracon_store::{Read, Unread};
 use rustc_hash::FxHashMap;
 use uuid::Uuid;
 
-use super::{
-    Noted, Result, column, judge,
-    overview::{CONVERSATIONS, UNITS},
-};
-use crate::{
-    session::{BEGIN_SNAPSHOT, Session},
-    sql::member_columns,
-    value,
-};
+use super::{Noted, Result, column, note_many};
+use crate::{session::Session, value};
 
-const MEMBERS: &str = concat!(
-    "SELECT ",
-    member_columns!(),
-    " FROM unnest($1::uuid[], $2::bigint[]) AS k (of, who) JOIN member ON conversation = k.of AND user_id = k.who"
-);
 /// Lateral and behind an offset: no plan can begin with the table.
 const UNCOUNTED: &str = "SELECT k.place, n.number FROM unnest($1::bigint[], $2::uuid[], $3::bigint[]) AS k (place, of, floor), \
      LATERAL (SELECT count(*) AS number FROM message WHERE conversation = k.of AND seq > k.floor AND uncounted OFFSET 0) AS n \
@@ -30,7 +18,7 @@ pub(crate) async fn unread(
     session: &Session,
     wanted: &[(UnitAt, ConversationId, UserId)],
 ) -> Result<Vec<Read<Unread>>> {
-    let noted = note(session, wanted).await?;
+    let noted = note_many(session, wanted).await?;
     let uncounted = uncounted(session, &noted).await?;
     let answer = |(place, read): (usize, Read<Noted>)| match read {
         Read::Rows(Noted { conversation, member }) => {
@@ -44,47 +32,6 @@ pub(crate) async fn unread(
         Read::Fenced(fence) => Read::Fenced(fence),
     };
     Ok(noted.into_iter().enumerate().map(answer).collect())
-}
-
-/// Begins a snapshot and reads what the fence and the counts rest on.
-async fn note(
-    session: &Session,
-    wanted: &[(UnitAt, ConversationId, UserId)],
-) -> Result<Vec<Read<Noted>>> {
-    let units = session.prepare(UNITS).await?;
-    let conversations = session.prepare(CONVERSATIONS).await?;
-    let members = session.prepare(MEMBERS).await?;
-    let unit_keys: Vec<i64> = wanted.iter().map(|(at, ..)| i64::from(at.unit.0)).collect();
-    let keys: Vec<Uuid> = wanted.iter().map(|(_, id, _)| value::uuid_of(*id)).collect();
-    let users: Vec<i64> = wanted.iter().map(|(.., user)| user.get() as i64).collect();
-    let flight = tokio::join!(
-        biased;
-        session.plain(BEGIN_SNAPSHOT),
-        async { session.query(&units, &[&unit_keys]).await },
-        async { session.query(&conversations, &[&keys]).await },
-        async { session.query(&members, &[&keys, &users]).await },
-    );
-    flight.0?;
-    let mut units = FxHashMap::default();
-    for row in &flight.1? {
-        let state = value::unit_state(row, 0)?;
-        units.insert(state.unit, state);
-    }
-    let mut conversations = FxHashMap::default();
-    for row in &flight.2? {
-        let row = value::conversation(row)?;
-        conversations.insert(row.id, row);
-    }
-    let mut members = FxHashMap::default();
-    for row in &flight.3? {
-        let row = value::member(row)?;
-        members.insert((row.conversation, row.user), row);
-    }
-    let judged = wanted.iter().map(|(at, id, user)| {
-        let (row, member) = (conversations.get(id).cloned(), members.get(&(*id, *user)).cloned());
-        judge(units.get(&at.unit).copied(), *at, row, member)
-    });
-    Ok(judged.collect())
 }
 
 /// How many messages above each member's floor do not count, by place, where there are any. Ends the snapshot.
