@@ -5,7 +5,7 @@ ARGS ?=
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-quick check fmt fmt-check clippy tidy licences drift doc tests tests-quick bench bench-smoke mutants fuzz generate
+.PHONY: help setup run test test-quick check fmt fmt-check clippy tidy licences drift doc tests tests-quick js bench bench-smoke mutants fuzz generate
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,7 +16,7 @@ setup: ## check for cargo, a C compiler and make; on Debian as root install what
 run: setup ## build the server and serve on 127.0.0.1:8080 with demo users (ARGS="--listen …" for more)
 	cargo run --release --bin ostracon -- serve --demo $(ARGS)
 
-test: setup check bench-smoke tests ## everything: check, a short load run, all tests
+test: setup check bench-smoke tests js ## everything: check, a short load run, all tests
 
 test-quick: setup fmt-check clippy tests-quick ## format, clippy and the tests that finish in moments
 
@@ -48,6 +48,9 @@ tests:
 
 tests-quick:
 	@dev/step tests-quick cargo test --workspace --exclude ostracon
+
+js: ## the JavaScript client: checks, build, size, tests against the server
+	@dev/step js dev/js
 
 generate: ## write the documents that are made from code
 	cargo xtask generate

@@ -15,6 +15,7 @@ const DOCUMENTS: &[Document] = &[
     ("docs/protocol.md", ostracon_proto::protocol_doc::document),
     ("docs/openapi.json", ostracon_proto::openapi::document),
     ("config.example.toml", ostracon_server::config::example),
+    ("clients/js/src/generated/wire.ts", crate::typescript::document),
 ];
 
 /// What to do with a document whose file differs.

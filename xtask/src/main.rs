@@ -11,6 +11,7 @@ mod mutants;
 mod spdx;
 mod tidy;
 mod tree;
+mod typescript;
 
 use std::process::ExitCode;
 

@@ -3,6 +3,9 @@
 
 mod examples;
 mod fields;
+mod wire;
+
+pub use wire::wire;
 
 use crate::{
     CloseCode, Conversation, ErrorBody, ErrorCode, ErrorObject, Message,
