@@ -1,6 +1,7 @@
 //! What can be asked: commands on a conversation, and commands on a user's own rows.
 
 use crate::{
+    annex::AnnexKey,
     conversation::GroupSettings,
     id::{ConversationId, Millis, Seq, UserId},
     inbox::Applied,
@@ -60,6 +61,11 @@ pub enum Action {
     Edit(Edit),
     /// Deletes a message for everyone.
     Delete {
+        /// Which.
+        seq: Seq,
+    },
+    /// Deletes a message for oneself.
+    Hide {
         /// Which.
         seq: Seq,
     },
@@ -243,6 +249,8 @@ pub struct Needs {
     pub members: Vec<UserId>,
     /// Message rows, with their reactions and the quotes of what they answer.
     pub messages: Vec<Seq>,
+    /// Small rows.
+    pub annexes: Vec<AnnexKey>,
 }
 
 impl ConversationCommand {
@@ -250,10 +258,15 @@ impl ConversationCommand {
     pub fn needs(&self) -> Needs {
         let mut users = vec![self.actor];
         let mut messages = Vec::new();
+        let mut annexes = Vec::new();
         match &self.action {
             Action::Send(message) => messages.extend(message.reply_to),
             Action::Edit(Edit { seq, .. }) | Action::Delete { seq } | Action::React { seq, .. } => {
                 messages.push(*seq)
+            }
+            Action::Hide { seq } => {
+                messages.push(*seq);
+                annexes.push(AnnexKey::hidden(self.actor, *seq));
             }
             Action::AddMembers { users: added } => users.extend(added),
             Action::RemoveMember { user } | Action::SetRole { user, .. } => users.push(*user),
@@ -265,7 +278,7 @@ impl ConversationCommand {
             | Action::DeleteGroup
             | Action::ChangeView(_) => {}
         }
-        Needs { members: users, messages }
+        Needs { members: users, messages, annexes }
     }
 
     /// The sender and client id whose first result must be looked up, for a send that names one.

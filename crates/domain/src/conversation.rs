@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ConversationId, History, MarkRev, MessageId, Millis, Rev, Seq, Slot, UnitId};
+use crate::{
+    extra::ConversationExtra,
+    id::{ConversationId, History, MarkRev, MessageId, Millis, Rev, Seq, Slot, UnitId},
+};
 
 /// Two people (or one with oneself), or a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,4 +77,6 @@ pub struct Conversation {
     pub create_hash: Option<u128>,
     /// Set when the group was deleted; nothing of it is readable any more.
     pub deleted_at: Option<Millis>,
+    /// What few conversations have.
+    pub extra: Option<Box<ConversationExtra>>,
 }

@@ -6,6 +6,7 @@
 mod delete;
 mod edit;
 mod group;
+mod hide;
 mod inbox;
 mod mark;
 mod members;
@@ -66,6 +67,7 @@ pub fn decide(
         Action::Send(message) => send::send(slice, command, message, context),
         Action::Edit(edit) => edit::edit(slice, command, edit, context),
         Action::Delete { seq } => delete::delete(slice, command, *seq, context),
+        Action::Hide { seq } => hide::hide(slice, command, *seq),
         Action::React { seq, emoji, remove } => react::react(slice, command, *seq, emoji, *remove),
         Action::MarkRead { seq } => mark::mark(slice, command, *seq, *seq),
         Action::MarkDelivered { seq } => mark::mark(slice, command, 0, *seq),

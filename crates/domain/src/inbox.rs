@@ -1,7 +1,8 @@
 //! A user's own rows: the state of his line of numbers and one entry for each conversation.
 
-use crate::id::{
-    ConversationId, History, MarkRev, Millis, Rev, Seq, Slot, UnitId, UserId, UserRev,
+use crate::{
+    extra::{InboxExtra, UserExtra},
+    id::{ConversationId, History, MarkRev, Millis, Rev, Seq, Slot, UnitId, UserId, UserRev},
 };
 
 /// The head of a user's own line of numbers.
@@ -17,6 +18,8 @@ pub struct UserState {
     pub history: History,
     /// Newest change of the user's own view.
     pub user_rev: UserRev,
+    /// What few users have.
+    pub extra: Option<Box<UserExtra>>,
 }
 
 /// How far an inbox entry has followed its conversation.
@@ -59,6 +62,8 @@ pub struct InboxEntry {
     pub removed: bool,
     /// Last change of this entry.
     pub user_rev: UserRev,
+    /// What few entries have.
+    pub extra: Option<Box<InboxExtra>>,
 }
 
 impl InboxEntry {

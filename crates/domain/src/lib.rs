@@ -7,9 +7,11 @@
 //! its rule in one file of [`mod@decide`], its result in [`outcome`], its tests beside the rule.
 
 pub mod access;
+pub mod annex;
 pub mod command;
 pub mod conversation;
 pub mod decide;
+pub mod extra;
 pub mod id;
 pub mod inbox;
 pub mod limits;
@@ -25,12 +27,16 @@ pub mod slice;
 pub mod unread;
 
 pub use access::{Access, access};
+pub use annex::{Annex, AnnexKey, AnnexKind};
 pub use command::{
     Action, Command, ConversationCommand, Edit, GroupChange, InboxAction, InboxChange,
     InboxCommand, Needs, NewGroup, NewMessage, Subject, ViewChange,
 };
 pub use conversation::{Conversation, ConversationKind, GroupSettings, HistoryFor};
 pub use decide::{Context, IdSource, decide, decide_inbox};
+pub use extra::{
+    Attachment, ConversationExtra, Extra, InboxExtra, MemberExtra, MessageExtra, Pinned, UserExtra,
+};
 pub use id::{
     ConversationId, Epoch, History, IdError, MarkRev, MessageId, Millis, Party, Rev, Seq, ShardId,
     Slot, UnitId, UserId, UserRev,

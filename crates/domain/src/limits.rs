@@ -12,6 +12,10 @@ pub const MENTIONS_MAX: usize = 50;
 pub const EMOJI_BYTES_MAX: usize = 64;
 /// Different emoji on one message; one more is `conflict`.
 pub const EMOJI_PER_MESSAGE_MAX: usize = 50;
+/// Pinned messages of a conversation; one more is `conflict`.
+pub const PINS_MAX: usize = 100;
+/// Users that one user has blocked; one more is `conflict`.
+pub const BLOCKS_MAX: usize = 1_000;
 /// Users named in one request; more is `too_large`.
 pub const USERS_PER_REQUEST_MAX: usize = 1_000;
 /// A group above this many members is `large`: stored once, delivered by subscription.

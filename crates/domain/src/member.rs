@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ConversationId, MarkRev, Millis, Rev, Seq, UserId};
+use crate::{
+    extra::MemberExtra,
+    id::{ConversationId, MarkRev, Millis, Rev, Seq, UserId},
+};
 
 /// What a member may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -41,6 +44,8 @@ pub struct Member {
     pub hidden_to: Seq,
     /// Silent until then.
     pub muted_until: Option<Millis>,
+    /// What few members have.
+    pub extra: Option<Box<MemberExtra>>,
 }
 
 impl Member {

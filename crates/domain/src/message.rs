@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    extra::MessageExtra,
     id::{ConversationId, MessageId, Millis, Rev, Seq, Slot, UserId},
     limits::{CLIENT_ID_BYTES_MAX, EXCERPT_UNITS},
 };
@@ -96,6 +97,8 @@ pub struct Message {
     pub rev: Rev,
     /// Rev of the last change of its content.
     pub content_rev: Rev,
+    /// What few messages have.
+    pub extra: Option<Box<MessageExtra>>,
 }
 
 /// The users who reacted with one emoji.

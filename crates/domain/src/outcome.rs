@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
+    annex::Annex,
     conversation::Conversation,
     id::{History, MarkRev, Millis, Rev, Seq, UserId},
     inbox::InboxEntry,
@@ -59,6 +60,15 @@ pub enum Outcome {
         member: Arc<Member>,
         /// Whether anything moved.
         moved: bool,
+    },
+    /// A message is deleted for the caller only.
+    Hidden {
+        /// The caller's member row.
+        member: Arc<Member>,
+        /// What says so; its number is the mark rev of it.
+        annex: Arc<Annex>,
+        /// The line of numbers that the mark rev belongs to.
+        history: History,
     },
     /// Members were added, removed or given a role.
     Members {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
+    annex::Annex,
     conversation::Conversation,
     id::{ConversationId, Seq, UserId},
     inbox::{InboxEntry, UserState},
@@ -36,12 +37,23 @@ pub enum Row {
     Reaction(Arc<Reaction>),
     /// A reaction that is gone.
     ReactionGone(Arc<Reaction>),
-    /// Messages below this seq, and their reactions, are physically removed.
+    /// Messages below this seq, with their reactions and annexes, are physically removed.
     MessagesGone {
         /// The conversation.
         conversation: ConversationId,
         /// First seq that stays.
         below: Seq,
+    },
+    /// A small row of a conversation.
+    Annex(Arc<Annex>),
+    /// A small row that is gone; only its key counts.
+    AnnexGone(Arc<Annex>),
+    /// All small rows that belong to a message are gone.
+    AnnexesGone {
+        /// The conversation.
+        conversation: ConversationId,
+        /// The message; never 0.
+        seq: Seq,
     },
     /// A user's line of numbers.
     User(Arc<UserState>),

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
+    annex::{Annex, AnnexKey},
     conversation::Conversation,
     id::{ConversationId, History, Seq, Slot, UnitId, UserId},
     inbox::{InboxEntry, UserState},
@@ -22,6 +23,8 @@ pub struct ConversationSlice {
     pub messages: Vec<MessageView>,
     /// The message that this sender sent with this client id before.
     pub duplicate: Option<MessageView>,
+    /// The small rows asked for that exist.
+    pub annexes: Vec<Arc<Annex>>,
     changes: Vec<Row>,
 }
 
@@ -80,6 +83,20 @@ impl ConversationSlice {
         self.changes.push(Row::ReactionGone(Arc::new(reaction)));
     }
 
+    pub(crate) fn annex(&self, key: AnnexKey) -> Option<&Arc<Annex>> {
+        self.annexes.iter().find(|row| row.key == key)
+    }
+
+    pub(crate) fn put_annex(&mut self, annex: Annex) -> Arc<Annex> {
+        let row = Arc::new(annex);
+        self.changes.push(Row::Annex(Arc::clone(&row)));
+        row
+    }
+
+    pub(crate) fn remove_annexes(&mut self, conversation: ConversationId, seq: Seq) {
+        self.changes.push(Row::AnnexesGone { conversation, seq });
+    }
+
     pub(crate) fn remove_messages(&mut self, conversation: ConversationId, below: Seq) {
         self.changes.push(Row::MessagesGone { conversation, below });
     }
@@ -109,6 +126,7 @@ impl InboxSlice {
             slot: Slot::of_hash(crate::pair_hash(user.get(), user.get())),
             history,
             user_rev: 0,
+            extra: None,
         })
     }
 

@@ -56,6 +56,7 @@ impl BatchLists {
                 | Outcome::Changed { .. }
                 | Outcome::Deleted { .. }
                 | Outcome::Marked { .. }
+                | Outcome::Hidden { .. }
         ) && !conversation.large
             && conversation.deleted_at.is_none();
         let last = self.0.entry(conversation.id).or_insert_with(|| Last {

@@ -71,7 +71,9 @@ pub(crate) fn events<'a>(outcome: &'a Outcome, rows: &'a [Row], private: bool) -
 fn marks_of(outcome: &Outcome) -> Option<(UserId, MarkRev)> {
     match outcome {
         Outcome::Sent { message, mark_rev, .. } => Some((message.message.sender, *mark_rev)),
-        Outcome::Marked { member, .. } => Some((member.user, member.mark_rev)),
+        Outcome::Marked { member, .. } | Outcome::Hidden { member, .. } => {
+            Some((member.user, member.mark_rev))
+        }
         _ => None,
     }
 }

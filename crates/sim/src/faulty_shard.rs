@@ -8,11 +8,11 @@ use ostracon_domain::{
     NewMessage, Row, ShardId, Subject, UnitAt, UnitId, UserId, UserRev,
 };
 use ostracon_store::{
-    Batch, Changes, ChangesSince, Commit, InboxChanges, InboxPage, InboxRows, Incarnation,
-    MembersPage, MembersRows, MessagePage, Messages, Note, Overview, Pair, Position, Purged, Read,
-    Relabel, ScanCursor, ScanPage, Shard, ShardError, ShardStats, SubjectDigest, SubjectHead,
-    SubjectRows, SubjectVersion, Transfer, Undispatched, UnitChange, UnitPhase, UnitState, Unread,
-    memory::MemoryShard,
+    AnnexPage, AnnexRows, Batch, Changes, ChangesSince, Commit, InboxChanges, InboxPage, InboxRows,
+    Incarnation, MembersPage, MembersRows, MessagePage, Messages, Note, Overview, Pair, Position,
+    Purged, Read, Relabel, ScanCursor, ScanPage, Shard, ShardError, ShardStats, SubjectDigest,
+    SubjectHead, SubjectRows, SubjectVersion, Transfer, Undispatched, UnitChange, UnitPhase,
+    UnitState, Unread, memory::MemoryShard,
 };
 
 use crate::{
@@ -244,6 +244,16 @@ impl Shard for FaultyShard {
 
     async fn inbox_large(&self, at: UnitAt, user: UserId) -> Result<Read<InboxRows>, ShardError> {
         self.read(self.shard.inbox_large(at, user)).await
+    }
+
+    async fn annexes(
+        &self,
+        at: UnitAt,
+        conversation: ConversationId,
+        reader: UserId,
+        page: AnnexPage,
+    ) -> Result<Read<AnnexRows>, ShardError> {
+        self.read(self.shard.annexes(at, conversation, reader, page)).await
     }
 
     async fn undispatched(

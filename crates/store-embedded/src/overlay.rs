@@ -18,15 +18,15 @@ use std::{
 };
 
 use ostracon_domain::{
-    Conversation, ConversationId, InboxEntry, Member, Message, Rev, Row, Seq, Subject, UnitId,
-    UserId, UserRev, UserState,
+    Annex, AnnexKey, AnnexKind, Conversation, ConversationId, InboxEntry, Member, Message, Rev,
+    Row, Seq, Subject, UnitId, UserId, UserRev, UserState,
 };
 use ostracon_store::UnitState;
 use parking_lot::{RwLock, RwLockReadGuard};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use conversation::ConversationRows;
-pub(crate) use conversation::ReactionNow;
+pub(crate) use conversation::{ReactionNow, WaitingAnnexes};
 use subjects::ByUnit;
 pub(crate) use subjects::{Waiting, WaitingConversation, WaitingUser};
 use user::UserRows;
@@ -307,6 +307,26 @@ impl Overlay {
         self.of(id, |known| Some(known.uncounted(first, last))).unwrap_or_default()
     }
 
+    /// What is known of a small row: `None` when only the tables know.
+    pub(crate) fn annex(&self, id: ConversationId, key: AnnexKey) -> Option<Option<Arc<Annex>>> {
+        self.of(id, |known| known.annex(key))
+    }
+
+    /// Waiting small rows of a kind with the same first part in a range of the second; `None` stands for one that is gone.
+    pub(crate) fn annexes(
+        &self,
+        id: ConversationId,
+        of: (AnnexKind, u64),
+        range: &RangeInclusive<u64>,
+    ) -> WaitingAnnexes {
+        self.of(id, |known| Some(known.annexes(of, range))).unwrap_or_default()
+    }
+
+    /// Waiting small rows that belong to a message and follow it.
+    pub(crate) fn annexes_of_message(&self, id: ConversationId, seq: Seq) -> WaitingAnnexes {
+        self.of(id, |known| Some(known.annexes_of_message(seq))).unwrap_or_default()
+    }
+
     /// Messages below this one are removed, whatever the tables have.
     pub(crate) fn gone_below(&self, id: ConversationId) -> Seq {
         self.of(id, |known| Some(known.gone_below())).unwrap_or(0)
@@ -332,7 +352,10 @@ fn conversation_of(row: &Row) -> Option<ConversationId> {
         Row::Member(row) => row.conversation,
         Row::Message(row) => row.conversation,
         Row::Reaction(row) | Row::ReactionGone(row) => row.conversation,
-        Row::MessagesGone { conversation, .. } => *conversation,
+        Row::MessagesGone { conversation, .. } | Row::AnnexesGone { conversation, .. } => {
+            *conversation
+        }
+        Row::Annex(row) | Row::AnnexGone(row) => row.conversation,
         Row::User(_) | Row::Inbox(_) => return None,
     })
 }

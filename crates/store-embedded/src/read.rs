@@ -11,7 +11,7 @@ mod subjects;
 pub(crate) use changes::changes;
 pub(crate) use digest::digests;
 pub(crate) use inbox::{inbox, inbox_changes, inbox_entry, inbox_large};
-pub(crate) use messages::{members, members_here, messages};
+pub(crate) use messages::{annexes, members, members_here, messages};
 pub(crate) use overview::{overviews, unread};
 pub(crate) use scan::scan;
 pub(crate) use subjects::{heads, subjects_since};

@@ -194,6 +194,7 @@ impl Renewal {
             slot: user.slot(),
             history: new_history(),
             user_rev: 0,
+            extra: None,
         });
         let user_rev = state.user_rev + 1;
         let base = known.as_deref();
@@ -218,6 +219,7 @@ impl Renewal {
             large: conversation.large,
             removed: conversation.deleted_at.is_some() || base.is_some_and(|entry| entry.removed),
             user_rev,
+            extra: base.and_then(|entry| entry.extra.clone()),
         };
         writer.inbox(&entry, Known::Replace)?;
         writer.user_state(&UserState { user_rev, ..state }, Known::Replace)

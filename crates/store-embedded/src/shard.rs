@@ -8,9 +8,9 @@ use std::{
 use async_trait::async_trait;
 use ostracon_domain::{ConversationId, InboxEntry, ShardId, UnitAt, UnitId, UserId, UserRev};
 use ostracon_store::{
-    Batch, Changes, ChangesSince, Commit, InboxChanges, InboxPage, InboxRows, Incarnation,
-    MembersPage, MembersRows, MessagePage, Messages, Overview, Position, Read, Shard, ShardError,
-    ShardStats, Undispatched, Unread,
+    AnnexPage, AnnexRows, Batch, Changes, ChangesSince, Commit, InboxChanges, InboxPage, InboxRows,
+    Incarnation, MembersPage, MembersRows, MessagePage, Messages, Overview, Position, Read, Shard,
+    ShardError, ShardStats, Undispatched, Unread,
 };
 use rusqlite::Connection;
 use tokio::sync::Mutex;
@@ -233,6 +233,19 @@ impl Shard for EmbeddedShard {
 
     async fn inbox_large(&self, at: UnitAt, user: UserId) -> Result<Read<InboxRows>> {
         self.ask(Size::Large, move |overlay, conn| read::inbox_large(overlay, conn, at, user)).await
+    }
+
+    async fn annexes(
+        &self,
+        at: UnitAt,
+        conversation: ConversationId,
+        reader: UserId,
+        page: AnnexPage,
+    ) -> Result<Read<AnnexRows>> {
+        self.ask(Size::of(page.limit), move |overlay, conn| {
+            read::annexes(overlay, conn, at, conversation, reader, page)
+        })
+        .await
     }
 
     async fn undispatched(&self, after: Option<Position>, limit: u32) -> Result<Vec<Undispatched>> {

@@ -8,8 +8,8 @@
 use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 
 use ostracon_domain::{
-    ClientId, Conversation, ConversationId, InboxEntry, Member, Message, MessageView, Millis,
-    Quote, Rev, Seq, UserId, UserState,
+    Annex, AnnexKey, AnnexKind, ClientId, Conversation, ConversationId, InboxEntry, Member,
+    Message, MessageView, Millis, Quote, Rev, Seq, UserId, UserState,
 };
 use rusqlite::Connection;
 use rustc_hash::FxHashSet;
@@ -22,6 +22,9 @@ use crate::{
 };
 
 type Result<T> = std::result::Result<T, TableError>;
+
+/// No limit.
+const ALL: usize = usize::MAX >> 1;
 
 /// What one reader sees.
 pub(crate) struct Snapshot<'a> {
@@ -353,6 +356,82 @@ impl<'a> Snapshot<'a> {
             }
         }
         Ok(count)
+    }
+
+    /// A small row of a conversation.
+    pub(crate) fn annex(&self, noted: &Noted, key: AnnexKey) -> Result<Option<Arc<Annex>>> {
+        match (self.overlay.annex(noted.row.id, key), noted.key) {
+            (Some(known), _) => Ok(known),
+            (None, Some(own)) => self.tables.annex(own, noted.row.id, key),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Small rows of a kind with the same first part, by the second, at most `limit`.
+    pub(crate) fn annexes(
+        &self,
+        noted: &Noted,
+        of: (AnnexKind, u64),
+        range: RangeInclusive<u64>,
+        descending: bool,
+        limit: usize,
+    ) -> Result<Vec<Arc<Annex>>> {
+        let waiting = self.overlay.annexes(noted.row.id, of, &range);
+        let mut rows: BTreeMap<u64, Arc<Annex>> = waiting
+            .rows
+            .iter()
+            .filter_map(|(key, row)| Some((key.second, Arc::clone(row.as_ref()?))))
+            .collect();
+        if let Some(key) = noted.key {
+            let mut room = limit;
+            self.tables.annexes(key, noted.row.id, of, range, descending, |row| {
+                if waiting.leaves(&row.key) {
+                    rows.insert(row.key.second, row);
+                    room -= 1;
+                }
+                room > 0
+            })?;
+        }
+        let rows = rows.into_values();
+        Ok(if descending { rows.rev().take(limit).collect() } else { rows.take(limit).collect() })
+    }
+
+    /// What a member has deleted for himself in a range of seqs, both ends included, by seq.
+    pub(crate) fn hidden(
+        &self,
+        noted: &Noted,
+        member: Option<&Member>,
+        range: RangeInclusive<Seq>,
+    ) -> Result<Vec<Arc<Annex>>> {
+        match member {
+            Some(member) if member.extra.as_ref().is_some_and(|extra| extra.hides) => {
+                let of = (AnnexKind::Hidden, member.user.get());
+                self.annexes(noted, of, range, false, ALL)
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// How many messages of a range mention a member or everybody and are not hidden by him.
+    pub(crate) fn mentions(
+        &self,
+        noted: &Noted,
+        member: &Member,
+        range: RangeInclusive<Seq>,
+    ) -> Result<u64> {
+        if range.is_empty() || !noted.row.extra.as_ref().is_some_and(|extra| extra.mentioned) {
+            return Ok(0);
+        }
+        let mut seqs = FxHashSet::default();
+        for first in [0, member.user.get()] {
+            let of = (AnnexKind::Mention, first);
+            let rows = self.annexes(noted, of, range.clone(), false, ALL)?;
+            seqs.extend(rows.into_iter().map(|row| row.key.second));
+        }
+        for row in self.hidden(noted, Some(member), range)? {
+            seqs.remove(&row.key.second);
+        }
+        Ok(seqs.len() as u64)
     }
 
     /// What a sender sent with a client id.

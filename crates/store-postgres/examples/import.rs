@@ -55,6 +55,7 @@ fn conversation(number: u64, messages: u64, rows: &mut Vec<Row>) {
         settings: GroupSettings { history_for: HistoryFor::All },
         create_hash: None,
         deleted_at: None,
+        extra: None,
     })));
     for user in users {
         rows.push(Row::Member(Arc::new(Member {
@@ -69,6 +70,7 @@ fn conversation(number: u64, messages: u64, rows: &mut Vec<Row>) {
             mark_rev: 1,
             hidden_to: 0,
             muted_until: None,
+            extra: None,
         })));
     }
     for seq in 1..=messages {
@@ -91,6 +93,7 @@ fn conversation(number: u64, messages: u64, rows: &mut Vec<Row>) {
             created_rev: seq,
             rev: seq,
             content_rev: seq,
+            extra: None,
         })));
     }
 }

@@ -19,6 +19,7 @@ pub(crate) const STEPS: Steps = Steps {
     list: &[
         include_str!("../migrations/0001_shard.sql"),
         include_str!("../migrations/0002_moves.sql"),
+        include_str!("../migrations/0003_annexes.sql"),
     ],
 };
 

@@ -7,9 +7,9 @@ use ostracon_domain::{
     ConversationId, Epoch, InboxEntry, ShardId, UnitAt, UnitId, UserId, UserRev,
 };
 use ostracon_store::{
-    Batch, Changes, ChangesSince, Commit, Ids, InboxChanges, InboxPage, InboxRows, Incarnation,
-    MembersPage, MembersRows, MessagePage, Messages, Overview, Position, Read, Shard, ShardError,
-    ShardStats, Undispatched, Unread,
+    AnnexPage, AnnexRows, Batch, Changes, ChangesSince, Commit, Ids, InboxChanges, InboxPage,
+    InboxRows, Incarnation, MembersPage, MembersRows, MessagePage, Messages, Overview, Position,
+    Read, Shard, ShardError, ShardStats, Undispatched, Unread,
 };
 
 use crate::{
@@ -164,6 +164,16 @@ impl Shard for PostgresShard {
 
     async fn inbox_large(&self, at: UnitAt, user: UserId) -> Result<Read<InboxRows>, ShardError> {
         in_session!(self, |session| read::inbox_large(session, at, user))
+    }
+
+    async fn annexes(
+        &self,
+        at: UnitAt,
+        conversation: ConversationId,
+        reader: UserId,
+        page: AnnexPage,
+    ) -> Result<Read<AnnexRows>, ShardError> {
+        in_session!(self, |session| read::annexes(session, at, conversation, reader, page))
     }
 
     async fn undispatched(

@@ -11,7 +11,7 @@ pub(crate) const MIGRATION_LOCK: i32 = i32::from_be_bytes(*b"OSmi");
 macro_rules! conversation_columns {
     () => {
         "id, unit, slot, kind, name, created_at, history, head_seq, last_message_id, last_activity_at, rev, info_rev, \
-         mark_rev, member_count, large, retained_from, history_for, create_hash, deleted_at"
+         mark_rev, member_count, large, retained_from, history_for, create_hash, deleted_at, extra"
     };
 }
 pub(crate) use conversation_columns;
@@ -20,7 +20,7 @@ pub(crate) use conversation_columns;
 macro_rules! member_columns {
     () => {
         "conversation, user_id, role, joined_seq, left_seq, rev, read_seq, delivered_seq, mark_rev, hidden_to, \
-         muted_until"
+         muted_until, extra"
     };
 }
 pub(crate) use member_columns;
@@ -29,7 +29,7 @@ pub(crate) use member_columns;
 macro_rules! message_columns {
     () => {
         "conversation, seq, message_id, slot, sender, client_id, payload_hash, kind, content, reply_to, mentions, \
-         created_at, edited_at, deleted_at, deleted_by, uncounted, created_rev, rev, content_rev"
+         created_at, edited_at, deleted_at, deleted_by, uncounted, created_rev, rev, content_rev, extra"
     };
 }
 pub(crate) use message_columns;
@@ -37,7 +37,7 @@ pub(crate) use message_columns;
 /// Columns of a user's line of numbers.
 macro_rules! user_columns {
     () => {
-        "user_id, unit, slot, history, user_rev"
+        "user_id, unit, slot, history, user_rev, extra"
     };
 }
 pub(crate) use user_columns;
@@ -46,10 +46,18 @@ pub(crate) use user_columns;
 macro_rules! inbox_columns {
     () => {
         "user_id, conversation, applied_history, applied_rev, applied_mark_rev, last_seq, last_activity_at, hidden_to, \
-         muted_until, archived_seq, marked_unread, pinned, large, removed, user_rev"
+         muted_until, archived_seq, marked_unread, pinned, large, removed, user_rev, extra"
     };
 }
 pub(crate) use inbox_columns;
+
+/// Columns of an annex.
+macro_rules! annex_columns {
+    () => {
+        "conversation, kind, first, second, seq, number, value"
+    };
+}
+pub(crate) use annex_columns;
 
 /// Columns of a unit's state.
 macro_rules! unit_columns {

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use ostracon_domain::{
-    Applied, ClientId, Conversation, ConversationId, ConversationKind, Epoch, GroupSettings,
-    History, HistoryFor, InboxEntry, Member, Message, MessageId, Reaction, Slot, UnitId, UserId,
-    UserState,
+    Annex, AnnexKey, AnnexKind, Applied, ClientId, Conversation, ConversationId, ConversationKind,
+    Epoch, GroupSettings, History, HistoryFor, InboxEntry, Member, Message, MessageId, Reaction,
+    Slot, UnitId, UserId, UserState,
 };
 use ostracon_store::{
     Pair, UnitPhase, UnitState,
-    record::{decode_mentions, message_kind_of, role_of},
+    record::{Part, decode_extra, decode_mentions, encode_extra, message_kind_of, role_of},
 };
 use tokio_postgres::{Row, types::FromSql};
 use uuid::Uuid;
@@ -67,6 +67,17 @@ fn wide(bytes: &[u8]) -> Result<u128> {
 
 fn optional_wide(row: &Row, at: usize) -> Result<Option<u128>> {
     get::<Option<&[u8]>>(row, at)?.map(wide).transpose()
+}
+
+/// An optional part of a row.
+fn extra<T: Part>(row: &Row, at: usize) -> Result<Option<Box<T>>> {
+    let bytes: Option<&[u8]> = get(row, at)?;
+    bytes.map(decode_extra).transpose().map_err(|_| PgError::Damaged("optional part"))
+}
+
+/// An optional part as its column keeps it.
+pub(crate) fn stored_extra<T: Part>(part: Option<&T>) -> Option<Vec<u8>> {
+    part.map(encode_extra)
 }
 
 /// A conversation's id as a parameter.
@@ -137,6 +148,7 @@ pub(crate) fn conversation(row: &Row) -> Result<Arc<Conversation>> {
         },
         create_hash: optional_wide(row, 17)?,
         deleted_at: get(row, 18)?,
+        extra: extra(row, 19)?,
     }))
 }
 
@@ -170,6 +182,7 @@ pub(crate) fn member(row: &Row) -> Result<Arc<Member>> {
         mark_rev: number(row, 8)?,
         hidden_to: number(row, 9)?,
         muted_until: get(row, 10)?,
+        extra: extra(row, 11)?,
     }))
 }
 
@@ -201,6 +214,21 @@ pub(crate) fn message(row: &Row) -> Result<Arc<Message>> {
         created_rev: number(row, 16)?,
         rev: number(row, 17)?,
         content_rev: number(row, 18)?,
+        extra: extra(row, 19)?,
+    }))
+}
+
+/// A small row of a conversation.
+pub(crate) fn annex(row: &Row) -> Result<Arc<Annex>> {
+    Ok(Arc::new(Annex {
+        conversation: conversation_id(row, 0)?,
+        key: AnnexKey {
+            kind: AnnexKind::of(byte(row, 1)?).ok_or(PgError::Damaged("annex"))?,
+            first: number(row, 2)?,
+            second: number(row, 3)?,
+        },
+        number: number(row, 5)?,
+        value: get(row, 6)?,
     }))
 }
 
@@ -222,6 +250,7 @@ pub(crate) fn user_state(row: &Row) -> Result<Arc<UserState>> {
         slot: slot(row, 2)?,
         history: History(number(row, 3)?),
         user_rev: number(row, 4)?,
+        extra: extra(row, 5)?,
     }))
 }
 
@@ -245,6 +274,7 @@ pub(crate) fn inbox_entry(row: &Row) -> Result<Arc<InboxEntry>> {
         large: get(row, 12)?,
         removed: get(row, 13)?,
         user_rev: number(row, 14)?,
+        extra: extra(row, 15)?,
     }))
 }
 

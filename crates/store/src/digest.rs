@@ -39,7 +39,10 @@ impl Digest {
             Row::User(row) => {
                 Some(Row::User(Arc::new(UserState { unit: UnitId(0), ..(**row).clone() })))
             }
-            Row::MessagesGone { .. } | Row::ReactionGone(_) => return,
+            Row::MessagesGone { .. }
+            | Row::ReactionGone(_)
+            | Row::AnnexGone(_)
+            | Row::AnnexesGone { .. } => return,
             _ => None,
         };
         self.bytes.clear();

@@ -25,8 +25,8 @@ pub use address::redacted;
 pub use digest::Digest;
 pub use directory::{Accounts, Audit, Cluster, Directory, DirectoryError, Moves, Sessions};
 pub use read::{
-    Changes, ChangesSince, InboxChanges, InboxPage, InboxRows, MembersPage, MembersRows,
-    MessagePage, Messages, Overview, PagePosition, Place, Unread,
+    AnnexPage, AnnexRows, Changes, ChangesSince, InboxChanges, InboxPage, InboxRows, MembersPage,
+    MembersRows, MessagePage, Messages, Overview, PagePosition, Place, Unread,
 };
 pub use shard::{
     Answer, Batch, Commit, Ids, Incarnation, Order, Position, Read, Shard, ShardError, ShardStats,

@@ -9,8 +9,8 @@ mod tests;
 use std::{ops::Range, sync::Arc};
 
 use ostracon_domain::{
-    Access, Conversation, ConversationId, InboxEntry, MarkRev, Member, MessageId, MessageView,
-    Millis, Rev, Seq, UserId, UserRev, UserState,
+    Access, Annex, AnnexKind, Conversation, ConversationId, InboxEntry, MarkRev, Member, MessageId,
+    MessageView, Millis, Rev, Seq, UserId, UserRev, UserState,
 };
 
 /// A conversation as one user's list shows it.
@@ -22,8 +22,13 @@ pub struct Overview {
     pub member: Option<Arc<Member>>,
     /// The newest message inside the reader's access, tombstones included; none for strangers and deleted groups.
     pub last_message: Option<MessageView>,
-    /// Messages above the reader's unread floor that do not count; only meaningful for a present member.
+    /// Whether the reader has deleted the newest message for himself.
+    pub last_hidden: bool,
+    /// Messages above the reader's unread floor that do not count, those that he has hidden included; only meaningful for
+    /// a present member.
     pub uncounted: u64,
+    /// Messages above the reader's unread floor that mention him and that he has not hidden.
+    pub mentions: u64,
 }
 
 /// What is unread of a conversation, for one user.
@@ -141,6 +146,8 @@ pub struct Messages {
     pub member: Option<Arc<Member>>,
     /// The messages inside the reader's part of the conversation.
     pub messages: Vec<MessageView>,
+    /// Those of them that the reader has deleted for himself, rising.
+    pub hidden: Vec<Seq>,
 }
 
 /// From where changes are wanted.
@@ -177,11 +184,47 @@ pub struct Changes {
     pub members: Vec<Arc<Member>>,
     /// Members whose marks changed, in mark rev order; in large groups only the reader's own.
     pub receipts: Vec<Arc<Member>>,
+    /// Messages that the reader has deleted for himself since the mark rev, by seq.
+    pub hidden: Vec<Arc<Annex>>,
     /// All rows up to this rev are included: the conversation's rev, or, when cut, that of the first left-out row less 1.
     pub rev: Rev,
     /// All marks up to this mark rev are included.
     pub mark_rev: MarkRev,
     /// Whether there are rows above `rev`.
+    pub more: bool,
+}
+
+/// Small rows of a conversation: those of a kind with the same first part of their key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnnexPage {
+    /// Their kind.
+    pub kind: AnnexKind,
+    /// First part of their key.
+    pub first: u64,
+    /// Second part: from.
+    pub from: u64,
+    /// Second part: to, this one included.
+    pub to: u64,
+    /// Largest second part first.
+    pub descending: bool,
+    /// At most so many.
+    pub limit: u32,
+    /// Also the messages that they belong to.
+    pub with_messages: bool,
+}
+
+/// Small rows, only of messages inside the reader's part of the conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnnexRows {
+    /// The conversation as noted before the rows were read.
+    pub conversation: Arc<Conversation>,
+    /// The reader's member row; none for a stranger, whose page is empty.
+    pub member: Option<Arc<Member>>,
+    /// The rows in the order asked for.
+    pub annexes: Vec<Arc<Annex>>,
+    /// Their messages in the same order, if asked for.
+    pub messages: Vec<MessageView>,
+    /// Whether there are more.
     pub more: bool,
 }
 

@@ -4,6 +4,7 @@
 //! version; such a byte is never reused. A compatible change is a new byte, the old one stays readable.
 
 mod bytes;
+mod extra;
 #[cfg(test)]
 mod tests;
 
@@ -11,12 +12,13 @@ use std::sync::Arc;
 
 use bytes::{Reader, Writer};
 use ostracon_domain::{
-    Applied, ClientId, Conversation, ConversationKind, GroupSettings, History, HistoryFor,
-    InboxEntry, Member, Mention, Message, MessageId, MessageKind, Reaction, Role, Row, UnitId,
-    UserState,
+    Annex, AnnexKey, AnnexKind, Applied, ClientId, Conversation, ConversationKind, GroupSettings,
+    History, HistoryFor, InboxEntry, Member, Mention, Message, MessageId, MessageKind, Reaction,
+    Role, Row, UnitId, UserState,
 };
 
 pub use bytes::DecodeError;
+pub use extra::{Part, decode_extra, encode_extra};
 
 const CONVERSATION: u8 = 1;
 const MEMBER: u8 = 2;
@@ -26,6 +28,15 @@ const REACTION_GONE: u8 = 5;
 const MESSAGES_GONE: u8 = 6;
 const USER: u8 = 7;
 const INBOX: u8 = 8;
+// As the five above, with the optional part behind. A row without one keeps its old form.
+const CONVERSATION_WITH: u8 = 9;
+const MEMBER_WITH: u8 = 10;
+const MESSAGE_WITH: u8 = 11;
+const USER_WITH: u8 = 12;
+const INBOX_WITH: u8 = 13;
+const ANNEX: u8 = 14;
+const ANNEX_GONE: u8 = 15;
+const ANNEXES_GONE: u8 = 16;
 
 /// Appends the encoding of a row.
 pub fn encode(row: &Row, out: &mut Vec<u8>) {
@@ -40,6 +51,19 @@ pub fn encode(row: &Row, out: &mut Vec<u8>) {
             w.byte(MESSAGES_GONE);
             w.id(*conversation);
             w.number(*below);
+        }
+        Row::Annex(row) => {
+            w.byte(ANNEX);
+            annex(&mut w, row);
+        }
+        Row::AnnexGone(row) => {
+            w.byte(ANNEX_GONE);
+            annex(&mut w, row);
+        }
+        Row::AnnexesGone { conversation, seq } => {
+            w.byte(ANNEXES_GONE);
+            w.id(*conversation);
+            w.number(*seq);
         }
         Row::User(row) => user(&mut w, row),
         Row::Inbox(row) => inbox(&mut w, row),
@@ -75,6 +99,29 @@ fn decode(r: &mut Reader<'_>) -> Result<Row, DecodeError> {
         CONVERSATION => Row::Conversation(Arc::new(read_conversation(r)?)),
         MEMBER => Row::Member(Arc::new(read_member(r)?)),
         MESSAGE => Row::Message(Arc::new(read_message(r)?)),
+        CONVERSATION_WITH => {
+            let row = read_conversation(r)?;
+            Row::Conversation(Arc::new(Conversation { extra: Some(read_extra(r)?), ..row }))
+        }
+        MEMBER_WITH => {
+            let row = read_member(r)?;
+            Row::Member(Arc::new(Member { extra: Some(read_extra(r)?), ..row }))
+        }
+        MESSAGE_WITH => {
+            let row = read_message(r)?;
+            Row::Message(Arc::new(Message { extra: Some(read_extra(r)?), ..row }))
+        }
+        USER_WITH => {
+            let row = read_user(r)?;
+            Row::User(Arc::new(UserState { extra: Some(read_extra(r)?), ..row }))
+        }
+        INBOX_WITH => {
+            let row = read_inbox(r)?;
+            Row::Inbox(Arc::new(InboxEntry { extra: Some(read_extra(r)?), ..row }))
+        }
+        ANNEX => Row::Annex(Arc::new(read_annex(r)?)),
+        ANNEX_GONE => Row::AnnexGone(Arc::new(read_annex(r)?)),
+        ANNEXES_GONE => Row::AnnexesGone { conversation: r.id()?, seq: r.number()? },
         REACTION => Row::Reaction(Arc::new(read_reaction(r)?)),
         REACTION_GONE => Row::ReactionGone(Arc::new(read_reaction(r)?)),
         MESSAGES_GONE => Row::MessagesGone { conversation: r.id()?, below: r.number()? },
@@ -85,7 +132,7 @@ fn decode(r: &mut Reader<'_>) -> Result<Row, DecodeError> {
 }
 
 fn conversation(w: &mut Writer<'_>, row: &Conversation) {
-    w.byte(CONVERSATION);
+    w.byte(if row.extra.is_some() { CONVERSATION_WITH } else { CONVERSATION });
     w.id(row.id);
     w.number(u64::from(row.unit.0));
     w.number(u64::from(row.slot.get()));
@@ -111,6 +158,7 @@ fn conversation(w: &mut Writer<'_>, row: &Conversation) {
     });
     w.option(row.create_hash, |w, hash| w.wide(hash));
     w.option(row.deleted_at, |w, at| w.time(at));
+    write_extra(w, row.extra.as_deref());
 }
 
 fn read_conversation(r: &mut Reader<'_>) -> Result<Conversation, DecodeError> {
@@ -144,11 +192,12 @@ fn read_conversation(r: &mut Reader<'_>) -> Result<Conversation, DecodeError> {
         },
         create_hash: r.option(Reader::wide)?,
         deleted_at: r.option(Reader::time)?,
+        extra: None,
     })
 }
 
 fn member(w: &mut Writer<'_>, row: &Member) {
-    w.byte(MEMBER);
+    w.byte(if row.extra.is_some() { MEMBER_WITH } else { MEMBER });
     w.id(row.conversation);
     w.number(row.user.get());
     w.byte(role_byte(row.role));
@@ -160,6 +209,7 @@ fn member(w: &mut Writer<'_>, row: &Member) {
     w.number(row.mark_rev);
     w.number(row.hidden_to);
     w.option(row.muted_until, |w, at| w.time(at));
+    write_extra(w, row.extra.as_deref());
 }
 
 fn read_member(r: &mut Reader<'_>) -> Result<Member, DecodeError> {
@@ -175,11 +225,12 @@ fn read_member(r: &mut Reader<'_>) -> Result<Member, DecodeError> {
         mark_rev: r.number()?,
         hidden_to: r.number()?,
         muted_until: r.option(Reader::time)?,
+        extra: None,
     })
 }
 
 fn message(w: &mut Writer<'_>, row: &Message) {
-    w.byte(MESSAGE);
+    w.byte(if row.extra.is_some() { MESSAGE_WITH } else { MESSAGE });
     w.id(row.conversation);
     w.number(row.seq);
     w.number(row.message_id.get());
@@ -201,6 +252,7 @@ fn message(w: &mut Writer<'_>, row: &Message) {
     w.number(row.created_rev);
     w.number(row.rev);
     w.number(row.content_rev);
+    write_extra(w, row.extra.as_deref());
 }
 
 fn read_message(r: &mut Reader<'_>) -> Result<Message, DecodeError> {
@@ -223,6 +275,7 @@ fn read_message(r: &mut Reader<'_>) -> Result<Message, DecodeError> {
         created_rev: r.number()?,
         rev: r.number()?,
         content_rev: r.number()?,
+        extra: None,
     })
 }
 
@@ -275,12 +328,13 @@ fn read_reaction(r: &mut Reader<'_>) -> Result<Reaction, DecodeError> {
 }
 
 fn user(w: &mut Writer<'_>, row: &UserState) {
-    w.byte(USER);
+    w.byte(if row.extra.is_some() { USER_WITH } else { USER });
     w.number(row.user.get());
     w.number(u64::from(row.unit.0));
     w.number(u64::from(row.slot.get()));
     w.number(row.history.0);
     w.number(row.user_rev);
+    write_extra(w, row.extra.as_deref());
 }
 
 fn read_user(r: &mut Reader<'_>) -> Result<UserState, DecodeError> {
@@ -290,11 +344,12 @@ fn read_user(r: &mut Reader<'_>) -> Result<UserState, DecodeError> {
         slot: r.slot()?,
         history: History(r.number()?),
         user_rev: r.number()?,
+        extra: None,
     })
 }
 
 fn inbox(w: &mut Writer<'_>, row: &InboxEntry) {
-    w.byte(INBOX);
+    w.byte(if row.extra.is_some() { INBOX_WITH } else { INBOX });
     w.number(row.user.get());
     w.id(row.conversation);
     w.number(row.applied.history.0);
@@ -310,6 +365,7 @@ fn inbox(w: &mut Writer<'_>, row: &InboxEntry) {
     w.byte(u8::from(row.large));
     w.byte(u8::from(row.removed));
     w.number(row.user_rev);
+    write_extra(w, row.extra.as_deref());
 }
 
 fn read_inbox(r: &mut Reader<'_>) -> Result<InboxEntry, DecodeError> {
@@ -327,7 +383,40 @@ fn read_inbox(r: &mut Reader<'_>) -> Result<InboxEntry, DecodeError> {
         large: r.flag()?,
         removed: r.flag()?,
         user_rev: r.number()?,
+        extra: None,
     })
+}
+
+fn annex(w: &mut Writer<'_>, row: &Annex) {
+    w.id(row.conversation);
+    w.byte(row.key.kind as u8);
+    w.number(row.key.first);
+    w.number(row.key.second);
+    w.number(row.number);
+    w.bytes(&row.value);
+}
+
+fn read_annex(r: &mut Reader<'_>) -> Result<Annex, DecodeError> {
+    Ok(Annex {
+        conversation: r.id()?,
+        key: AnnexKey {
+            kind: AnnexKind::of(r.byte()?).ok_or(DecodeError)?,
+            first: r.number()?,
+            second: r.number()?,
+        },
+        number: r.number()?,
+        value: r.bytes()?.to_vec(),
+    })
+}
+
+fn write_extra<T: Part>(w: &mut Writer<'_>, part: Option<&T>) {
+    if let Some(part) = part {
+        w.bytes(&encode_extra(part));
+    }
+}
+
+fn read_extra<T: Part>(r: &mut Reader<'_>) -> Result<Box<T>, DecodeError> {
+    extra::decode_canonical(r.bytes()?)
 }
 
 /// The stored number of a role; never changes.

@@ -10,8 +10,8 @@ use ostracon_domain::{
 
 use crate::{
     read::{
-        Changes, ChangesSince, InboxChanges, InboxPage, InboxRows, MembersPage, MembersRows,
-        MessagePage, Messages, Overview, Unread,
+        AnnexPage, AnnexRows, Changes, ChangesSince, InboxChanges, InboxPage, InboxRows,
+        MembersPage, MembersRows, MessagePage, Messages, Overview, Unread,
     },
     transfer::Transfer,
     unit_state::UnitState,
@@ -214,6 +214,15 @@ pub trait Shard: Transfer {
     /// The entries of a user's list that are large and not removed, by conversation id: the ones that a reader
     /// brings up to date. At most [`ostracon_domain::limits::LARGE_PER_USER_MAX`].
     async fn inbox_large(&self, at: UnitAt, user: UserId) -> Result<Read<InboxRows>, ShardError>;
+
+    /// Small rows of a conversation inside the reader's access; none for a stranger, nor of a deleted group.
+    async fn annexes(
+        &self,
+        at: UnitAt,
+        conversation: ConversationId,
+        reader: UserId,
+        page: AnnexPage,
+    ) -> Result<Read<AnnexRows>, ShardError>;
 
     /// Batches after the dispatch cursor and after `after` that changed something, oldest first, at most `limit`:
     /// what a dispatcher repeats after a crash, and where it looks for batches whose answer was lost. Whoever sees a batch

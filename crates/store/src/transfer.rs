@@ -5,7 +5,9 @@
 //! again and harmless to repeat.
 
 use async_trait::async_trait;
-use ostracon_domain::{Conversation, ConversationId, Row, Seq, Subject, UnitAt, UnitId, UserState};
+use ostracon_domain::{
+    AnnexKind, Conversation, ConversationId, Row, Seq, Subject, UnitAt, UnitId, UserState,
+};
 
 use crate::{
     read::{MembersPage, MembersRows},
@@ -25,8 +27,9 @@ pub struct ScanCursor {
 /// A page of a unit's rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScanPage {
-    /// Rows in subject order: first a subject's own row, its members by user or entries by conversation (all on one page),
-    /// then messages by seq, each followed by its reactions by user and emoji.
+    /// Rows in subject order: first a subject's own row, its members by user, then annexes with numbers of their own by key,
+    /// or entries by conversation (all on one page); then messages by seq, each followed by its reactions by user and emoji
+    /// and by its annexes by key.
     pub rows: Vec<Row>,
     /// Where to go on; `None` at the end.
     pub next: Option<ScanCursor>,
@@ -39,6 +42,13 @@ pub struct SubjectVersion {
     pub rev: u64,
     /// Mark rev of a conversation; 0 for a user.
     pub mark_rev: u64,
+}
+
+impl SubjectVersion {
+    /// The number of this version that rows of a kind are compared with.
+    pub const fn of_annex(&self, kind: AnnexKind) -> u64 {
+        if kind.is_private() { self.mark_rev } else { self.rev }
+    }
 }
 
 impl From<&Conversation> for SubjectVersion {
@@ -81,7 +91,8 @@ pub fn changed_subjects(rows: &[Row]) -> impl Iterator<Item = (UnitId, Note)> + 
 /// What a subject became since a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubjectRows {
-    /// The subject's own row, its members or entries above the version, messages above it by seq with their reactions;
+    /// The subject's own row, its members, annexes or entries above the version, messages above it by seq with their
+    /// reactions and annexes;
     /// where messages were physically removed, that too. In an order that [`Transfer::apply_rows`] takes.
     pub rows: Vec<Row>,
     /// The version that the rows lead to.
@@ -198,7 +209,8 @@ pub trait Transfer: Send + Sync {
     /// [`import_complete`](Self::import_complete) returns.
     ///
     /// A row already there with a higher number stays: messages and entries by rev, conversations and members by
-    /// rev + mark_rev. Reactions come with their message, right behind it, and replace those that were there.
+    /// rev + mark_rev, annexes on their own by their number. Reactions and other annexes come with their message, right
+    /// behind it, and replace those that were there; a tombstone removes all annexes of its message and takes no more.
     ///
     /// # Errors
     /// `Unexpected` when the unit is not `Importing` at that epoch, or the pair is stale; `Restarted` when the import

@@ -7,10 +7,10 @@
 use std::sync::Arc;
 
 use ostracon_domain::{
-    Action, ClientId, Command, Context, Conversation, ConversationCommand, ConversationId,
-    ConversationSlice, History, IdSource, InboxAction, InboxCommand, InboxEntry, InboxSlice,
-    Member, MessageId, MessageView, Millis, Outcome, Quote, Refusal, Row, Seq, UnitId, UserId,
-    UserState, decide, decide_inbox,
+    Action, Annex, AnnexKey, ClientId, Command, Context, Conversation, ConversationCommand,
+    ConversationId, ConversationSlice, History, IdSource, InboxAction, InboxCommand, InboxEntry,
+    InboxSlice, Member, MessageId, MessageView, Millis, Outcome, Quote, Refusal, Row, Seq, UnitId,
+    UserId, UserState, decide, decide_inbox,
 };
 use rustc_hash::FxHashMap;
 
@@ -30,6 +30,8 @@ pub enum Missing {
     Message(ConversationId, Seq),
     /// The message that this sender sent with this client id.
     Probe(ConversationId, UserId, ClientId),
+    /// A small row of a conversation.
+    Annex(ConversationId, AnnexKey),
     /// A user's own line of numbers.
     User(UserId),
     /// An entry of a user's list.
@@ -54,6 +56,7 @@ struct Known {
     members: FxHashMap<UserId, Option<Arc<Member>>>,
     messages: FxHashMap<Seq, Option<MessageView>>,
     probes: FxHashMap<(UserId, ClientId), Option<MessageView>>,
+    annexes: FxHashMap<AnnexKey, Option<Arc<Annex>>>,
 }
 
 #[derive(Debug, Default)]
@@ -111,6 +114,11 @@ impl WorkingSet {
                 missing.push(Missing::Message(id, seq));
             }
         }
+        for key in needs.annexes {
+            if known.is_none_or(|known| !known.annexes.contains_key(&key)) {
+                missing.push(Missing::Annex(id, key));
+            }
+        }
         if let Some((sender, client_id)) = command.probe()
             && !certainly_new(id, sender, client_id)
         {
@@ -165,6 +173,12 @@ impl WorkingSet {
         self.conversations.entry(id).or_default().probes.insert((sender, client_id), view);
     }
 
+    /// Learns a small row of a conversation, or that there is none.
+    pub fn know_annex(&mut self, id: ConversationId, key: AnnexKey, row: Option<Arc<Annex>>) {
+        self.with_messages.push(id);
+        self.conversations.entry(id).or_default().annexes.insert(key, row);
+    }
+
     /// Learns a user's line of numbers, or that there is none.
     pub fn know_user(&mut self, user: UserId, row: Option<Arc<UserState>>) {
         self.users.entry(user).or_default().state = Some(row);
@@ -216,6 +230,7 @@ impl WorkingSet {
             if let Some(known) = self.conversations.get_mut(&id) {
                 known.messages.clear();
                 known.probes.clear();
+                known.annexes.clear();
             }
         }
     }
@@ -301,12 +316,15 @@ impl WorkingSet {
         slice.messages.extend(
             needs.messages.iter().filter_map(|seq| known.messages.get(seq).cloned().flatten()),
         );
+        slice.annexes.extend(
+            needs.annexes.iter().filter_map(|key| known.annexes.get(key).cloned().flatten()),
+        );
         slice.duplicate = command.probe().and_then(|(sender, client_id)| {
             known.probes.get(&(sender, client_id.clone())).cloned().flatten()
         });
         let outcome = decide(&mut slice, command, context)?;
         let rows = slice.into_changes();
-        if known.messages.is_empty() && known.probes.is_empty() {
+        if known.messages.is_empty() && known.probes.is_empty() && known.annexes.is_empty() {
             self.with_messages.push(command.conversation);
         }
         known.take_in(&rows, &outcome, &command.action);
@@ -369,6 +387,15 @@ impl Known {
                     self.messages.insert(row.seq, Some(view));
                 }
                 Row::MessagesGone { below, .. } => self.forget_below(*below),
+                Row::Annex(row) => {
+                    self.annexes.insert(row.key, Some(Arc::clone(row)));
+                }
+                Row::AnnexGone(row) => {
+                    self.annexes.insert(row.key, None);
+                }
+                Row::AnnexesGone { seq, .. } => {
+                    self.forget_annexes(|of| of == *seq);
+                }
                 // Reactions stand in the view of their message.
                 _ => {}
             }
@@ -380,6 +407,16 @@ impl Known {
         let views = self.messages.values_mut().chain(self.probes.values_mut());
         for view in views {
             view.take_if(|view| view.message.seq < below);
+        }
+        self.forget_annexes(|of| of > 0 && of < below);
+    }
+
+    /// Knows that the small rows of some messages are gone.
+    fn forget_annexes(&mut self, is_gone: impl Fn(Seq) -> bool) {
+        for (key, row) in &mut self.annexes {
+            if is_gone(key.seq()) {
+                *row = None;
+            }
         }
     }
 

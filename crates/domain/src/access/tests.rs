@@ -28,6 +28,7 @@ fn rows(history_for: HistoryFor) -> (Conversation, Member) {
         settings: GroupSettings { history_for },
         create_hash: None,
         deleted_at: None,
+        extra: None,
     };
     let member = Member {
         conversation: id,
@@ -41,6 +42,7 @@ fn rows(history_for: HistoryFor) -> (Conversation, Member) {
         mark_rev: 0,
         hidden_to: 0,
         muted_until: None,
+        extra: None,
     };
     (conversation, member)
 }
@@ -84,6 +86,7 @@ fn former_members_read_what_was_there_up_to_their_leaving() {
         created_rev: 9,
         rev: 15,
         content_rev: 12,
+        extra: None,
     };
     assert!(!seen.withholds(&message), "a later reaction is no later content");
     let edited = Message { content_rev: 13, ..message };

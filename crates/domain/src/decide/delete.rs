@@ -47,8 +47,10 @@ pub(super) fn delete(
             slice.remove_reaction(Reaction { conversation: id, seq, user, emoji });
         }
     }
+    slice.remove_annexes(id, seq);
     let message = Message {
         content: String::new(),
+        extra: None,
         mentions: Vec::new(),
         reply_to: None,
         payload_hash: None,

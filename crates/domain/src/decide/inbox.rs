@@ -78,6 +78,7 @@ fn follow(
         pinned: false,
         large: change.large,
         removed: change.removed,
+        extra: None,
         user_rev: 0,
     };
     let Some(known) = known else {

@@ -57,6 +57,7 @@ pub(super) fn add(
                 mark_rev: 0,
                 hidden_to: 0,
                 muted_until: None,
+                extra: None,
             },
         };
         slice.put_member(member);

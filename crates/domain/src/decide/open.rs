@@ -113,6 +113,7 @@ fn create(
             mark_rev: 0,
             hidden_to: 0,
             muted_until: None,
+            extra: None,
         });
     }
     slice.put_conversation(Conversation {
@@ -135,5 +136,6 @@ fn create(
         settings: GroupSettings::default(),
         create_hash,
         deleted_at: None,
+        extra: None,
     });
 }

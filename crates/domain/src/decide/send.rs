@@ -83,6 +83,7 @@ pub(super) fn send(
         created_rev: rev,
         rev,
         content_rev: rev,
+        extra: None,
     };
     slice.put_conversation(conversation);
     slice.put_member(Member {

@@ -3,6 +3,7 @@
 mod delete;
 mod edit;
 mod group;
+mod hide;
 mod inbox;
 mod mark;
 mod members;

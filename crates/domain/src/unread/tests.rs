@@ -28,6 +28,7 @@ fn rows() -> (Conversation, Member) {
         settings: GroupSettings::default(),
         create_hash: None,
         deleted_at: None,
+        extra: None,
     };
     let member = Member {
         conversation: id,
@@ -41,6 +42,7 @@ fn rows() -> (Conversation, Member) {
         mark_rev: 0,
         hidden_to: 0,
         muted_until: None,
+        extra: None,
     };
     (conversation, member)
 }

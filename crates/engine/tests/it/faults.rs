@@ -13,11 +13,11 @@ use ostracon_domain::{
     ConversationId, InboxEntry, Row, ShardId, Subject, UnitAt, UnitId, UserId, UserRev,
 };
 use ostracon_store::{
-    Answer, Batch, Changes, ChangesSince, Commit, InboxChanges, InboxPage, InboxRows, Incarnation,
-    MembersPage, MembersRows, MessagePage, Messages, Note, Overview, Pair, Position, Purged, Read,
-    Relabel, ScanCursor, ScanPage, Shard, ShardError, ShardStats, SubjectDigest, SubjectHead,
-    SubjectRows, SubjectVersion, Transfer, Undispatched, UnitChange, UnitState, Unread,
-    memory::MemoryShard,
+    AnnexPage, AnnexRows, Answer, Batch, Changes, ChangesSince, Commit, InboxChanges, InboxPage,
+    InboxRows, Incarnation, MembersPage, MembersRows, MessagePage, Messages, Note, Overview, Pair,
+    Position, Purged, Read, Relabel, ScanCursor, ScanPage, Shard, ShardError, ShardStats,
+    SubjectDigest, SubjectHead, SubjectRows, SubjectVersion, Transfer, Undispatched, UnitChange,
+    UnitState, Unread, memory::MemoryShard,
 };
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -243,6 +243,16 @@ impl Shard for TestShard {
         let answer = self.memory.inbox_large(at, user).await;
         self.answer("inbox_large").await;
         answer
+    }
+
+    async fn annexes(
+        &self,
+        at: UnitAt,
+        conversation: ConversationId,
+        reader: UserId,
+        page: AnnexPage,
+    ) -> Result<Read<AnnexRows>, ShardError> {
+        self.memory.annexes(at, conversation, reader, page).await
     }
 
     async fn undispatched(

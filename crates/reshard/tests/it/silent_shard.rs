@@ -10,11 +10,11 @@ use ostracon_domain::{
     ConversationId, InboxEntry, Row, ShardId, Subject, UnitAt, UnitId, UserId, UserRev,
 };
 use ostracon_store::{
-    Batch, Changes, ChangesSince, Commit, InboxChanges, InboxPage, InboxRows, Incarnation,
-    MembersPage, MembersRows, MessagePage, Messages, Note, Overview, Pair, Position, Purged, Read,
-    Relabel, ScanCursor, ScanPage, Shard, ShardError, ShardStats, SubjectDigest, SubjectHead,
-    SubjectRows, SubjectVersion, Transfer, Undispatched, UnitChange, UnitPhase, UnitState, Unread,
-    memory::MemoryShard,
+    AnnexPage, AnnexRows, Batch, Changes, ChangesSince, Commit, InboxChanges, InboxPage, InboxRows,
+    Incarnation, MembersPage, MembersRows, MessagePage, Messages, Note, Overview, Pair, Position,
+    Purged, Read, Relabel, ScanCursor, ScanPage, Shard, ShardError, ShardStats, SubjectDigest,
+    SubjectHead, SubjectRows, SubjectVersion, Transfer, Undispatched, UnitChange, UnitPhase,
+    UnitState, Unread, memory::MemoryShard,
 };
 
 use crate::world::World;
@@ -243,6 +243,16 @@ impl Shard for SilentShard {
 
     async fn inbox_large(&self, at: UnitAt, user: UserId) -> Result<Read<InboxRows>, ShardError> {
         self.memory.inbox_large(at, user).await
+    }
+
+    async fn annexes(
+        &self,
+        at: UnitAt,
+        conversation: ConversationId,
+        reader: UserId,
+        page: AnnexPage,
+    ) -> Result<Read<AnnexRows>, ShardError> {
+        self.memory.annexes(at, conversation, reader, page).await
     }
 
     async fn undispatched(

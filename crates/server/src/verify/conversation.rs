@@ -10,8 +10,8 @@ use std::{
 };
 
 use ostracon_domain::{
-    Conversation, ConversationKind, Member, Message, MessageId, MessageKind, Millis, Party, Rev,
-    Role, Row, Seq, UnitId, UserId,
+    Annex, AnnexKey, Conversation, ConversationKind, Member, Message, MessageId, MessageKind,
+    Millis, Party, Rev, Role, Row, Seq, UnitId, UserId,
 };
 
 use super::report::ProblemKind;
@@ -102,6 +102,7 @@ impl ConversationCheck {
                 }
                 self.last_reaction = Some(key);
             }
+            Row::Annex(row) if row.conversation == id => self.annex(row),
             _ => return false,
         }
         true
@@ -120,6 +121,27 @@ impl ConversationCheck {
         }
         self.note_rev(row.rev);
         self.members.push(Arc::clone(row));
+    }
+
+    /// Small rows follow their message, or belong to a member who knows of them; a tombstone has none.
+    fn annex(&mut self, row: &Annex) {
+        let AnnexKey { kind, first, second } = row.key;
+        let conversation = &self.conversation;
+        let seq = row.key.seq();
+        let fits = if kind.is_of_message() {
+            self.last.as_ref().is_some_and(|last| last.seq == seq && !last.deleted)
+        } else {
+            let hides = |row: &&Arc<Member>| row.extra.as_ref().is_some_and(|extra| extra.hides);
+            let mut members = self.members.iter().filter(|row| row.user.get() == first);
+            // One that was hidden while this was read has a number above the row's.
+            row.number > conversation.mark_rev
+                || (members.any(|row| hides(&row))
+                    && (conversation.retained_from..=conversation.head_seq).contains(&seq))
+        };
+        if !fits {
+            let text = format!("{kind:?} {first}, {second} belongs to nothing");
+            self.found.push((ProblemKind::Annex, text));
+        }
     }
 
     fn message(&mut self, row: &Message) {

@@ -104,6 +104,12 @@ fn numbered(row: &Row) -> Option<(Key, u64)> {
         Row::Message(row) => (Key::Message(row.conversation, row.seq), row.rev),
         Row::User(row) => (Key::User(row.user), row.user_rev),
         Row::Inbox(row) => (Key::Inbox(row.user, row.conversation), row.user_rev),
-        Row::Reaction(_) | Row::ReactionGone(_) | Row::MessagesGone { .. } => return None,
+        // What belongs to a message has its number.
+        Row::Reaction(_)
+        | Row::ReactionGone(_)
+        | Row::MessagesGone { .. }
+        | Row::Annex(_)
+        | Row::AnnexGone(_)
+        | Row::AnnexesGone { .. } => return None,
     })
 }

@@ -32,6 +32,8 @@ pub enum ProblemKind {
     Message,
     /// A reaction without a message that can have one.
     Reaction,
+    /// A small row belongs to nothing.
+    Annex,
     /// A client id was used twice.
     ClientId,
     /// A user's list lacks a conversation, has one too many, or does not follow.
@@ -68,6 +70,9 @@ pub struct Counts {
     pub messages: u64,
     /// Reactions.
     pub reactions: u64,
+    /// Small rows beside messages.
+    #[serde(default)]
+    pub annexes: u64,
     /// Users with rows of their own.
     pub users: u64,
     /// Entries of lists.
@@ -84,6 +89,7 @@ impl Counts {
         self.members += other.members;
         self.messages += other.messages;
         self.reactions += other.reactions;
+        self.annexes += other.annexes;
         self.users += other.users;
         self.entries += other.entries;
         self.journal_rows += other.journal_rows;
@@ -97,7 +103,11 @@ impl Counts {
             Row::Reaction(_) => &mut self.reactions,
             Row::User(_) => &mut self.users,
             Row::Inbox(_) => &mut self.entries,
-            Row::ReactionGone(_) | Row::MessagesGone { .. } => return,
+            Row::Annex(_) => &mut self.annexes,
+            Row::ReactionGone(_)
+            | Row::MessagesGone { .. }
+            | Row::AnnexGone(_)
+            | Row::AnnexesGone { .. } => return,
         };
         *count += 1;
     }

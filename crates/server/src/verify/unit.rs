@@ -111,7 +111,10 @@ fn subject_of(row: &Row) -> String {
         Row::Member(row) => format!("conversation {}", row.conversation),
         Row::Message(row) => format!("conversation {}", row.conversation),
         Row::Reaction(row) | Row::ReactionGone(row) => format!("conversation {}", row.conversation),
-        Row::MessagesGone { conversation, .. } => format!("conversation {conversation}"),
+        Row::Annex(row) | Row::AnnexGone(row) => format!("conversation {}", row.conversation),
+        Row::MessagesGone { conversation, .. } | Row::AnnexesGone { conversation, .. } => {
+            format!("conversation {conversation}")
+        }
         Row::User(row) => format!("user {}", row.user),
         Row::Inbox(row) => format!("user {}", row.user),
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ostracon_domain::{
-    Conversation, ConversationId, InboxEntry, Member, Message, Reaction, Row, Seq, UserState,
+    Annex, Conversation, ConversationId, InboxEntry, Member, Message, Reaction, Row, Seq, UserState,
 };
 use ostracon_store::UnitState;
 use rustc_hash::FxHashMap;
@@ -19,6 +19,8 @@ pub(super) struct Sorted<'a> {
     messages: Vec<&'a Arc<Message>>,
     reactions: Vec<(&'a Arc<Reaction>, bool)>,
     gone: FxHashMap<ConversationId, Seq>,
+    annexes: Vec<(&'a Arc<Annex>, bool)>,
+    annexes_gone: Vec<(ConversationId, Seq)>,
     users: Vec<&'a Arc<UserState>>,
     inbox: Vec<&'a Arc<InboxEntry>>,
     units: Vec<&'a UnitState>,
@@ -45,6 +47,7 @@ impl<'a> Sorted<'a> {
         settle(&mut sorted.members, |row| (row.conversation, row.user));
         settle(&mut sorted.messages, |row| (row.conversation, row.seq));
         settle(&mut sorted.reactions, |(row, _)| *row);
+        settle(&mut sorted.annexes, |(row, _)| (row.conversation, row.key));
         settle(&mut sorted.users, |row| row.user);
         settle(&mut sorted.inbox, |row| (row.user, row.conversation));
         settle(&mut sorted.units, |state| state.unit);
@@ -63,8 +66,20 @@ impl<'a> Sorted<'a> {
                 self.messages.retain(|row| row.conversation != *conversation || row.seq >= *below);
                 self.reactions
                     .retain(|(row, _)| row.conversation != *conversation || row.seq >= *below);
+                self.annexes.retain(|(row, _)| {
+                    row.conversation != *conversation
+                        || row.key.seq() == 0
+                        || row.key.seq() >= *below
+                });
                 let known = self.gone.entry(*conversation).or_insert(0);
                 *known = (*known).max(*below);
+            }
+            Row::Annex(row) => self.annexes.push((row, true)),
+            Row::AnnexGone(row) => self.annexes.push((row, false)),
+            Row::AnnexesGone { conversation, seq } => {
+                self.annexes
+                    .retain(|(row, _)| row.conversation != *conversation || row.key.seq() != *seq);
+                self.annexes_gone.push((*conversation, *seq));
             }
             Row::User(row) => self.users.push(row),
             Row::Inbox(row) => self.inbox.push(row),
@@ -99,6 +114,15 @@ impl<'a> Sorted<'a> {
         for (row, there) in &self.reactions {
             let key = writer.key_or_new(row.conversation)?;
             writer.reaction(key, row, *there)?;
+        }
+        for (id, seq) in &self.annexes_gone {
+            if let Some(key) = writer.key(*id)? {
+                writer.annexes_gone(key, *seq)?;
+            }
+        }
+        for (row, there) in &self.annexes {
+            let key = writer.key_or_new(row.conversation)?;
+            writer.annex(key, row, *there)?;
         }
         for row in &self.users {
             writer.user_state(row, Known::Replace)?;

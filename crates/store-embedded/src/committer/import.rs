@@ -6,7 +6,8 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use ostracon_domain::{
-    Conversation, ConversationId, Message, Reaction, Row, Seq, UnitAt, UnitId, UserId,
+    Annex, AnnexKey, Conversation, ConversationId, Message, Reaction, Row, Seq, UnitAt, UnitId,
+    UserId,
 };
 use ostracon_store::{Pair, UnitPhase};
 use rusqlite::Connection;
@@ -105,8 +106,12 @@ pub(crate) fn newer_rows(
     rows: &[Row],
 ) -> std::result::Result<Vec<Row>, TableError> {
     whole(overlay, conn, |snapshot| {
-        let mut judge =
-            Judge { snapshot, keys: FxHashMap::default(), before: FxHashMap::default() };
+        let mut judge = Judge {
+            snapshot,
+            keys: FxHashMap::default(),
+            before: FxHashMap::default(),
+            annexed: FxHashMap::default(),
+        };
         let mut newer = Vec::with_capacity(rows.len());
         for row in rows {
             if judge.wins(row)? {
@@ -119,6 +124,11 @@ pub(crate) fn newer_rows(
                 Row::ReactionGone(Arc::new(Reaction { conversation, seq, user, emoji }))
             }));
         }
+        for ((conversation, _), gone) in judge.annexed {
+            newer.extend(gone.into_iter().map(|key| {
+                Row::AnnexGone(Arc::new(Annex { conversation, key, number: 0, value: Vec::new() }))
+            }));
+        }
         Ok(newer)
     })
 }
@@ -129,6 +139,8 @@ struct Judge<'a> {
     keys: FxHashMap<ConversationId, Option<i64>>,
     /// Messages that were taken, with those of their former reactions that have not come again.
     before: FxHashMap<(ConversationId, Seq), BTreeSet<(UserId, String)>>,
+    /// The same of their annexes.
+    annexed: FxHashMap<(ConversationId, Seq), BTreeSet<AnnexKey>>,
 }
 
 type Known<T> = std::result::Result<Option<T>, TableError>;
@@ -172,6 +184,38 @@ impl Judge<'_> {
         Ok(reactions)
     }
 
+    /// Annexes that belong to a message and follow it.
+    fn annexes(
+        &mut self,
+        id: ConversationId,
+        seq: Seq,
+    ) -> std::result::Result<BTreeSet<AnnexKey>, TableError> {
+        let waiting = self.snapshot.overlay().annexes_of_message(id, seq);
+        let mut keys: BTreeSet<AnnexKey> = BTreeSet::new();
+        if let Some(key) = self.key(id)? {
+            let stored = self.snapshot.tables().annexes_of_messages(key, id, seq, seq)?;
+            keys.extend(stored.into_iter().map(|row| row.key).filter(|key| waiting.leaves(key)));
+        }
+        keys.extend(waiting.rows.into_iter().filter_map(|(key, row)| row.map(|_| key)));
+        Ok(keys)
+    }
+
+    /// An annex with a number of its own, unless nothing is kept of its message.
+    fn annex_wins(&mut self, row: &Annex) -> std::result::Result<bool, TableError> {
+        let (id, seq) = (row.conversation, row.key.seq());
+        let removed = |row: Arc<Conversation>| seq > 0 && seq < row.retained_from;
+        let deleted = self.message(id, seq)?.is_some_and(|row| row.deleted.is_some());
+        if deleted || self.conversation(id)?.is_some_and(removed) {
+            return Ok(false);
+        }
+        let known = match (self.snapshot.overlay().annex(id, row.key), self.key(id)?) {
+            (Some(known), _) => known,
+            (None, Some(key)) => self.snapshot.tables().annex(key, id, row.key)?,
+            (None, None) => None,
+        };
+        Ok(known.is_none_or(|known| known.number <= row.number))
+    }
+
     fn conversation(&self, id: ConversationId) -> Known<Arc<Conversation>> {
         match self.snapshot.overlay().conversation(id) {
             Some(known) => Ok(Some(known)),
@@ -179,10 +223,16 @@ impl Judge<'_> {
         }
     }
 
-    /// Messages that a conversation no longer has, if they may be here.
+    /// What goes with this row: messages that a conversation no longer has, if they may be here.
     fn gone(&self, row: &Row) -> Known<Row> {
-        let Row::Conversation(row) = row else {
-            return Ok(None);
+        let row = match row {
+            Row::Conversation(row) => row,
+            // The small rows of a tombstone go with what was there.
+            Row::Message(row) if row.deleted.is_some() => {
+                let (conversation, seq) = (row.conversation, row.seq);
+                return Ok(Some(Row::AnnexesGone { conversation, seq }));
+            }
+            _ => return Ok(None),
         };
         let below = row.retained_from;
         let known = self.conversation(row.id)?.filter(|known| known.retained_from < below);
@@ -213,6 +263,12 @@ impl Judge<'_> {
                 }
                 let had = self.reactions(row.conversation, row.seq)?;
                 self.before.insert((row.conversation, row.seq), had);
+                let had = if row.deleted.is_some() {
+                    BTreeSet::new()
+                } else {
+                    self.annexes(row.conversation, row.seq)?
+                };
+                self.annexed.insert((row.conversation, row.seq), had);
                 true
             }
             Row::Reaction(row) => match self.before.get_mut(&(row.conversation, row.seq)) {
@@ -223,7 +279,17 @@ impl Judge<'_> {
                 // Its message is older than the one here.
                 None => false,
             },
-            Row::ReactionGone(_) => false,
+            Row::Annex(row) if row.key.kind.is_of_message() => {
+                match self.annexed.get_mut(&(row.conversation, row.key.seq())) {
+                    Some(had) => {
+                        had.remove(&row.key);
+                        true
+                    }
+                    None => false,
+                }
+            }
+            Row::Annex(row) => self.annex_wins(row)?,
+            Row::ReactionGone(_) | Row::AnnexGone(_) | Row::AnnexesGone { .. } => false,
             Row::MessagesGone { .. } => true,
             Row::User(row) => {
                 let known = self.snapshot.user(row.user)?;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ostracon_domain::{
-    ClientId, Conversation, ConversationId, InboxEntry, Member, MessageView, Quote, Seq, UserId,
-    UserState,
+    Annex, AnnexKey, ClientId, Conversation, ConversationId, InboxEntry, Member, MessageView,
+    Quote, Seq, UserId, UserState,
 };
 use ostracon_store::{Missing, WorkingSet};
 use rusqlite::Connection;
@@ -28,6 +28,7 @@ pub(super) enum Loaded {
     Member(ConversationId, UserId, Option<Arc<Member>>),
     Message(ConversationId, Seq, Option<MessageView>),
     Probe(ConversationId, UserId, ClientId, Option<MessageView>),
+    Annex(ConversationId, AnnexKey, Option<Arc<Annex>>),
     User(UserId, Option<Arc<UserState>>),
     Inbox(UserId, ConversationId, Option<Arc<InboxEntry>>),
 }
@@ -44,6 +45,7 @@ impl Loaded {
             Self::Probe(id, sender, client_id, view) => {
                 set.know_probe(id, sender, client_id, view);
             }
+            Self::Annex(id, key, row) => set.know_annex(id, key, row),
             Self::User(user, row) => set.know_user(user, row),
             Self::Inbox(user, id, row) => set.know_inbox(user, id, row),
         }
@@ -65,6 +67,7 @@ pub(super) fn from_overlay(overlay: &Overlay, missing: &Missing) -> Option<Loade
             let view = view(overlay, *id, row.seq)?;
             Loaded::Probe(*id, *sender, client_id.clone(), Some(view))
         }
+        Missing::Annex(id, key) => Loaded::Annex(*id, *key, overlay.annex(*id, *key)?),
         Missing::User(user) => Loaded::User(*user, Some(overlay.user(*user)?)),
         Missing::Inbox(user, id) => {
             Loaded::Inbox(*user, *id, Some(overlay.inbox_entry(*user, *id)?))
@@ -149,6 +152,13 @@ impl Loading<'_, '_> {
                     None => None,
                 };
                 Loaded::Probe(*id, *sender, client_id.clone(), view)
+            }
+            Missing::Annex(id, key) => {
+                let row = match self.noted(*id)? {
+                    Some(noted) => snapshot.annex(noted, *key)?,
+                    None => None,
+                };
+                Loaded::Annex(*id, *key, row)
             }
             Missing::User(user) => Loaded::User(*user, snapshot.user(*user)?),
             Missing::Inbox(user, id) => {

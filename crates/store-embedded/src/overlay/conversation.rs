@@ -1,14 +1,15 @@
 //! The waiting rows of one conversation. Each knows the journal position of its last change.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     mem::size_of,
     ops::RangeInclusive,
     sync::Arc,
 };
 
 use ostracon_domain::{
-    Conversation, Member, Message, Reaction, ReactionGroup, Rev, Row, Seq, UnitId, UserId,
+    Annex, AnnexKey, AnnexKind, Conversation, Member, Message, Reaction, ReactionGroup, Rev, Row,
+    Seq, UnitId, UserId,
 };
 use ostracon_store::SubjectVersion;
 use rustc_hash::FxHashMap;
@@ -78,6 +79,30 @@ pub(super) struct ConversationRows {
     uncounted: BTreeMap<Seq, ()>,
     reactions: BTreeMap<(Seq, UserId, String), (bool, Position)>,
     gone: Option<(Seq, Position)>,
+    /// Small rows; `None`: gone.
+    annexes: BTreeMap<AnnexKey, (Option<Arc<Annex>>, Position)>,
+    /// Messages of which every small row went, except those that came later.
+    annexes_gone: BTreeMap<Seq, Position>,
+}
+
+/// Small rows as the overlay knows them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct WaitingAnnexes {
+    /// Those that changed; `None`: gone.
+    pub(crate) rows: BTreeMap<AnnexKey, Option<Arc<Annex>>>,
+    /// Of other rows of these messages there is none, whatever the tables have.
+    pub(crate) gone: BTreeSet<Seq>,
+    /// Nor of messages below this one.
+    pub(crate) gone_below: Seq,
+}
+
+impl WaitingAnnexes {
+    /// Whether what the tables have under a key counts.
+    pub(crate) fn leaves(&self, key: &AnnexKey) -> bool {
+        let seq = key.seq();
+        !self.rows.contains_key(key)
+            && (seq == 0 || (seq >= self.gone_below && !self.gone.contains(&seq)))
+    }
 }
 
 fn cost(message: &Message) -> usize {
@@ -88,6 +113,11 @@ fn cost(message: &Message) -> usize {
         + message.client_id.as_ref().map_or(0, |id| id.as_str().len() + 48)
 }
 
+fn annex_cost(row: Option<&Arc<Annex>>) -> isize {
+    let own = row.map_or(0, |row| size_of::<Annex>() + row.value.len());
+    (ENTRY_BYTES + own).cast_signed()
+}
+
 impl ConversationRows {
     pub(super) fn is_empty(&self) -> bool {
         self.row.is_none()
@@ -96,6 +126,8 @@ impl ConversationRows {
             && self.fresh.is_empty()
             && self.changed.is_empty()
             && self.reactions.is_empty()
+            && self.annexes.is_empty()
+            && self.annexes_gone.is_empty()
     }
 
     /// Takes a row; answers by how many bytes this grew.
@@ -115,6 +147,9 @@ impl ConversationRows {
             Row::Reaction(row) => self.put_reaction(at, row, true),
             Row::ReactionGone(row) => self.put_reaction(at, row, false),
             Row::MessagesGone { below, .. } => self.put_gone(at, *below),
+            Row::Annex(row) => self.put_annex(at, row, true),
+            Row::AnnexGone(row) => self.put_annex(at, row, false),
+            Row::AnnexesGone { seq, .. } => self.put_annexes_gone(at, *seq),
             Row::User(_) | Row::Inbox(_) => 0,
         }
     }
@@ -170,6 +205,36 @@ impl ConversationRows {
         if new { cost.cast_signed() } else { 0 }
     }
 
+    fn put_annex(&mut self, at: Position, row: &Arc<Annex>, there: bool) -> isize {
+        let now = (there.then(|| Arc::clone(row)), at);
+        let mut change = annex_cost(now.0.as_ref());
+        if let Some((before, _)) = self.annexes.insert(row.key, now) {
+            change -= annex_cost(before.as_ref());
+        }
+        change
+    }
+
+    fn put_annexes_gone(&mut self, at: Position, seq: Seq) -> isize {
+        let mut change = self.drop_annexes(|of| of == seq);
+        if self.annexes_gone.insert(seq, at).is_none() {
+            change += ENTRY_BYTES.cast_signed();
+        }
+        change
+    }
+
+    /// Drops the small rows of some messages; answers by how many bytes this changed.
+    fn drop_annexes(&mut self, goes: impl Fn(Seq) -> bool) -> isize {
+        let mut change = 0;
+        self.annexes.retain(|key, (row, _)| {
+            let stays = !goes(key.seq());
+            if !stays {
+                change -= annex_cost(row.as_ref());
+            }
+            stays
+        });
+        change
+    }
+
     fn put_gone(&mut self, at: Position, below: Seq) -> isize {
         let below = self.gone.map_or(below, |(before, _)| before.max(below));
         self.gone = Some((below, at));
@@ -190,7 +255,7 @@ impl ConversationRows {
             }
             stays
         });
-        change
+        change + self.drop_annexes(|of| of > 0 && of < below)
     }
 
     /// Clears what the indexes say of a message that leaves; answers its bytes.
@@ -253,7 +318,54 @@ impl ConversationRows {
             }
             stays
         });
+        self.annexes.retain(|_, (row, at)| {
+            let stays = *at > up_to;
+            if !stays {
+                change -= annex_cost(row.as_ref());
+            }
+            stays
+        });
+        self.annexes_gone.retain(|_, at| {
+            let stays = *at > up_to;
+            if !stays {
+                change -= ENTRY_BYTES.cast_signed();
+            }
+            stays
+        });
         change
+    }
+
+    pub(super) fn annex(&self, key: AnnexKey) -> Option<Option<Arc<Annex>>> {
+        if let Some((row, _)) = self.annexes.get(&key) {
+            return Some(row.clone());
+        }
+        let seq = key.seq();
+        let gone = seq > 0 && (seq < self.gone_below() || self.annexes_gone.contains_key(&seq));
+        gone.then_some(None)
+    }
+
+    pub(super) fn annexes(
+        &self,
+        (kind, first): (AnnexKind, u64),
+        range: &RangeInclusive<u64>,
+    ) -> WaitingAnnexes {
+        if range.is_empty() {
+            return WaitingAnnexes::default();
+        }
+        let key = |second: &u64| AnnexKey { kind, first, second: *second };
+        let rows = self.annexes.range(key(range.start())..=key(range.end()));
+        self.waiting_annexes(rows.map(|(key, (row, _))| (*key, row.clone())).collect())
+    }
+
+    pub(super) fn annexes_of_message(&self, seq: Seq) -> WaitingAnnexes {
+        let of_it = |key: &AnnexKey| key.kind.is_of_message() && key.seq() == seq;
+        let rows = self.annexes.iter().filter(|(key, _)| of_it(key));
+        self.waiting_annexes(rows.map(|(key, (row, _))| (*key, row.clone())).collect())
+    }
+
+    fn waiting_annexes(&self, rows: BTreeMap<AnnexKey, Option<Arc<Annex>>>) -> WaitingAnnexes {
+        let gone = self.annexes_gone.keys().copied().collect();
+        WaitingAnnexes { rows, gone, gone_below: self.gone_below() }
     }
 
     pub(super) fn row(&self) -> Option<Arc<Conversation>> {
@@ -286,6 +398,9 @@ impl ConversationRows {
             members: members.filter(is_above).cloned().collect(),
             reactions,
             messages,
+            annexes: self.waiting_annexes(
+                self.annexes.iter().map(|(key, (row, _))| (*key, row.clone())).collect(),
+            ),
             gone_below: self.gone_below(),
         }
     }

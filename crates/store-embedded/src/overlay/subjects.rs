@@ -8,7 +8,7 @@ use ostracon_domain::{
 use ostracon_store::{SubjectHead, SubjectVersion};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{Overlay, Rows};
+use super::{Overlay, Rows, WaitingAnnexes};
 use crate::journal::Position;
 
 /// Subjects by the unit that their waiting own row carries.
@@ -47,6 +47,8 @@ pub(crate) struct WaitingConversation {
     pub(crate) messages: BTreeMap<Seq, Arc<Message>>,
     /// Changed reactions of these messages, and whether they are there.
     pub(crate) reactions: Vec<(Seq, UserId, String, bool)>,
+    /// All small rows that wait: what is newer is told by their numbers, or by their messages.
+    pub(crate) annexes: WaitingAnnexes,
     /// Messages below this one are removed, whatever the tables have.
     pub(crate) gone_below: Seq,
 }

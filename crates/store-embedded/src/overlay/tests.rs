@@ -36,6 +36,7 @@ fn conversation(rev: Rev) -> Row {
         settings: GroupSettings::default(),
         create_hash: None,
         deleted_at: None,
+        extra: None,
     }))
 }
 
@@ -52,6 +53,7 @@ fn member(rev: Rev) -> Row {
         mark_rev: 0,
         hidden_to: 0,
         muted_until: None,
+        extra: None,
     }))
 }
 
@@ -75,6 +77,7 @@ fn message(seq: Seq, rev: Rev) -> Row {
         created_rev: seq,
         rev,
         content_rev: rev,
+        extra: None,
     }))
 }
 

@@ -44,6 +44,7 @@ fn collect(snapshot: &Snapshot<'_>, noted: &Noted, since: ChangesSince) -> Resul
         messages: Vec::new(),
         members: Vec::new(),
         receipts: Vec::new(),
+        hidden: Vec::new(),
         rev: conversation.rev,
         mark_rev: conversation.mark_rev,
         more: false,
@@ -89,6 +90,10 @@ fn collect(snapshot: &Snapshot<'_>, noted: &Noted, since: ChangesSince) -> Resul
         }
     }
     answer.messages = snapshot.views_of(noted, messages)?;
+    if let Some(access) = access {
+        answer.hidden = snapshot.hidden(noted, Some(&member), access.from..=access.to)?;
+        answer.hidden.retain(|row| row.number > since.mark_rev);
+    }
     if sees_all && !noted.row.large {
         answer.receipts = snapshot.marks_since(noted, since.mark_rev)?;
     } else if member.mark_rev > since.mark_rev {

@@ -55,6 +55,9 @@ fn add_conversation(
     for member in tables.members_after(key, id, 0, usize::MAX >> 1)? {
         digest.add(&Row::Member(member));
     }
+    for annex in tables.annexes_on_their_own(key, id)? {
+        digest.add(&Row::Annex(annex));
+    }
     let mut after = Some(0);
     while let Some(seq) = after {
         let (rows, next) = messages_after(tables, key, id, seq, MESSAGES)?;

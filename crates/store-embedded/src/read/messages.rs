@@ -1,7 +1,10 @@
 //! Pages of messages and of members.
 
-use ostracon_domain::{Access, ConversationId, Seq, UnitAt, UserId, access};
-use ostracon_store::{MembersPage, MembersRows, MessagePage, Messages, PagePosition, Place, Read};
+use ostracon_domain::{Access, AnnexKind, ConversationId, Seq, UnitAt, UserId, access};
+use ostracon_store::{
+    AnnexPage, AnnexRows, MembersPage, MembersRows, MessagePage, Messages, PagePosition, Place,
+    Read,
+};
 use rusqlite::Connection;
 
 use super::{Result, of_conversation, whole};
@@ -22,6 +25,7 @@ pub(crate) fn messages(
     whole(overlay, conn, |snapshot| {
         of_conversation(overlay, snapshot, at, conversation, |noted| {
             let member = snapshot.member(noted, reader)?;
+            let mut hidden = Vec::new();
             let messages = match access(Some(&noted.row), member.as_deref()) {
                 Ok(access) => {
                     let place = match page.position() {
@@ -32,12 +36,15 @@ pub(crate) fn messages(
                     if span.is_empty() {
                         Vec::new()
                     } else {
+                        let range = span.start..=span.end - 1;
+                        let rows = snapshot.hidden(noted, member.as_deref(), range)?;
+                        hidden.extend(rows.iter().map(|row| row.key.second));
                         snapshot.views(noted, span.start, span.end - 1)?
                     }
                 }
                 Err(_) => Vec::new(),
             };
-            Ok(Messages { conversation: noted.row.clone(), member, messages })
+            Ok(Messages { conversation: noted.row.clone(), member, messages, hidden })
         })
     })
 }
@@ -80,6 +87,51 @@ pub(super) fn first_where(access: Access, holds: impl Fn(Seq) -> Result<bool>) -
         }
     }
     Ok(first)
+}
+
+/// A page of small rows inside the reader's access.
+pub(crate) fn annexes(
+    overlay: &Overlay,
+    conn: &Connection,
+    at: UnitAt,
+    conversation: ConversationId,
+    reader: UserId,
+    page: AnnexPage,
+) -> Result<Read<AnnexRows>> {
+    whole(overlay, conn, |snapshot| {
+        of_conversation(overlay, snapshot, at, conversation, |noted| {
+            let member = snapshot.member(noted, reader)?;
+            let mut answer = AnnexRows {
+                conversation: noted.row.clone(),
+                member,
+                annexes: Vec::new(),
+                messages: Vec::new(),
+                more: false,
+            };
+            let Ok(access) = access(Some(&noted.row), answer.member.as_deref()) else {
+                return Ok(answer);
+            };
+            let limit = page.limit as usize;
+            let of = (page.kind, page.first);
+            let readable = |seq: Seq| seq == 0 || access.covers(seq);
+            // Kinds whose second part is the seq are cut beforehand.
+            let range = match page.kind {
+                AnnexKind::Edition => page.from..=page.to,
+                _ => page.from.max(access.from)..=page.to.min(access.to),
+            };
+            let mut rows = snapshot.annexes(noted, of, range, page.descending, limit + 1)?;
+            rows.retain(|row| readable(row.key.seq()));
+            answer.more = rows.len() > limit;
+            rows.truncate(limit);
+            if page.with_messages {
+                for row in &rows {
+                    answer.messages.extend(snapshot.view(noted, row.key.seq())?);
+                }
+            }
+            answer.annexes = rows;
+            Ok(answer)
+        })
+    })
 }
 
 /// A page of member rows by user.

@@ -1,6 +1,6 @@
 //! Conversations as one user's list shows them, and what is unread of them; many in one snapshot.
 
-use ostracon_domain::{ConversationId, Member, UnitAt, UserId, access, unread::unread_floor};
+use ostracon_domain::{ConversationId, Member, Seq, UnitAt, UserId, access, unread::unread_floor};
 use ostracon_store::{Overview, Read, Unread};
 use rusqlite::Connection;
 
@@ -39,7 +39,26 @@ fn overview(snapshot: &Snapshot<'_>, noted: &Noted, reader: UserId) -> Result<Ov
         Some(member) => uncounted(snapshot, noted, member)?,
         None => 0,
     };
-    Ok(Overview { conversation: noted.row.clone(), member, last_message, uncounted })
+    let mentions = match &member {
+        Some(member) => {
+            let floor = unread_floor(&noted.row, member);
+            snapshot.mentions(noted, member, floor + 1..=Seq::MAX)?
+        }
+        None => 0,
+    };
+    let last = last_message.as_ref().map(|view| view.message.seq);
+    let last_hidden = match last {
+        Some(seq) => !snapshot.hidden(noted, member.as_deref(), seq..=seq)?.is_empty(),
+        None => false,
+    };
+    Ok(Overview {
+        conversation: noted.row.clone(),
+        member,
+        last_message,
+        last_hidden,
+        uncounted,
+        mentions,
+    })
 }
 
 /// Answer n belongs to question n.
@@ -68,8 +87,10 @@ pub(crate) fn unread(
     })
 }
 
-/// Messages above a member's floor that do not count.
+/// Messages above a member's floor that do not count, or that he has deleted for himself.
 fn uncounted(snapshot: &Snapshot<'_>, noted: &Noted, member: &Member) -> Result<u64> {
     let floor = unread_floor(&noted.row, member);
-    snapshot.uncounted(noted, floor + 1, noted.row.head_seq)
+    let hidden = snapshot.hidden(noted, Some(member), floor + 1..=Seq::MAX)?;
+    let counted = hidden.iter().filter(|row| row.value.is_empty()).count();
+    Ok(snapshot.uncounted(noted, floor + 1, noted.row.head_seq)? + counted as u64)
 }

@@ -70,6 +70,8 @@ impl Page<'_> {
             self.rows.push(Row::Conversation(row));
             let members = self.tables.members_after(key, id, 0, usize::MAX >> 1)?;
             self.rows.extend(members.into_iter().map(Row::Member));
+            let annexes = self.tables.annexes_on_their_own(key, id)?;
+            self.rows.extend(annexes.into_iter().map(Row::Annex));
             if let Some(cursor) = self.messages(key, id, 0)? {
                 return Ok(Some(cursor));
             }
@@ -102,7 +104,7 @@ impl Page<'_> {
     }
 }
 
-/// At most `room` messages after a seq, each with its reactions, and the last of them if there are more.
+/// At most `room` messages after a seq, each with its reactions and annexes, and the last of them if there are more.
 pub(super) fn messages_after(
     tables: &TableReader<'_>,
     key: Key,
@@ -119,6 +121,12 @@ pub(super) fn messages_after(
     messages.truncate(room);
     let last = messages.last().map_or(after, |row| row.seq);
     let reactions = if last > after { tables.reactions(key, after + 1, last)? } else { Vec::new() };
+    let annexes = if last > after {
+        tables.annexes_of_messages(key, id, after + 1, last)?
+    } else {
+        Vec::new()
+    };
+    let mut annexes = annexes.into_iter().peekable();
     let mut reactions = reactions.into_iter().peekable();
     let mut rows = Vec::with_capacity(messages.len());
     for row in messages {
@@ -126,6 +134,9 @@ pub(super) fn messages_after(
         rows.push(Row::Message(row));
         while let Some((seq, user, emoji)) = reactions.next_if(|(seq, ..)| *seq <= of) {
             rows.push(Row::Reaction(Arc::new(Reaction { conversation: id, seq, user, emoji })));
+        }
+        while let Some(annex) = annexes.next_if(|row| row.key.seq() <= of) {
+            rows.push(Row::Annex(annex));
         }
     }
     Ok((rows, more.then_some(last)))

@@ -9,7 +9,8 @@ use std::{
 };
 
 use ostracon_domain::{
-    ConversationId, InboxEntry, Member, Message, Reaction, Row, Seq, Subject, UnitId, UserId,
+    Annex, AnnexKey, ConversationId, InboxEntry, Member, Message, Reaction, Row, Seq, Subject,
+    UnitId, UserId,
 };
 use ostracon_store::{SubjectHead, SubjectRows, SubjectVersion};
 use rusqlite::Connection;
@@ -125,6 +126,16 @@ fn conversation_since(
     }
     members.extend(waiting.members.iter().map(|row| (row.user, Arc::clone(row))));
     rows.extend(members.into_values().map(Row::Member));
+    let mut annexes: BTreeMap<AnnexKey, Arc<Annex>> = BTreeMap::new();
+    if let Some(key) = key {
+        let stored = tables.annexes_on_their_own(key, id)?;
+        annexes.extend(stored.into_iter().map(|row| (row.key, row)));
+        annexes.retain(|key, _| waiting.annexes.leaves(key));
+    }
+    let newer = waiting.annexes.rows.iter().filter(|(key, _)| !key.kind.is_of_message());
+    annexes.extend(newer.filter_map(|(key, row)| Some((*key, Arc::clone(row.as_ref()?)))));
+    annexes.retain(|key, row| row.number > since.of_annex(key.kind));
+    rows.extend(annexes.into_values().map(Row::Annex));
     messages_since(tables, key, id, since, waiting, &mut rows)?;
     Ok(Some(SubjectRows { rows, version: (&*own).into() }))
 }
@@ -138,7 +149,13 @@ fn messages_since(
     waiting: WaitingConversation,
     rows: &mut Vec<Row>,
 ) -> Result<()> {
-    let WaitingConversation { messages: newer, reactions: changed, gone_below, .. } = waiting;
+    let WaitingConversation {
+        messages: newer,
+        reactions: changed,
+        gone_below,
+        annexes: newer_annexes,
+        ..
+    } = waiting;
     let mut messages: BTreeMap<Seq, Arc<Message>> = BTreeMap::new();
     if let Some(key) = key {
         // Revs of inserts rise with seq: those inserted since are the newest, those changed have an index.
@@ -175,12 +192,26 @@ fn messages_since(
             known.remove(&(user, emoji));
         }
     }
+    let mut annexes: BTreeMap<Seq, BTreeMap<AnnexKey, Arc<Annex>>> = BTreeMap::new();
+    let mut attach = |row: Arc<Annex>| {
+        annexes.entry(row.key.seq()).or_default().insert(row.key, row);
+    };
+    if let Some(key) = key {
+        for (first, last) in runs(messages.keys().copied()) {
+            let stored = tables.annexes_of_messages(key, id, first, last)?;
+            stored.into_iter().filter(|row| newer_annexes.leaves(&row.key)).for_each(&mut attach);
+        }
+    }
+    let of_messages = newer_annexes.rows.into_iter().filter(|(key, _)| key.kind.is_of_message());
+    of_messages.filter_map(|(_, row)| row).for_each(attach);
     for (seq, message) in messages {
         rows.push(Row::Message(message));
         let of_it = reactions.remove(&seq).unwrap_or_default();
         rows.extend(of_it.into_iter().map(|(user, emoji)| {
             Row::Reaction(Arc::new(Reaction { conversation: id, seq, user, emoji }))
         }));
+        let of_it = annexes.remove(&seq).unwrap_or_default();
+        rows.extend(of_it.into_values().map(Row::Annex));
     }
     Ok(())
 }

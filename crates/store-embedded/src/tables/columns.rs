@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use ostracon_domain::{
-    Applied, ClientId, Conversation, ConversationId, ConversationKind, Epoch, GroupSettings,
-    History, HistoryFor, InboxEntry, Member, Message, MessageId, Slot, UnitId, UserId, UserState,
+    Annex, AnnexKey, AnnexKind, Applied, ClientId, Conversation, ConversationId, ConversationKind,
+    Epoch, GroupSettings, History, HistoryFor, InboxEntry, Member, Message, MessageId, Slot,
+    UnitId, UserId, UserState,
 };
 use ostracon_store::{
     Pair, UnitPhase, UnitState,
-    record::{decode_mentions, message_kind_of, role_of},
+    record::{Part, decode_extra, decode_mentions, message_kind_of, role_of},
 };
 use rusqlite::{
     Row,
@@ -84,6 +85,17 @@ pub(crate) fn text(row: &Row<'_>, at: usize) -> Result<String> {
             std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| TableError::Damaged("text"))
         }
         _ => Err(TableError::Damaged("text")),
+    }
+}
+
+/// An optional part of a row.
+fn extra<T: Part>(row: &Row<'_>, at: usize) -> Result<Option<Box<T>>> {
+    match row.get_ref(at)? {
+        ValueRef::Null => Ok(None),
+        ValueRef::Blob(bytes) => {
+            decode_extra(bytes).map(Some).map_err(|_| TableError::Damaged("optional part"))
+        }
+        _ => Err(TableError::Damaged("optional part")),
     }
 }
 
@@ -177,7 +189,7 @@ macro_rules! conversation_columns {
     () => {
         "key, id, unit, slot, kind, name, created_at, history, head_seq, \
      last_message_id, last_activity_at, rev, info_rev, mark_rev, member_count, large, retained_from, history_for, \
-     create_hash, deleted_at"
+     create_hash, deleted_at, extra"
     };
 }
 pub(crate) use conversation_columns;
@@ -217,6 +229,7 @@ pub(crate) fn conversation(row: &Row<'_>) -> Result<(i64, Arc<Conversation>)> {
             },
             create_hash: optional_wide(row, 18)?,
             deleted_at: optional(row, 19)?.map(|at| at as i64),
+            extra: extra(row, 20)?,
         }),
     ))
 }
@@ -224,7 +237,8 @@ pub(crate) fn conversation(row: &Row<'_>) -> Result<(i64, Arc<Conversation>)> {
 /// Columns of a member, in the order of [`member`].
 macro_rules! member_columns {
     () => {
-        "user, role, joined_seq, left_seq, rev, read_seq, delivered_seq, mark_rev, hidden_to, muted_until"
+        "user, role, joined_seq, left_seq, rev, read_seq, delivered_seq, mark_rev, hidden_to, muted_until, \
+     extra"
     };
 }
 pub(crate) use member_columns;
@@ -243,6 +257,7 @@ pub(crate) fn member(row: &Row<'_>, conversation: ConversationId) -> Result<Arc<
         mark_rev: number(row, 7)?,
         hidden_to: number(row, 8)?,
         muted_until: optional(row, 9)?.map(|at| at as i64),
+        extra: extra(row, 10)?,
     }))
 }
 
@@ -250,7 +265,7 @@ pub(crate) fn member(row: &Row<'_>, conversation: ConversationId) -> Result<Arc<
 macro_rules! message_columns {
     () => {
         "seq, message_id, slot, sender, client_id, payload_hash, kind, content, reply_to, \
-     mentions, created_at, edited_at, deleted_at, deleted_by, uncounted, created_rev, rev, content_rev"
+     mentions, created_at, edited_at, deleted_at, deleted_by, uncounted, created_rev, rev, content_rev, extra"
     };
 }
 pub(crate) use message_columns;
@@ -286,13 +301,14 @@ pub(crate) fn message(row: &Row<'_>, conversation: ConversationId) -> Result<Arc
         created_rev: number(row, 15)?,
         rev: number(row, 16)?,
         content_rev: number(row, 17)?,
+        extra: extra(row, 18)?,
     }))
 }
 
 /// Columns of a user's line of numbers, in the order of [`user_state`].
 macro_rules! user_state_columns {
     () => {
-        "user, unit, slot, history, user_rev"
+        "user, unit, slot, history, user_rev, extra"
     };
 }
 pub(crate) use user_state_columns;
@@ -305,6 +321,7 @@ pub(crate) fn user_state(row: &Row<'_>) -> Result<Arc<UserState>> {
         slot: slot(row, 2)?,
         history: History(number(row, 3)?),
         user_rev: number(row, 4)?,
+        extra: extra(row, 5)?,
     }))
 }
 
@@ -312,7 +329,7 @@ pub(crate) fn user_state(row: &Row<'_>) -> Result<Arc<UserState>> {
 macro_rules! inbox_columns {
     () => {
         "conversation, applied_history, applied_rev, applied_mark_rev, last_seq, last_activity_at, \
-     hidden_to, muted_until, archived_seq, marked_unread, pinned, large, removed, user_rev"
+     hidden_to, muted_until, archived_seq, marked_unread, pinned, large, removed, user_rev, extra"
     };
 }
 pub(crate) use inbox_columns;
@@ -337,6 +354,33 @@ pub(crate) fn inbox(row: &Row<'_>, user: UserId) -> Result<Arc<InboxEntry>> {
         large: flag(row, 11)?,
         removed: flag(row, 12)?,
         user_rev: number(row, 13)?,
+        extra: extra(row, 14)?,
+    }))
+}
+
+/// Columns of an annex, in the order of [`annex`].
+macro_rules! annex_columns {
+    () => {
+        "kind, first, second, number, value"
+    };
+}
+pub(crate) use annex_columns;
+
+/// A small row of a conversation.
+pub(crate) fn annex(row: &Row<'_>, conversation: ConversationId) -> Result<Arc<Annex>> {
+    let damaged = TableError::Damaged("annex");
+    Ok(Arc::new(Annex {
+        conversation,
+        key: AnnexKey {
+            kind: AnnexKind::of(byte(row, 0)?).ok_or(damaged)?,
+            first: number(row, 1)?,
+            second: number(row, 2)?,
+        },
+        number: number(row, 3)?,
+        value: match row.get_ref(4)? {
+            ValueRef::Blob(bytes) => bytes.to_vec(),
+            _ => return Err(TableError::Damaged("annex")),
+        },
     }))
 }
 

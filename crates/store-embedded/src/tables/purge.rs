@@ -7,7 +7,9 @@ use rusqlite::params;
 use super::{Result, TableReader, TableWriter, read::Key};
 
 /// What a conversation has besides its own row.
-const OF_CONVERSATION: [&str; 3] = [
+const OF_CONVERSATION: [&str; 4] = [
+    "DELETE FROM annex WHERE (conversation, kind, first, second) IN \
+     (SELECT conversation, kind, first, second FROM annex WHERE conversation = ? LIMIT ?)",
     "DELETE FROM reaction WHERE (conversation, seq, user, emoji) IN \
      (SELECT conversation, seq, user, emoji FROM reaction WHERE conversation = ? LIMIT ?)",
     "DELETE FROM message WHERE id IN (SELECT id FROM message WHERE conversation = ? ORDER BY seq LIMIT ?)",

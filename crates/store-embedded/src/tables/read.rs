@@ -1,10 +1,10 @@
 //! Questions to the tables alone, inside one read transaction. Newer rows may wait in the overlay.
 
-use std::sync::Arc;
+use std::{ops::RangeInclusive, sync::Arc};
 
 use ostracon_domain::{
-    ClientId, Conversation, ConversationId, InboxEntry, MarkRev, Member, Message, Millis, Rev, Seq,
-    Subject, UnitId, UserId, UserRev, UserState,
+    Annex, AnnexKey, AnnexKind, ClientId, Conversation, ConversationId, InboxEntry, MarkRev,
+    Member, Message, Millis, Rev, Seq, Subject, UnitId, UserId, UserRev, UserState,
 };
 use ostracon_store::{SubjectHead, SubjectVersion, UnitState};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use super::{
     Result, TableError, TableWriter,
     columns::{
-        self, conversation_columns, inbox_columns, member_columns, message_columns,
+        self, annex_columns, conversation_columns, inbox_columns, member_columns, message_columns,
         unit_state_columns, user_state_columns,
     },
 };
@@ -373,12 +373,108 @@ impl<'a> TableReader<'a> {
         )
     }
 
-    /// The highest message that has a reaction.
-    pub(crate) fn newest_reaction(&self, key: Key) -> Result<Option<Seq>> {
+    /// The highest message that has a reaction or an annex.
+    pub(crate) fn newest_attached(&self, key: Key) -> Result<Option<Seq>> {
+        let newest = |sql| self.one(sql, [key], |row| Ok(row.get::<_, i64>(0)? as u64));
+        let reacted =
+            newest("SELECT seq FROM reaction WHERE conversation = ? ORDER BY seq DESC LIMIT 1")?;
+        let annexed = newest(
+            "SELECT seq FROM annex WHERE conversation = ? AND seq > 0 ORDER BY seq DESC LIMIT 1",
+        )?;
+        Ok(reacted.max(annexed))
+    }
+
+    /// Whether nothing is kept of a message any more: it is a tombstone, or was removed.
+    pub(crate) fn is_gone(&self, key: Key, seq: Seq) -> Result<bool> {
+        let found = self.one(
+            "SELECT 1 FROM message WHERE conversation = ?1 AND seq = ?2 AND deleted_at IS NOT NULL \
+             UNION ALL SELECT 1 FROM conversation WHERE key = ?1 AND retained_from > ?2 AND ?2 > 0",
+            params![key, seq as i64],
+            |_| Ok(()),
+        )?;
+        Ok(found.is_some())
+    }
+
+    /// A small row of a conversation.
+    pub(crate) fn annex(
+        &self,
+        key: Key,
+        id: ConversationId,
+        of: AnnexKey,
+    ) -> Result<Option<Arc<Annex>>> {
         self.one(
-            "SELECT seq FROM reaction WHERE conversation = ? ORDER BY seq DESC LIMIT 1",
+            select!(
+                annex_columns,
+                "FROM annex WHERE conversation = ? AND kind = ? AND first = ? AND second = ?"
+            ),
+            params![key, of.kind as u8, of.first as i64, of.second as i64],
+            |row| columns::annex(row, id),
+        )
+    }
+
+    /// Small rows of a kind with the same first part, by the second, until `take` answers false.
+    pub(crate) fn annexes(
+        &self,
+        key: Key,
+        id: ConversationId,
+        of: (AnnexKind, u64),
+        range: RangeInclusive<u64>,
+        descending: bool,
+        mut take: impl FnMut(Arc<Annex>) -> bool,
+    ) -> Result<()> {
+        let sql = if descending {
+            select!(
+                annex_columns,
+                "FROM annex WHERE conversation = ? AND kind = ? AND first = ? AND second BETWEEN ? AND ? \
+                 ORDER BY second DESC"
+            )
+        } else {
+            select!(
+                annex_columns,
+                "FROM annex WHERE conversation = ? AND kind = ? AND first = ? AND second BETWEEN ? AND ? \
+                 ORDER BY second"
+            )
+        };
+        let end = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        self.each(
+            sql,
+            params![key, of.0 as u8, of.1 as i64, end(*range.start()), end(*range.end())],
+            |row| Ok(take(columns::annex(row, id)?)),
+        )
+    }
+
+    /// Small rows with numbers of their own, by key.
+    pub(crate) fn annexes_on_their_own(
+        &self,
+        key: Key,
+        id: ConversationId,
+    ) -> Result<Vec<Arc<Annex>>> {
+        self.all(
+            select!(
+                annex_columns,
+                "FROM annex WHERE conversation = ? AND kind >= 64 ORDER BY kind, first, second"
+            ),
             [key],
-            |row| Ok(row.get::<_, i64>(0)? as u64),
+            |row| columns::annex(row, id),
+        )
+    }
+
+    /// Small rows that belong to a range of messages, both ends included, by seq, then key.
+    pub(crate) fn annexes_of_messages(
+        &self,
+        key: Key,
+        id: ConversationId,
+        first: Seq,
+        last: Seq,
+    ) -> Result<Vec<Arc<Annex>>> {
+        self.all(
+            select!(
+                annex_columns,
+                "FROM annex INDEXED BY annex_by_seq WHERE conversation = ? AND seq > 0 AND seq BETWEEN ? AND ? \
+                 AND kind < 64 ORDER BY seq, kind, first, second"
+            ),
+            params![key, first as i64, last as i64],
+            |row| columns::annex(row, id),
         )
     }
 

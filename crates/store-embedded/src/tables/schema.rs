@@ -9,8 +9,10 @@ pub(crate) const APPLICATION_ID: i32 = i32::from_be_bytes(*b"OSsh");
 /// so that rows of a conversation do not repeat its 16 bytes. Messages lie in the order in which they were applied,
 /// sorted by conversation inside a transaction: a page of history is a few neighbouring pages of the file.
 /// A conversation of kind -1 is only a key: an import brought rows of it before its own.
+/// Optional parts of rows are NULL when empty. An annex knows the message that it belongs to, or 0.
 /// A send touches two indexes; those of changed and of uncounted messages are partial and stay small.
-pub(crate) const STEPS: &[&str] = &["
+pub(crate) const STEPS: &[&str] = &[
+    "
 CREATE TABLE meta (
     id INTEGER PRIMARY KEY CHECK (id = 0),
     cluster BLOB NOT NULL,
@@ -138,4 +140,24 @@ CREATE INDEX inbox_by_user_rev ON inbox (user, user_rev);
 CREATE INDEX inbox_by_activity ON inbox (user, last_activity_at DESC, conversation DESC)
     WHERE listed = 1;
 CREATE INDEX inbox_large ON inbox (user, conversation) WHERE large = 1 AND removed = 0;
-"];
+",
+    "
+ALTER TABLE conversation ADD COLUMN extra BLOB;
+ALTER TABLE member ADD COLUMN extra BLOB;
+ALTER TABLE message ADD COLUMN extra BLOB;
+ALTER TABLE user_state ADD COLUMN extra BLOB;
+ALTER TABLE inbox ADD COLUMN extra BLOB;
+
+CREATE TABLE annex (
+    conversation INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    second INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    value BLOB NOT NULL,
+    PRIMARY KEY (conversation, kind, first, second)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX annex_by_seq ON annex (conversation, seq) WHERE seq > 0;
+",
+];

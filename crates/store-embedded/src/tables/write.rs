@@ -1,12 +1,12 @@
 //! Writing rows into the tables, by the applier's one connection. All statements may be repeated without harm.
 
 use ostracon_domain::{
-    Conversation, ConversationId, ConversationKind, HistoryFor, InboxEntry, Member, Message,
-    Reaction, Seq, UserState,
+    Annex, AnnexKey, AnnexKind, Conversation, ConversationId, ConversationKind, HistoryFor,
+    InboxEntry, Member, Message, Reaction, Seq, UserState,
 };
 use ostracon_store::{
     UnitState,
-    record::{encode_mentions, message_kind_byte, role_byte},
+    record::{encode_extra, encode_mentions, message_kind_byte, role_byte},
 };
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use rustc_hash::FxHashMap;
@@ -196,14 +196,14 @@ impl TableWriter {
                 known,
                 "INSERT INTO conversation (id, unit, slot, kind, name, created_at, history, head_seq, last_message_id, \
                  last_activity_at, rev, info_rev, mark_rev, member_count, large, retained_from, history_for, \
-                 create_hash, deleted_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+                 create_hash, deleted_at, extra) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
                  ON CONFLICT (id) DO UPDATE SET unit = excluded.unit, slot = excluded.slot, kind = excluded.kind, name = excluded.name, \
                  created_at = excluded.created_at, history = excluded.history, head_seq = excluded.head_seq, \
                  last_message_id = excluded.last_message_id, last_activity_at = excluded.last_activity_at, \
                  rev = excluded.rev, info_rev = excluded.info_rev, mark_rev = excluded.mark_rev, \
                  member_count = excluded.member_count, large = excluded.large, \
                  retained_from = excluded.retained_from, history_for = excluded.history_for, \
-                 create_hash = excluded.create_hash, deleted_at = excluded.deleted_at",
+                 create_hash = excluded.create_hash, deleted_at = excluded.deleted_at, extra = excluded.extra",
                 "kind < 0 OR excluded.rev + excluded.mark_rev >= rev + mark_rev",
                 " RETURNING key"
             ))?
@@ -233,7 +233,8 @@ impl TableWriter {
                         HistoryFor::All => 1,
                     },
                     row.create_hash.map(u128::to_be_bytes),
-                    row.deleted_at
+                    row.deleted_at,
+                    row.extra.as_deref().map(encode_extra)
                 ],
                 |row| row.get(0),
             )
@@ -250,11 +251,12 @@ impl TableWriter {
             .prepare_cached(upsert!(
                 known,
                 "INSERT INTO member (conversation, user, role, joined_seq, left_seq, rev, read_seq, delivered_seq, \
-                 mark_rev, hidden_to, muted_until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+                 mark_rev, hidden_to, muted_until, extra) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
                  ON CONFLICT (conversation, user) DO UPDATE SET role = excluded.role, \
                  joined_seq = excluded.joined_seq, left_seq = excluded.left_seq, rev = excluded.rev, \
                  read_seq = excluded.read_seq, delivered_seq = excluded.delivered_seq, \
-                 mark_rev = excluded.mark_rev, hidden_to = excluded.hidden_to, muted_until = excluded.muted_until",
+                 mark_rev = excluded.mark_rev, hidden_to = excluded.hidden_to, muted_until = excluded.muted_until, \
+                 extra = excluded.extra",
                 "excluded.rev + excluded.mark_rev >= rev + mark_rev",
                 ""
             ))?
@@ -269,7 +271,8 @@ impl TableWriter {
                 row.delivered_seq as i64,
                 row.mark_rev as i64,
                 row.hidden_to as i64,
-                row.muted_until
+                row.muted_until,
+                row.extra.as_deref().map(encode_extra)
             ])?;
         Ok(())
     }
@@ -297,14 +300,14 @@ impl TableWriter {
             known,
             "INSERT INTO message (conversation, seq, message_id, slot, sender, client_id, payload_hash, kind, \
              content, reply_to, mentions, created_at, edited_at, deleted_at, deleted_by, uncounted, created_rev, \
-             rev, content_rev) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+             rev, content_rev, extra) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
              ON CONFLICT (conversation, seq) DO UPDATE SET message_id = excluded.message_id, \
              sender = excluded.sender, client_id = excluded.client_id, payload_hash = excluded.payload_hash, \
              kind = excluded.kind, content = excluded.content, reply_to = excluded.reply_to, \
              mentions = excluded.mentions, created_at = excluded.created_at, edited_at = excluded.edited_at, \
              deleted_at = excluded.deleted_at, deleted_by = excluded.deleted_by, \
              uncounted = excluded.uncounted, created_rev = excluded.created_rev, rev = excluded.rev, \
-             content_rev = excluded.content_rev",
+             content_rev = excluded.content_rev, extra = excluded.extra",
             "excluded.rev >= rev",
             ""
         ))?)
@@ -314,16 +317,55 @@ impl TableWriter {
         for sql in [
             "DELETE FROM message WHERE conversation = ? AND seq < ?",
             "DELETE FROM reaction WHERE conversation = ? AND seq < ?",
+            "DELETE FROM annex WHERE conversation = ? AND seq > 0 AND seq < ?",
         ] {
             self.conn.prepare_cached(sql)?.execute(params![key, below as i64])?;
         }
         Ok(())
     }
 
-    /// Removes all reactions to a message.
-    pub(crate) fn reactions_gone(&self, key: Key, seq: Seq) -> Result<()> {
+    /// Removes all reactions to a message, and the annexes that belong to it.
+    pub(crate) fn attached_gone(&self, key: Key, seq: Seq) -> Result<()> {
         let sql = "DELETE FROM reaction WHERE conversation = ? AND seq = ?";
         self.conn.prepare_cached(sql)?.execute(params![key, seq as i64])?;
+        for kind in AnnexKind::ALL.into_iter().filter(|kind| kind.is_of_message()) {
+            let sql =
+                "DELETE FROM annex WHERE conversation = ? AND seq = ? AND seq > 0 AND kind = ?";
+            self.conn.prepare_cached(sql)?.execute(params![key, seq as i64, kind as u8])?;
+        }
+        Ok(())
+    }
+
+    /// Removes all annexes of a message.
+    pub(crate) fn annexes_gone(&self, key: Key, seq: Seq) -> Result<()> {
+        let sql = "DELETE FROM annex WHERE conversation = ? AND seq = ? AND seq > 0";
+        self.conn.prepare_cached(sql)?.execute(params![key, seq as i64])?;
+        Ok(())
+    }
+
+    /// Writes an annex, or removes it.
+    pub(crate) fn annex(&self, key: Key, row: &Annex, there: bool) -> Result<()> {
+        let AnnexKey { kind, first, second } = row.key;
+        if !there {
+            let sql = "DELETE FROM annex WHERE conversation = ? AND kind = ? AND first = ? AND second = ?";
+            let params = params![key, kind as u8, first as i64, second as i64];
+            self.conn.prepare_cached(sql)?.execute(params)?;
+            return Ok(());
+        }
+        self.conn
+            .prepare_cached(
+                "INSERT OR REPLACE INTO annex (conversation, kind, first, second, seq, number, value) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params![
+                key,
+                kind as u8,
+                first as i64,
+                second as i64,
+                row.key.seq() as i64,
+                row.number as i64,
+                row.value
+            ])?;
         Ok(())
     }
 
@@ -347,9 +389,9 @@ impl TableWriter {
         self.conn
             .prepare_cached(upsert!(
                 known,
-                "INSERT INTO user_state (user, unit, slot, history, user_rev) VALUES (?, ?, ?, ?, ?) \
+                "INSERT INTO user_state (user, unit, slot, history, user_rev, extra) VALUES (?, ?, ?, ?, ?, ?) \
                  ON CONFLICT (user) DO UPDATE SET unit = excluded.unit, history = excluded.history, \
-                 user_rev = excluded.user_rev",
+                 user_rev = excluded.user_rev, extra = excluded.extra",
                 "excluded.user_rev >= user_rev",
                 ""
             ))?
@@ -358,7 +400,8 @@ impl TableWriter {
                 row.unit.0,
                 row.slot.get(),
                 row.history.0 as i64,
-                row.user_rev as i64
+                row.user_rev as i64,
+                row.extra.as_deref().map(encode_extra)
             ])?;
         Ok(())
     }
@@ -370,14 +413,14 @@ impl TableWriter {
                 known,
                 "INSERT INTO inbox (user, conversation, applied_history, applied_rev, applied_mark_rev, last_seq, \
                  last_activity_at, hidden_to, muted_until, archived_seq, marked_unread, pinned, large, removed, \
-                 listed, user_rev) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+                 listed, user_rev, extra) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
                  ON CONFLICT (user, conversation) DO UPDATE SET applied_history = excluded.applied_history, \
                  applied_rev = excluded.applied_rev, applied_mark_rev = excluded.applied_mark_rev, \
                  last_seq = excluded.last_seq, last_activity_at = excluded.last_activity_at, \
                  hidden_to = excluded.hidden_to, muted_until = excluded.muted_until, \
                  archived_seq = excluded.archived_seq, marked_unread = excluded.marked_unread, \
                  pinned = excluded.pinned, large = excluded.large, removed = excluded.removed, \
-                 listed = excluded.listed, user_rev = excluded.user_rev",
+                 listed = excluded.listed, user_rev = excluded.user_rev, extra = excluded.extra",
                 "excluded.user_rev >= user_rev",
                 ""
             ))?
@@ -397,7 +440,8 @@ impl TableWriter {
                 row.large,
                 row.removed,
                 !row.is_hidden(),
-                row.user_rev as i64
+                row.user_rev as i64,
+                row.extra.as_deref().map(encode_extra)
             ])?;
         Ok(())
     }
@@ -424,6 +468,7 @@ fn put_message(statement: &mut CachedStatement<'_>, key: Key, row: &Message) -> 
         row.uncounted,
         row.created_rev as i64,
         row.rev as i64,
-        row.content_rev as i64
+        row.content_rev as i64,
+        row.extra.as_deref().map(encode_extra)
     ])?)
 }

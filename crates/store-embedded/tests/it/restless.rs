@@ -12,10 +12,11 @@ use ostracon_domain::{
     ConversationId, InboxEntry, Row, ShardId, Subject, UnitAt, UnitId, UserId, UserRev,
 };
 use ostracon_store::{
-    Batch, Changes, ChangesSince, Commit, InboxChanges, InboxPage, InboxRows, Incarnation,
-    MembersPage, MembersRows, MessagePage, Messages, Note, Overview, Pair, Position, Purged, Read,
-    Relabel, ScanCursor, ScanPage, Shard, ShardError, ShardStats, SubjectDigest, SubjectHead,
-    SubjectRows, SubjectVersion, Transfer, Undispatched, UnitChange, UnitPhase, UnitState, Unread,
+    AnnexPage, AnnexRows, Batch, Changes, ChangesSince, Commit, InboxChanges, InboxPage, InboxRows,
+    Incarnation, MembersPage, MembersRows, MessagePage, Messages, Note, Overview, Pair, Position,
+    Purged, Read, Relabel, ScanCursor, ScanPage, Shard, ShardError, ShardStats, SubjectDigest,
+    SubjectHead, SubjectRows, SubjectVersion, Transfer, Undispatched, UnitChange, UnitPhase,
+    UnitState, Unread,
 };
 use ostracon_store_embedded::EmbeddedShard;
 
@@ -135,6 +136,16 @@ impl Shard for Restless {
 
     async fn inbox_large(&self, at: UnitAt, user: UserId) -> Result<Read<InboxRows>> {
         self.stir().await.inbox_large(at, user).await
+    }
+
+    async fn annexes(
+        &self,
+        at: UnitAt,
+        conversation: ConversationId,
+        reader: UserId,
+        page: AnnexPage,
+    ) -> Result<Read<AnnexRows>> {
+        self.stir().await.annexes(at, conversation, reader, page).await
     }
 
     async fn undispatched(&self, after: Option<Position>, limit: u32) -> Result<Vec<Undispatched>> {

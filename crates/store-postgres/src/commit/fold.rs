@@ -1,10 +1,13 @@
 //! The rows of a batch as they are in its end, by what has to be done with them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use ostracon_domain::{
-    Conversation, ConversationId, InboxEntry, Member, Message, Reaction, Row, Seq, Subject, UserId,
-    UserState,
+    Annex, AnnexKey, Conversation, ConversationId, InboxEntry, Member, Message, Reaction, Row, Seq,
+    Subject, UserId, UserState,
 };
 use ostracon_store::{Note, SubjectVersion};
 
@@ -23,6 +26,10 @@ pub(super) struct Changes {
     pub(super) messages: Vec<Arc<Message>>,
     pub(super) reactions: Vec<Arc<Reaction>>,
     pub(super) reactions_gone: Vec<Arc<Reaction>>,
+    /// Messages that lose all their small rows, before others are written.
+    pub(super) annexes_of: Vec<(ConversationId, Seq)>,
+    pub(super) annexes: Vec<Arc<Annex>>,
+    pub(super) annexes_gone: Vec<Arc<Annex>>,
     pub(super) new_users: Vec<Arc<UserState>>,
     pub(super) users: Vec<Arc<UserState>>,
     pub(super) inbox: Vec<Arc<InboxEntry>>,
@@ -58,6 +65,9 @@ struct Last {
     messages: BTreeMap<(ConversationId, Seq), Arc<Message>>,
     /// With whether it is there.
     reactions: BTreeMap<Arc<Reaction>, bool>,
+    annexes_of: BTreeSet<(ConversationId, Seq)>,
+    /// With whether it is there.
+    annexes: BTreeMap<(ConversationId, AnnexKey), (Arc<Annex>, bool)>,
     users: BTreeMap<UserId, Arc<UserState>>,
     inbox: BTreeMap<(UserId, ConversationId), Arc<InboxEntry>>,
 }
@@ -88,8 +98,21 @@ impl Last {
                 }
                 self.reactions
                     .retain(|row, _| row.conversation != *conversation || row.seq >= *below);
+                self.annexes.retain(|(of, key), _| {
+                    of != conversation || key.seq() == 0 || key.seq() >= *below
+                });
                 let gone = self.gone.entry(*conversation).or_default();
                 *gone = (*gone).max(*below);
+            }
+            Row::Annex(row) => {
+                self.annexes.insert((row.conversation, row.key), (Arc::clone(row), true));
+            }
+            Row::AnnexGone(row) => {
+                self.annexes.insert((row.conversation, row.key), (Arc::clone(row), false));
+            }
+            Row::AnnexesGone { conversation, seq } => {
+                self.annexes.retain(|(of, key), _| of != conversation || key.seq() != *seq);
+                self.annexes_of.insert((*conversation, *seq));
             }
             Row::User(row) => {
                 self.users.insert(row.user, Arc::clone(row));
@@ -117,6 +140,10 @@ pub(super) fn fold<'r>(rows: impl Iterator<Item = &'r Row>, stored: &Stored) -> 
     for (row, there) in last.reactions {
         if there { &mut changes.reactions } else { &mut changes.reactions_gone }.push(row);
     }
+    for (row, there) in last.annexes.into_values() {
+        if there { &mut changes.annexes } else { &mut changes.annexes_gone }.push(row);
+    }
+    changes.annexes_of = last.annexes_of.into_iter().collect();
     changes.members = last.members.into_values().collect();
     changes.gone = last.gone.into_iter().collect();
     changes.inbox = last.inbox.into_values().collect();

@@ -12,8 +12,8 @@ use crate::{
     read::views_of,
     session::Session,
     sql::{
-        FENCE_LOCK, LOCK_SHARED, MEMBERS, MESSAGES, UNITS_SINCE, conversation_columns,
-        inbox_columns, message_columns, user_columns,
+        FENCE_LOCK, LOCK_SHARED, MEMBERS, MESSAGES, UNITS_SINCE, annex_columns,
+        conversation_columns, inbox_columns, message_columns, user_columns,
     },
     value,
 };
@@ -43,6 +43,13 @@ const INBOX: &str = concat!(
     " FROM unnest($1::bigint[], $2::uuid[]) AS k (who, of) JOIN inbox ON user_id = k.who AND conversation = k.of"
 );
 
+const ANNEXES: &str = concat!(
+    "SELECT ",
+    annex_columns!(),
+    " FROM unnest($1::uuid[], $2::smallint[], $3::bigint[], $4::bigint[]) AS k (of, what, one, two) \
+     JOIN annex ON conversation = k.of AND kind = k.what AND first = k.one AND second = k.two"
+);
+
 /// What a batch runs on.
 pub(super) struct Loaded {
     pub(super) set: WorkingSet,
@@ -64,6 +71,7 @@ struct Keys {
     members: (Vec<Uuid>, Vec<i64>),
     messages: (Vec<Uuid>, Vec<i64>),
     probes: (Vec<Uuid>, Vec<i64>, Vec<Vec<u8>>),
+    annexes: (Vec<Uuid>, Vec<i16>, Vec<i64>, Vec<i64>),
     users: Vec<i64>,
     inbox: (Vec<i64>, Vec<Uuid>),
 }
@@ -89,6 +97,12 @@ impl Keys {
                     keys.probes.0.push(value::uuid_of(*id));
                     keys.probes.1.push(sender.get() as i64);
                     keys.probes.2.push(value::stored_client_id(client_id));
+                }
+                Missing::Annex(id, key) => {
+                    keys.annexes.0.push(value::uuid_of(*id));
+                    keys.annexes.1.push(i16::from(key.kind as u8));
+                    keys.annexes.2.push(key.first as i64);
+                    keys.annexes.3.push(key.second as i64);
                 }
                 Missing::User(user) => keys.users.push(user.get() as i64),
                 Missing::Inbox(user, id) => {
@@ -120,6 +134,11 @@ pub(super) async fn load(
     let messages = session.prepare(MESSAGES).await?;
     let probes = session.prepare(PROBES).await?;
     let inbox = session.prepare(INBOX).await?;
+    // Planned only on connections that ever need it.
+    let annexes = match keys.annexes.0.is_empty() {
+        true => None,
+        false => Some(session.prepare(ANNEXES).await?),
+    };
     let (version, lock_key) = (units.version, server.lock_key());
 
     let flight = tokio::join!(
@@ -147,6 +166,15 @@ pub(super) async fn load(
         async {
             let (who, of) = &keys.inbox;
             session.query_keys(who.len(), &inbox, &[who, of]).await
+        },
+        async {
+            let (of, what, one, two) = &keys.annexes;
+            match &annexes {
+                Some(annexes) => {
+                    session.query_keys(of.len(), annexes, &[of, what, one, two]).await
+                }
+                None => Ok(Vec::new()),
+            }
         },
     );
     // The first failure in order is the reason of all later ones.
@@ -183,6 +211,11 @@ pub(super) async fn load(
         let row = value::inbox_entry(row)?;
         found_inbox.insert((row.user, row.conversation), row);
     }
+    let mut found_annexes = FxHashMap::default();
+    for row in &flight.9? {
+        let row = value::annex(row)?;
+        found_annexes.insert((row.conversation, row.key), row);
+    }
     let mut messages: Vec<_> = message_rows.iter().map(value::message).collect::<Result<_>>()?;
     let probes: Vec<_> = probe_rows.iter().map(value::message).collect::<Result<_>>()?;
     let sent: FxHashMap<(ConversationId, UserId, ClientId), Seq> = probes
@@ -209,6 +242,9 @@ pub(super) async fn load(
                 let key = (id, sender, client_id);
                 let view = sent.get(&key).and_then(|seq| views.get(&(id, *seq)).cloned());
                 set.know_probe(id, sender, key.2, view);
+            }
+            Missing::Annex(id, key) => {
+                set.know_annex(id, key, found_annexes.get(&(id, key)).cloned());
             }
             Missing::User(user) => set.know_user(user, found_users.get(&user).cloned()),
             Missing::Inbox(user, id) => {

@@ -23,8 +23,9 @@ use ostracon_store::{Answer, Batch, Commit, Ids};
 use crate::{error::PgError, pool::Database};
 
 pub(crate) use write::{
-    ConversationColumns, InboxColumns, MemberColumns, MessageColumns, ReactionColumns, UserColumns,
-    conversation_unnest, inbox_unnest, member_unnest, message_unnest, reaction_unnest, user_unnest,
+    AnnexColumns, ConversationColumns, InboxColumns, MemberColumns, MessageColumns,
+    ReactionColumns, UserColumns, annex_unnest, conversation_unnest, inbox_unnest, member_unnest,
+    message_unnest, reaction_unnest, user_unnest,
 };
 
 type Result<T> = std::result::Result<T, PgError>;

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ostracon_domain::{
-    Conversation, InboxEntry, Member, Message, Reaction, Row as Changed, UserState,
+    Annex, Conversation, InboxEntry, Member, Message, Reaction, Row as Changed, UserState,
 };
 use ostracon_store::{
     Position,
@@ -17,7 +17,10 @@ use crate::{
     error::PgError,
     moves::{NOTE, NoteColumns},
     session::{Params, Session},
-    sql::{conversation_columns, inbox_columns, member_columns, message_columns, user_columns},
+    sql::{
+        annex_columns, conversation_columns, inbox_columns, member_columns, message_columns,
+        user_columns,
+    },
     value::{self, number},
 };
 
@@ -28,7 +31,7 @@ macro_rules! conversation_unnest {
     () => {
         "unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::smallint[], $5::text[], $6::bigint[], $7::bigint[], \
          $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], \
-         $15::boolean[], $16::bigint[], $17::smallint[], $18::bytea[], $19::bigint[])"
+         $15::boolean[], $16::bigint[], $17::smallint[], $18::bytea[], $19::bigint[], $20::bytea[])"
     };
 }
 pub(crate) use conversation_unnest;
@@ -37,7 +40,7 @@ pub(crate) use conversation_unnest;
 macro_rules! member_unnest {
     () => {
         "unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], \
-         $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[])"
+         $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bytea[])"
     };
 }
 pub(crate) use member_unnest;
@@ -47,7 +50,7 @@ macro_rules! message_unnest {
     () => {
         "unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::smallint[], $5::bigint[], $6::bytea[], $7::bytea[], \
          $8::smallint[], $9::text[], $10::bigint[], $11::bytea[], $12::bigint[], $13::bigint[], $14::bigint[], \
-         $15::bigint[], $16::boolean[], $17::bigint[], $18::bigint[], $19::bigint[])"
+         $15::bigint[], $16::boolean[], $17::bigint[], $18::bigint[], $19::bigint[], $20::bytea[])"
     };
 }
 pub(crate) use message_unnest;
@@ -60,10 +63,18 @@ macro_rules! reaction_unnest {
 }
 pub(crate) use reaction_unnest;
 
+/// Annexes as rows of an unnest.
+macro_rules! annex_unnest {
+    () => {
+        "unnest($1::uuid[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bytea[])"
+    };
+}
+pub(crate) use annex_unnest;
+
 /// Users as rows of an unnest.
 macro_rules! user_unnest {
     () => {
-        "unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::bigint[])"
+        "unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::bigint[], $6::bytea[])"
     };
 }
 pub(crate) use user_unnest;
@@ -73,7 +84,7 @@ macro_rules! inbox_unnest {
     () => {
         "unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], \
          $8::bigint[], $9::bigint[], $10::bigint[], $11::boolean[], $12::boolean[], $13::boolean[], $14::boolean[], \
-         $15::bigint[], $16::boolean[])"
+         $15::bigint[], $16::bytea[], $17::boolean[])"
     };
 }
 pub(crate) use inbox_unnest;
@@ -89,7 +100,7 @@ const CONVERSATIONS: &str = concat!(
      last_message_id = n.last_message_id, last_activity_at = n.last_activity_at, rev = n.rev, \
      info_rev = n.info_rev, mark_rev = n.mark_rev, member_count = n.member_count, large = n.large, \
      retained_from = n.retained_from, history_for = n.history_for, create_hash = n.create_hash, \
-     deleted_at = n.deleted_at FROM ",
+     deleted_at = n.deleted_at, extra = n.extra FROM ",
     conversation_unnest!(),
     " AS n (",
     conversation_columns!(),
@@ -103,7 +114,7 @@ const MEMBERS: &str = concat!(
     " ON CONFLICT (conversation, user_id) DO UPDATE SET role = excluded.role, joined_seq = excluded.joined_seq, \
      left_seq = excluded.left_seq, rev = excluded.rev, read_seq = excluded.read_seq, \
      delivered_seq = excluded.delivered_seq, mark_rev = excluded.mark_rev, hidden_to = excluded.hidden_to, \
-     muted_until = excluded.muted_until"
+     muted_until = excluded.muted_until, extra = excluded.extra"
 );
 const MESSAGES_GONE: &str = "DELETE FROM message USING unnest($1::uuid[], $2::bigint[]) AS k (of, below) \
      WHERE conversation = k.of AND seq < k.below";
@@ -115,7 +126,7 @@ const MESSAGES: &str = concat!(
     "UPDATE message AS m SET sender = n.sender, client_id = n.client_id, payload_hash = n.payload_hash, kind = n.kind, \
      content = n.content, reply_to = n.reply_to, mentions = n.mentions, edited_at = n.edited_at, \
      deleted_at = n.deleted_at, deleted_by = n.deleted_by, uncounted = n.uncounted, rev = n.rev, \
-     content_rev = n.content_rev FROM ",
+     content_rev = n.content_rev, extra = n.extra FROM ",
     message_unnest!(),
     " AS n (",
     message_columns!(),
@@ -131,10 +142,29 @@ const REACTIONS: &str = concat!(
     reaction_unnest!(),
     " ON CONFLICT DO NOTHING"
 );
+const ANNEXES_OF_GONE: &str = "DELETE FROM annex USING unnest($1::uuid[], $2::bigint[]) AS k (of, below) \
+     WHERE conversation = k.of AND seq > 0 AND seq < k.below";
+const ANNEXES_OF: &str = "DELETE FROM annex USING unnest($1::uuid[], $2::bigint[]) AS k (of, n) \
+     WHERE conversation = k.of AND seq = k.n AND seq > 0";
+const ANNEXES_GONE: &str = concat!(
+    "DELETE FROM annex AS a USING ",
+    annex_unnest!(),
+    " AS k (",
+    annex_columns!(),
+    ") WHERE a.conversation = k.conversation AND a.kind = k.kind AND a.first = k.first AND a.second = k.second"
+);
+const ANNEXES: &str = concat!(
+    "INSERT INTO annex (",
+    annex_columns!(),
+    ") SELECT * FROM ",
+    annex_unnest!(),
+    " ON CONFLICT (conversation, kind, first, second) DO UPDATE SET number = excluded.number, value = excluded.value"
+);
 const NEW_USERS: &str =
     concat!("INSERT INTO user_state (", user_columns!(), ") SELECT * FROM ", user_unnest!());
 const USERS: &str = concat!(
-    "UPDATE user_state AS u SET unit = n.unit, history = n.history, user_rev = n.user_rev FROM ",
+    "UPDATE user_state AS u SET unit = n.unit, history = n.history, user_rev = n.user_rev, \
+     extra = n.extra FROM ",
     user_unnest!(),
     " AS n (",
     user_columns!(),
@@ -150,7 +180,7 @@ const INBOX: &str = concat!(
      last_seq = excluded.last_seq, last_activity_at = excluded.last_activity_at, \
      hidden_to = excluded.hidden_to, muted_until = excluded.muted_until, archived_seq = excluded.archived_seq, \
      marked_unread = excluded.marked_unread, pinned = excluded.pinned, large = excluded.large, \
-     removed = excluded.removed, user_rev = excluded.user_rev, listed = excluded.listed"
+     removed = excluded.removed, user_rev = excluded.user_rev, extra = excluded.extra, listed = excluded.listed"
 );
 const OUTBOX: &str = "WITH head AS (UPDATE log_head SET position = position + 1 RETURNING position) \
      INSERT INTO outbox (position, rows) SELECT position, $1 FROM head RETURNING position";
@@ -177,7 +207,7 @@ columns!(
         id: Uuid, unit: i64, slot: i16, kind: i16, name: String, created_at: i64, history: i64, head_seq: i64,
         last_message_id: Option<i64>, last_activity_at: i64, rev: i64, info_rev: i64, mark_rev: i64,
         member_count: i64, large: bool, retained_from: i64, history_for: i16, create_hash: Option<Vec<u8>>,
-        deleted_at: Option<i64>,
+        deleted_at: Option<i64>, extra: Option<Vec<u8>>,
     }
 );
 
@@ -202,6 +232,7 @@ impl ConversationColumns {
         self.history_for.push(value::history_for_number(row.settings.history_for));
         self.create_hash.push(row.create_hash.map(|hash| hash.to_be_bytes().to_vec()));
         self.deleted_at.push(row.deleted_at);
+        self.extra.push(value::stored_extra(row.extra.as_deref()));
     }
 }
 
@@ -210,6 +241,7 @@ columns!(
     MemberColumns {
         conversation: Uuid, user: i64, role: i16, joined_seq: i64, left_seq: Option<i64>, rev: i64, read_seq: i64,
         delivered_seq: i64, mark_rev: i64, hidden_to: i64, muted_until: Option<i64>,
+        extra: Option<Vec<u8>>,
     }
 );
 
@@ -226,6 +258,7 @@ impl MemberColumns {
         self.mark_rev.push(row.mark_rev as i64);
         self.hidden_to.push(row.hidden_to as i64);
         self.muted_until.push(row.muted_until);
+        self.extra.push(value::stored_extra(row.extra.as_deref()));
     }
 }
 
@@ -236,6 +269,7 @@ columns!(
         payload_hash: Option<Vec<u8>>, kind: i16, content: String, reply_to: Option<i64>,
         mentions: Option<Vec<u8>>, created_at: i64, edited_at: Option<i64>, deleted_at: Option<i64>,
         deleted_by: Option<i64>, uncounted: bool, created_rev: i64, rev: i64, content_rev: i64,
+        extra: Option<Vec<u8>>,
     }
 );
 
@@ -260,6 +294,7 @@ impl MessageColumns {
         self.created_rev.push(row.created_rev as i64);
         self.rev.push(row.rev as i64);
         self.content_rev.push(row.content_rev as i64);
+        self.extra.push(value::stored_extra(row.extra.as_deref()));
     }
 }
 
@@ -278,8 +313,27 @@ impl ReactionColumns {
 }
 
 columns!(
+    /// Small rows of conversations, column by column.
+    AnnexColumns {
+        conversation: Uuid, kind: i16, first: i64, second: i64, seq: i64, number: i64, value: Vec<u8>,
+    }
+);
+
+impl AnnexColumns {
+    pub(crate) fn push(&mut self, row: &Annex) {
+        self.conversation.push(value::uuid_of(row.conversation));
+        self.kind.push(i16::from(row.key.kind as u8));
+        self.first.push(row.key.first as i64);
+        self.second.push(row.key.second as i64);
+        self.seq.push(row.key.seq() as i64);
+        self.number.push(row.number as i64);
+        self.value.push(row.value.clone());
+    }
+}
+
+columns!(
     /// Users, column by column.
-    UserColumns { user: i64, unit: i64, slot: i16, history: i64, user_rev: i64 }
+    UserColumns { user: i64, unit: i64, slot: i16, history: i64, user_rev: i64, extra: Option<Vec<u8>> }
 );
 
 impl UserColumns {
@@ -289,6 +343,7 @@ impl UserColumns {
         self.slot.push(row.slot.get() as i16);
         self.history.push(row.history.0 as i64);
         self.user_rev.push(row.user_rev as i64);
+        self.extra.push(value::stored_extra(row.extra.as_deref()));
     }
 }
 
@@ -297,7 +352,8 @@ columns!(
     InboxColumns {
         user: i64, conversation: Uuid, applied_history: i64, applied_rev: i64, applied_mark_rev: i64,
         last_seq: i64, last_activity_at: i64, hidden_to: i64, muted_until: Option<i64>, archived_seq: Option<i64>,
-        marked_unread: bool, pinned: bool, large: bool, removed: bool, user_rev: i64, listed: bool,
+        marked_unread: bool, pinned: bool, large: bool, removed: bool, user_rev: i64, extra: Option<Vec<u8>>,
+        listed: bool,
     }
 );
 
@@ -318,6 +374,7 @@ impl InboxColumns {
         self.large.push(row.large);
         self.removed.push(row.removed);
         self.user_rev.push(row.user_rev as i64);
+        self.extra.push(value::stored_extra(row.extra.as_deref()));
         self.listed.push(!row.is_hidden());
     }
 }
@@ -422,7 +479,8 @@ pub(super) async fn write<'r>(
     ] {
         statements.push(session.prepare(sql).await?);
     }
-    // Planned only on connections that ever need it.
+    // Planned only on connections that ever need them.
+    let annexes = Annexes::of(session, &changes, gone.len()).await?;
     let note = if notes.is_empty() { None } else { Some(session.prepare(NOTE).await?) };
     let at = |n: usize| &statements[n];
     let (flight, gone_params): (_, [&(dyn ToSql + Sync); 2]) = (&flight, [&gone, &below]);
@@ -440,6 +498,7 @@ pub(super) async fn write<'r>(
         async { flight.send(changes.messages.len(), at(6), &messages.params()).await },
         async { flight.send(changes.reactions_gone.len(), at(7), &reactions_gone.params()).await },
         async { flight.send(changes.reactions.len(), at(8), &reactions.params()).await },
+        annexes.send(flight, gone_params),
         async { flight.send(changes.new_users.len(), at(9), &new_users.params()).await },
         async { flight.send(changes.users.len(), at(10), &users.params()).await },
         async { flight.send(changes.inbox.len(), at(11), &inbox.params()).await },
@@ -455,14 +514,65 @@ pub(super) async fn write<'r>(
     // The first failure in order is the reason of all later ones.
     let written = [
         done.0, done.1, done.2, done.3, done.4, done.5, done.6, done.7, done.8, done.9, done.10,
-        done.11, done.12,
+        done.11, done.12, done.13,
     ];
     for one in written {
         one?;
     }
-    let position = position_of(&done.13?)?;
-    done.14?;
+    let position = position_of(&done.14?)?;
+    done.15?;
     Ok(position)
+}
+
+/// Small rows are written by few batches: their statements stand apart.
+struct Annexes {
+    statements: Option<[tokio_postgres::Statement; 4]>,
+    /// Messages of which all go.
+    of: (Vec<Uuid>, Vec<i64>),
+    gone: AnnexColumns,
+    there: AnnexColumns,
+    below: usize,
+    counts: [usize; 2],
+}
+
+impl Annexes {
+    async fn of(session: &Session, changes: &Changes, below: usize) -> Result<Self> {
+        let of: (Vec<Uuid>, Vec<i64>) =
+            changes.annexes_of.iter().map(|(id, seq)| (value::uuid_of(*id), *seq as i64)).unzip();
+        let counts = [changes.annexes_gone.len(), changes.annexes.len()];
+        let any = below > 0 || !of.0.is_empty() || counts != [0, 0];
+        let statements = if any {
+            Some([
+                session.prepare(ANNEXES_OF_GONE).await?,
+                session.prepare(ANNEXES_OF).await?,
+                session.prepare(ANNEXES_GONE).await?,
+                session.prepare(ANNEXES).await?,
+            ])
+        } else {
+            None
+        };
+        let gone = collected!(AnnexColumns, changes.annexes_gone);
+        let there = collected!(AnnexColumns, changes.annexes);
+        Ok(Self { statements, of, gone, there, below, counts })
+    }
+
+    /// All are sent in one poll, so that they stand in the flight where this does.
+    async fn send(&self, flight: &Flight<'_>, below: &Params<'_>) -> Result<()> {
+        let Some([of_gone, of, gone, there]) = &self.statements else {
+            return Ok(());
+        };
+        let done = tokio::join!(
+            biased;
+            async { flight.send(self.below, of_gone, below).await },
+            async { flight.send(self.of.0.len(), of, &[&self.of.0, &self.of.1]).await },
+            async { flight.send(self.counts[0], gone, &self.gone.params()).await },
+            async { flight.send(self.counts[1], there, &self.there.params()).await },
+        );
+        done.0?;
+        done.1?;
+        done.2?;
+        done.3
+    }
 }
 
 fn position_of(rows: &[tokio_postgres::Row]) -> Result<Position> {

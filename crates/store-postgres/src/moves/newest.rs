@@ -3,11 +3,16 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use ostracon_domain::{
-    Conversation, ConversationId, InboxEntry, Member, Message, Reaction, Row, Seq, UserId,
-    UserState,
+    Annex, AnnexKey, Conversation, ConversationId, InboxEntry, Member, Message, Reaction, Row, Seq,
+    UserId, UserState,
 };
 
-pub(super) type WithReactions = (Arc<Message>, Vec<Arc<Reaction>>);
+/// A message with what follows it.
+pub(super) struct Whole {
+    pub(super) message: Arc<Message>,
+    pub(super) reactions: Vec<Arc<Reaction>>,
+    pub(super) annexes: Vec<Arc<Annex>>,
+}
 
 /// The newest state of each row of a page, in the order of its key, so that writers never wait in a circle.
 #[derive(Default)]
@@ -15,7 +20,9 @@ pub(super) struct Newest {
     pub(super) conversations: BTreeMap<ConversationId, Arc<Conversation>>,
     pub(super) members: BTreeMap<(ConversationId, UserId), Arc<Member>>,
     pub(super) gone: BTreeMap<ConversationId, Seq>,
-    pub(super) messages: BTreeMap<(ConversationId, Seq), WithReactions>,
+    pub(super) messages: BTreeMap<(ConversationId, Seq), Whole>,
+    /// Small rows with numbers of their own.
+    pub(super) annexes: BTreeMap<(ConversationId, AnnexKey), Arc<Annex>>,
     pub(super) users: BTreeMap<UserId, Arc<UserState>>,
     pub(super) inbox: BTreeMap<(UserId, ConversationId), Arc<InboxEntry>>,
 }
@@ -38,20 +45,33 @@ impl Newest {
                 Row::Message(row) => {
                     let key = (row.conversation, row.seq);
                     let known = newest.messages.get(&key);
-                    message_taken = known.is_none_or(|(known, _)| known.rev <= row.rev);
+                    message_taken = known.is_none_or(|known| known.message.rev <= row.rev);
                     if message_taken {
-                        newest.messages.insert(key, (Arc::clone(row), Vec::new()));
+                        let whole = Whole {
+                            message: Arc::clone(row),
+                            reactions: Vec::new(),
+                            annexes: Vec::new(),
+                        };
+                        newest.messages.insert(key, whole);
                     }
                 }
                 Row::Reaction(row) => {
                     if message_taken
-                        && let Some((_, reactions)) =
-                            newest.messages.get_mut(&(row.conversation, row.seq))
+                        && let Some(whole) = newest.messages.get_mut(&(row.conversation, row.seq))
                     {
-                        reactions.push(Arc::clone(row));
+                        whole.reactions.push(Arc::clone(row));
                     }
                 }
-                Row::ReactionGone(_) => {}
+                Row::Annex(row) if row.key.kind.is_of_message() => {
+                    let key = (row.conversation, row.key.seq());
+                    if message_taken && let Some(whole) = newest.messages.get_mut(&key) {
+                        whole.annexes.push(Arc::clone(row));
+                    }
+                }
+                Row::Annex(row) => {
+                    put(&mut newest.annexes, (row.conversation, row.key), row, |row| row.number);
+                }
+                Row::ReactionGone(_) | Row::AnnexGone(_) | Row::AnnexesGone { .. } => {}
                 Row::MessagesGone { conversation, below } => {
                     newest.messages.retain(|(id, seq), _| id != conversation || seq >= below);
                     let gone = newest.gone.entry(*conversation).or_default();

@@ -19,18 +19,21 @@ use uuid::Uuid;
 use super::{
     Result, Verdict,
     copy::{Copy, put_row},
-    newest::Newest,
+    newest::{Newest, Whole},
     unit::{Command, transact},
 };
 use crate::{
     commit::{
-        ConversationColumns, InboxColumns, MemberColumns, MessageColumns, ReactionColumns,
-        UserColumns, conversation_unnest, inbox_unnest, member_unnest, message_unnest,
-        reaction_unnest, user_unnest,
+        AnnexColumns, ConversationColumns, InboxColumns, MemberColumns, MessageColumns,
+        ReactionColumns, UserColumns, annex_unnest, conversation_unnest, inbox_unnest,
+        member_unnest, message_unnest, reaction_unnest, user_unnest,
     },
     pool::Database,
     session::Session,
-    sql::{conversation_columns, inbox_columns, member_columns, message_columns, user_columns},
+    sql::{
+        annex_columns, conversation_columns, inbox_columns, member_columns, message_columns,
+        user_columns,
+    },
     value,
 };
 
@@ -44,7 +47,7 @@ const CONVERSATIONS: &str = concat!(
      last_message_id = excluded.last_message_id, last_activity_at = excluded.last_activity_at, rev = excluded.rev, \
      info_rev = excluded.info_rev, mark_rev = excluded.mark_rev, member_count = excluded.member_count, \
      large = excluded.large, retained_from = excluded.retained_from, history_for = excluded.history_for, \
-     create_hash = excluded.create_hash, deleted_at = excluded.deleted_at \
+     create_hash = excluded.create_hash, deleted_at = excluded.deleted_at, extra = excluded.extra \
      WHERE c.rev + c.mark_rev <= excluded.rev + excluded.mark_rev"
 );
 const MEMBERS: &str = concat!(
@@ -55,7 +58,7 @@ const MEMBERS: &str = concat!(
     " ON CONFLICT (conversation, user_id) DO UPDATE SET role = excluded.role, joined_seq = excluded.joined_seq, \
      left_seq = excluded.left_seq, rev = excluded.rev, read_seq = excluded.read_seq, \
      delivered_seq = excluded.delivered_seq, mark_rev = excluded.mark_rev, hidden_to = excluded.hidden_to, \
-     muted_until = excluded.muted_until WHERE m.rev + m.mark_rev <= excluded.rev + excluded.mark_rev"
+     muted_until = excluded.muted_until, extra = excluded.extra WHERE m.rev + m.mark_rev <= excluded.rev + excluded.mark_rev"
 );
 const MESSAGES_GONE: &str = "DELETE FROM message WHERE ctid = ANY(ARRAY(SELECT m.ctid \
      FROM unnest($1::uuid[], $2::bigint[]) AS k (of, below) \
@@ -73,7 +76,7 @@ const MESSAGES: &str = concat!(
      kind = excluded.kind, content = excluded.content, reply_to = excluded.reply_to, mentions = excluded.mentions, \
      created_at = excluded.created_at, edited_at = excluded.edited_at, deleted_at = excluded.deleted_at, \
      deleted_by = excluded.deleted_by, uncounted = excluded.uncounted, created_rev = excluded.created_rev, \
-     rev = excluded.rev, content_rev = excluded.content_rev WHERE m.rev <= excluded.rev"
+     rev = excluded.rev, content_rev = excluded.content_rev, extra = excluded.extra WHERE m.rev <= excluded.rev"
 );
 const COPY_MESSAGES: &str =
     concat!("COPY message (", message_columns!(), ") FROM STDIN (FORMAT binary)");
@@ -88,13 +91,43 @@ const REACTIONS: &str = concat!(
     reaction_unnest!(),
     " ON CONFLICT DO NOTHING"
 );
+const ANNEXES_OF_GONE: &str = "DELETE FROM annex WHERE ctid = ANY(ARRAY(SELECT a.ctid \
+     FROM unnest($1::uuid[], $2::bigint[]) AS k (of, below) \
+     CROSS JOIN LATERAL (SELECT ctid FROM annex WHERE conversation = k.of AND seq > 0 AND seq < k.below OFFSET 0) AS a))";
+// Those that follow their message; of a tombstone all.
+const ANNEXES_BEFORE: &str = "DELETE FROM annex WHERE ctid = ANY(ARRAY(SELECT a.ctid \
+     FROM unnest($1::uuid[], $2::bigint[], $3::boolean[]) AS k (of, n, every) \
+     CROSS JOIN LATERAL (SELECT ctid, kind FROM annex WHERE conversation = k.of AND seq > 0 AND seq = k.n OFFSET 0) AS a \
+     WHERE k.every OR a.kind < 64))";
+const ANNEXES: &str = concat!(
+    "INSERT INTO annex (",
+    annex_columns!(),
+    ") SELECT * FROM ",
+    annex_unnest!(),
+    " ON CONFLICT (conversation, kind, first, second) DO UPDATE SET number = excluded.number, value = excluded.value"
+);
+// Nothing is kept of a message that is gone.
+const OWN_ANNEXES: &str = concat!(
+    "INSERT INTO annex AS a (",
+    annex_columns!(),
+    ") SELECT * FROM ",
+    annex_unnest!(),
+    " AS n (",
+    annex_columns!(),
+    ") WHERE NOT EXISTS (SELECT FROM message AS m WHERE m.conversation = n.conversation AND m.seq = n.seq \
+     AND m.deleted_at IS NOT NULL OFFSET 0) \
+     AND (n.seq = 0 OR NOT EXISTS (SELECT FROM conversation AS c WHERE c.id = n.conversation \
+     AND c.retained_from > n.seq OFFSET 0)) \
+     ON CONFLICT (conversation, kind, first, second) DO UPDATE SET number = excluded.number, value = excluded.value \
+     WHERE a.number <= excluded.number"
+);
 const USERS: &str = concat!(
     "INSERT INTO user_state AS u (",
     user_columns!(),
     ") SELECT * FROM ",
     user_unnest!(),
     " ON CONFLICT (user_id) DO UPDATE SET unit = excluded.unit, slot = excluded.slot, history = excluded.history, \
-     user_rev = excluded.user_rev WHERE u.user_rev <= excluded.user_rev"
+     user_rev = excluded.user_rev, extra = excluded.extra WHERE u.user_rev <= excluded.user_rev"
 );
 const INBOX: &str = concat!(
     "INSERT INTO inbox AS i (",
@@ -106,7 +139,7 @@ const INBOX: &str = concat!(
      last_seq = excluded.last_seq, last_activity_at = excluded.last_activity_at, \
      hidden_to = excluded.hidden_to, muted_until = excluded.muted_until, archived_seq = excluded.archived_seq, \
      marked_unread = excluded.marked_unread, pinned = excluded.pinned, large = excluded.large, \
-     removed = excluded.removed, user_rev = excluded.user_rev, listed = excluded.listed \
+     removed = excluded.removed, user_rev = excluded.user_rev, extra = excluded.extra, listed = excluded.listed \
      WHERE i.user_rev <= excluded.user_rev"
 );
 
@@ -161,8 +194,14 @@ async fn write(session: &Session, newest: &Newest) -> Result<()> {
             newest.gone.iter().map(|(id, below)| (value::uuid_of(*id), *below as i64)).unzip();
         session.run(MESSAGES_GONE, &[&ids, &below]).await?;
         session.run(REACTIONS_OF_GONE, &[&ids, &below]).await?;
+        session.run(ANNEXES_OF_GONE, &[&ids, &below]).await?;
     }
     write_messages(session, newest).await?;
+    if !newest.annexes.is_empty() {
+        let mut columns = AnnexColumns::default();
+        newest.annexes.values().for_each(|row| columns.push(row));
+        session.run(OWN_ANNEXES, &columns.params()).await?;
+    }
     if !newest.users.is_empty() {
         let mut columns = UserColumns::default();
         newest.users.values().for_each(|row| columns.push(row));
@@ -187,9 +226,11 @@ async fn write_messages(session: &Session, newest: &Newest) -> Result<()> {
     let mut copy = None;
     let mut changed = MessageColumns::default();
     let (mut of, mut seqs) = (Vec::<Uuid>::new(), Vec::<i64>::new());
+    let mut every = Vec::<bool>::new();
     let mut reactions = ReactionColumns::default();
-    let mut reacted = 0;
-    for (key, (row, its)) in &newest.messages {
+    let mut annexes = AnnexColumns::default();
+    let (mut replaced, mut reacted, mut annexed) = (0, 0, 0);
+    for (key, Whole { message: row, reactions: its, annexes: of_it }) in &newest.messages {
         match known.get(key) {
             None => {
                 let copy = match &mut copy {
@@ -197,26 +238,42 @@ async fn write_messages(session: &Session, newest: &Newest) -> Result<()> {
                     None => copy.insert(Copy::begin(session, COPY_MESSAGES).await?),
                 };
                 copy.push(|to| put_message(row, to)).await?;
+                // It may be a tombstone, of which a small row came before.
+                if row.deleted.is_some() {
+                    of.push(value::uuid_of(row.conversation));
+                    seqs.push(row.seq as i64);
+                    every.push(true);
+                }
             }
             Some(rev) if *rev <= row.rev => {
                 changed.push(row);
                 of.push(value::uuid_of(row.conversation));
                 seqs.push(row.seq as i64);
+                every.push(row.deleted.is_some());
+                replaced += 1;
             }
             Some(_) => continue,
         }
         its.iter().for_each(|row| reactions.push(row));
         reacted += its.len();
+        of_it.iter().for_each(|row| annexes.push(row));
+        annexed += of_it.len();
     }
     if let Some(copy) = copy {
         copy.end().await?;
     }
-    if !of.is_empty() {
+    if replaced > 0 {
         session.run(MESSAGES, &changed.params()).await?;
+    }
+    if !of.is_empty() {
         session.run(REACTIONS_BEFORE, &[&of, &seqs]).await?;
+        session.run(ANNEXES_BEFORE, &[&of, &seqs, &every]).await?;
     }
     if reacted > 0 {
         session.run(REACTIONS, &reactions.params()).await?;
+    }
+    if annexed > 0 {
+        session.run(ANNEXES, &annexes.params()).await?;
     }
     Ok(())
 }
@@ -273,6 +330,7 @@ fn put_message(row: &Message, to: &mut BytesMut) {
             &row.created_rev,
             &row.rev,
             &row.content_rev,
+            &value::stored_extra(row.extra.as_deref()),
         ],
         to,
     );

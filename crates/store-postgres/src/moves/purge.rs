@@ -20,10 +20,16 @@ const CONVERSATIONS: &str =
 const MESSAGES: &str = "WITH doomed AS MATERIALIZED (SELECT m.* FROM unnest($1::uuid[]) AS k (of) \
      CROSS JOIN LATERAL (SELECT ctid AS place, conversation, seq FROM message \
      WHERE conversation = k.of ORDER BY seq LIMIT $2) AS m LIMIT $2), \
+     annexes AS (DELETE FROM annex WHERE ctid = ANY(ARRAY(SELECT a.ctid FROM doomed AS d CROSS JOIN LATERAL \
+     (SELECT ctid FROM annex WHERE conversation = d.conversation AND seq > 0 AND seq = d.seq OFFSET 0) AS a)) RETURNING 1), \
      reactions AS (DELETE FROM reaction WHERE ctid = ANY(ARRAY(SELECT r.ctid FROM doomed AS d CROSS JOIN LATERAL \
      (SELECT ctid FROM reaction WHERE conversation = d.conversation AND seq = d.seq OFFSET 0) AS r)) RETURNING 1), \
      messages AS (DELETE FROM message WHERE ctid = ANY(ARRAY(SELECT place FROM doomed)) RETURNING 1) \
-     SELECT (SELECT count(*) FROM messages) + (SELECT count(*) FROM reactions)";
+     SELECT (SELECT count(*) FROM messages) + (SELECT count(*) FROM reactions) + (SELECT count(*) FROM annexes)";
+const ANNEXES: &str = "WITH doomed AS MATERIALIZED (SELECT a.place FROM unnest($1::uuid[]) AS k (of) \
+     CROSS JOIN LATERAL (SELECT ctid AS place FROM annex WHERE conversation = k.of LIMIT $2) AS a LIMIT $2), \
+     annexes AS (DELETE FROM annex WHERE ctid = ANY(ARRAY(SELECT place FROM doomed)) RETURNING 1) \
+     SELECT count(*) FROM annexes";
 const MEMBERS: &str = "WITH doomed AS MATERIALIZED (SELECT m.place FROM unnest($1::uuid[]) AS k (of) \
      CROSS JOIN LATERAL (SELECT ctid AS place FROM member WHERE conversation = k.of ORDER BY user_id LIMIT $2) AS m \
      LIMIT $2), \
@@ -31,6 +37,7 @@ const MEMBERS: &str = "WITH doomed AS MATERIALIZED (SELECT m.place FROM unnest($
      SELECT count(*) FROM members";
 const EMPTY_CONVERSATIONS: &str = "WITH gone AS (DELETE FROM conversation AS c WHERE id = ANY($1) \
      AND NOT EXISTS (SELECT FROM message WHERE conversation = c.id OFFSET 0) \
+     AND NOT EXISTS (SELECT FROM annex WHERE conversation = c.id OFFSET 0) \
      AND NOT EXISTS (SELECT FROM member WHERE conversation = c.id OFFSET 0) RETURNING 1) SELECT count(*) FROM gone";
 const USERS: &str =
     "SELECT user_id FROM user_state WHERE unit = $1 ORDER BY user_id LIMIT $2 FOR UPDATE";
@@ -86,6 +93,10 @@ impl Page<'_> {
             return Ok(0);
         }
         let mut rows = self.count(MESSAGES, &[&ids, &self.limit]).await?;
+        let room = self.limit - rows;
+        if room > 0 {
+            rows += self.count(ANNEXES, &[&ids, &room]).await?;
+        }
         let room = self.limit - rows;
         if room > 0 {
             rows += self.count(MEMBERS, &[&ids, &room]).await?;

@@ -3,8 +3,8 @@
 use std::{iter::Peekable, sync::Arc, vec::IntoIter};
 
 use ostracon_domain::{
-    Conversation, ConversationId, InboxEntry, Member, Message, Reaction, Row, Subject, UnitId,
-    UserId, UserState,
+    Annex, Conversation, ConversationId, InboxEntry, Member, Message, Reaction, Row, Subject,
+    UnitId, UserId, UserState,
 };
 use ostracon_store::{ScanCursor, ScanPage};
 use uuid::Uuid;
@@ -13,7 +13,10 @@ use super::Result;
 use crate::{
     read::column,
     session::{BEGIN_SNAPSHOT, Session},
-    sql::{conversation_columns, inbox_columns, member_columns, message_columns, user_columns},
+    sql::{
+        annex_columns, conversation_columns, inbox_columns, member_columns, message_columns,
+        user_columns,
+    },
     value,
 };
 
@@ -39,6 +42,21 @@ const REACTIONS: &str = "SELECT conversation, seq, user_id, emoji \
      FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS k (of, first, last) \
      CROSS JOIN LATERAL (SELECT * FROM reaction WHERE conversation = k.of AND seq BETWEEN k.first AND k.last OFFSET 0) AS r \
      ORDER BY conversation, seq, user_id, emoji";
+const OWN_ANNEXES: &str = concat!(
+    "SELECT ",
+    annex_columns!(),
+    " FROM unnest($1::uuid[]) AS k (of) \
+     CROSS JOIN LATERAL (SELECT * FROM annex WHERE conversation = k.of AND kind >= 64 OFFSET 0) AS a \
+     ORDER BY conversation, kind, first, second"
+);
+const ANNEXES: &str = concat!(
+    "SELECT ",
+    annex_columns!(),
+    " FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS k (of, first_seq, last_seq) \
+     CROSS JOIN LATERAL (SELECT * FROM annex WHERE conversation = k.of AND seq > 0 \
+     AND seq BETWEEN k.first_seq AND k.last_seq AND kind < 64 OFFSET 0) AS a \
+     ORDER BY conversation, seq, kind, first, second"
+);
 const USERS: &str = concat!(
     "SELECT ",
     user_columns!(),
@@ -156,6 +174,12 @@ impl<'a> Page<'a> {
             let rows = self.session.run(MEMBERS, &[&ids]).await?;
             rows.iter().map(value::member).collect::<Result<_>>()?
         };
+        let own_annexes: Vec<Arc<Annex>> = if own.is_empty() {
+            Vec::new()
+        } else {
+            let rows = self.session.run(OWN_ANNEXES, &[&ids]).await?;
+            rows.iter().map(value::annex).collect::<Result<_>>()?
+        };
         // One more than there is room for tells whether a page ends inside a conversation.
         let limit = (self.room() + 1) as i64;
         let messages: Vec<Arc<Message>> = self
@@ -165,7 +189,9 @@ impl<'a> Page<'a> {
             .iter()
             .map(value::message)
             .collect::<Result<_>>()?;
-        let reactions = self.reactions(&messages).await?;
+        let (reactions, annexes) = self.attached(&messages).await?;
+        let mut own_annexes = own_annexes.into_iter().peekable();
+        let mut annexes = annexes.into_iter().peekable();
         let (mut members, mut messages, mut reactions) = (
             members.into_iter().peekable(),
             messages.into_iter().peekable(),
@@ -183,7 +209,10 @@ impl<'a> Page<'a> {
             while let Some(row) = members.next_if(|row| row.conversation == *id) {
                 self.rows.push(Row::Member(row));
             }
-            let cut = self.messages_of(*id, *seq, &mut messages, &mut reactions);
+            while let Some(row) = own_annexes.next_if(|row| row.conversation == *id) {
+                self.rows.push(Row::Annex(row));
+            }
+            let cut = self.messages_of(*id, *seq, &mut messages, &mut reactions, &mut annexes);
             if cut.is_some() {
                 return Ok(cut);
             }
@@ -197,6 +226,7 @@ impl<'a> Page<'a> {
         after: u64,
         messages: &mut Peekable<IntoIter<Arc<Message>>>,
         reactions: &mut Peekable<IntoIter<Reaction>>,
+        annexes: &mut Peekable<IntoIter<Arc<Annex>>>,
     ) -> Option<ScanCursor> {
         let mut last = after;
         while messages.peek().is_some_and(|row| row.conversation == id) {
@@ -213,11 +243,19 @@ impl<'a> Page<'a> {
             {
                 self.rows.push(Row::Reaction(Arc::new(row)));
             }
+            let of_it = |row: &Arc<Annex>| row.conversation == id && row.key.seq() == last;
+            while let Some(row) = annexes.next_if(of_it) {
+                self.rows.push(Row::Annex(row));
+            }
         }
         None
     }
 
-    async fn reactions(&self, messages: &[Arc<Message>]) -> Result<Vec<Reaction>> {
+    /// Reactions and annexes of messages.
+    async fn attached(
+        &self,
+        messages: &[Arc<Message>],
+    ) -> Result<(Vec<Reaction>, Vec<Arc<Annex>>)> {
         let (mut ids, mut first, mut last) =
             (Vec::<Uuid>::new(), Vec::<i64>::new(), Vec::<i64>::new());
         for row in messages {
@@ -232,10 +270,14 @@ impl<'a> Page<'a> {
             }
         }
         if ids.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Default::default());
         }
-        let rows = self.session.run(REACTIONS, &[&ids, &first, &last]).await?;
-        rows.iter().map(value::reaction).collect()
+        let reactions = self.session.run(REACTIONS, &[&ids, &first, &last]).await?;
+        let annexes = self.session.run(ANNEXES, &[&ids, &first, &last]).await?;
+        Ok((
+            reactions.iter().map(value::reaction).collect::<Result<_>>()?,
+            annexes.iter().map(value::annex).collect::<Result<_>>()?,
+        ))
     }
 
     async fn users(&mut self, mut after: u64) -> Result<Option<ScanCursor>> {

@@ -15,7 +15,10 @@ use super::Result;
 use crate::{
     read::column,
     session::{BEGIN_SNAPSHOT, Session},
-    sql::{conversation_columns, inbox_columns, member_columns, message_columns, user_columns},
+    sql::{
+        annex_columns, conversation_columns, inbox_columns, member_columns, message_columns,
+        user_columns,
+    },
     value,
 };
 
@@ -60,11 +63,28 @@ const ENTRIES: &str = concat!(
      CROSS JOIN LATERAL (SELECT * FROM inbox WHERE user_id = k.who AND user_rev > k.after OFFSET 0) AS i ORDER BY n, conversation"
 );
 
+// Few conversations have any, and few of them many: those with numbers of their own are picked here.
+const OWN_ANNEXES: &str = concat!(
+    "SELECT ",
+    annex_columns!(),
+    ", n FROM unnest($1::bigint[], $2::uuid[]) AS k (n, of) \
+     CROSS JOIN LATERAL (SELECT * FROM annex WHERE conversation = k.of AND kind >= 64 OFFSET 0) AS a \
+     ORDER BY n, kind, first, second"
+);
+const ANNEXES: &str = concat!(
+    "SELECT ",
+    annex_columns!(),
+    ", n FROM unnest($1::bigint[], $2::uuid[], $3::bigint[]) AS k (n, of, at) \
+     CROSS JOIN LATERAL (SELECT * FROM annex WHERE conversation = k.of AND seq > 0 AND seq = k.at AND kind < 64 OFFSET 0) AS a \
+     ORDER BY n, seq, kind, first, second"
+);
+
 /// Where the number of the question stands behind these columns.
-const MEMBER_N: usize = 11;
-const MESSAGE_N: usize = 19;
+const MEMBER_N: usize = 12;
+const MESSAGE_N: usize = 20;
 const REACTION_N: usize = 4;
-const ENTRY_N: usize = 15;
+const ENTRY_N: usize = 16;
+const ANNEX_N: usize = 7;
 
 /// Questions about conversations or users, column by column.
 #[derive(Default)]
@@ -144,6 +164,7 @@ pub(super) async fn subjects_since(
     let mut marked = Asked::<Uuid>::default();
     let mut written = Asked::<Uuid>::default();
     let mut listed = Asked::<i64>::default();
+    let mut annexed = Asked::<Uuid>::default();
     for (number, (subject, since)) in since.iter().enumerate() {
         match subject {
             Subject::Conversation(id) => {
@@ -154,6 +175,7 @@ pub(super) async fn subjects_since(
                 } else if row.rev > since.rev {
                     joined.push(number, key, since.rev, 0);
                 }
+                annexed.push(number, key, 0, 0);
                 if row.rev > since.rev {
                     let low = row.head_seq.saturating_sub(row.rev - since.rev);
                     written.push(number, key, since.rev, low);
@@ -171,6 +193,7 @@ pub(super) async fn subjects_since(
     let of_marked = session.prepare(MARKED).await?;
     let of_messages = session.prepare(MESSAGES).await?;
     let of_entries = session.prepare(ENTRIES).await?;
+    let of_own = session.prepare(OWN_ANNEXES).await?;
     let flight = tokio::join!(
         biased;
         async {
@@ -189,34 +212,46 @@ pub(super) async fn subjects_since(
             let Asked { number, key, after, .. } = &listed;
             session.query_keys(key.len(), &of_entries, &[number, key, after]).await
         },
+        async {
+            let Asked { number, key, .. } = &annexed;
+            session.query_keys(key.len(), &of_own, &[number, key]).await
+        },
     );
     let (members, with_marks, messages, entries) = (flight.0?, flight.1?, flight.2?, flight.3?);
+    let own_annexes = flight.4?;
     let mut reacted = Asked::<Uuid>::default();
     for row in &messages {
         let number = value::get::<i64>(row, MESSAGE_N)? as usize;
         reacted.push(number, value::get(row, 0)?, value::number(row, 1)?, 0);
     }
     let of_reactions = session.prepare(REACTIONS).await?;
+    let of_annexes = session.prepare(ANNEXES).await?;
     let flight = tokio::join!(
         biased;
         async {
             let Asked { number, key, after, .. } = &reacted;
             session.query_keys(key.len(), &of_reactions, &[number, key, after]).await
         },
+        async {
+            let Asked { number, key, after, .. } = &reacted;
+            session.query_keys(key.len(), &of_annexes, &[number, key, after]).await
+        },
         session.plain("COMMIT"),
     );
-    let reactions = flight.0?;
-    flight.1?;
+    let (reactions, annexes) = (flight.0?, flight.1?);
+    flight.2?;
 
     let mut members = Numbered::new(&members, MEMBER_N);
     let mut with_marks = Numbered::new(&with_marks, MEMBER_N);
     let mut messages = Numbered::new(&messages, MESSAGE_N);
     let mut reactions = Numbered::new(&reactions, REACTION_N);
     let mut entries = Numbered::new(&entries, ENTRY_N);
+    let mut own_annexes = Numbered::new(&own_annexes, ANNEX_N);
+    let mut annexes = Numbered::new(&annexes, ANNEX_N);
     let mut answers = Vec::with_capacity(since.len());
-    for (number, (subject, _)) in since.iter().enumerate() {
+    for (number, (subject, version)) in since.iter().enumerate() {
         let mut rows = Vec::new();
-        let version = match subject {
+        let reached = match subject {
             Subject::Conversation(id) => {
                 let Some(own) = conversations.get(id) else {
                     answers.push(None);
@@ -231,11 +266,18 @@ pub(super) async fn subjects_since(
                         rows.push(Row::Member(value::member(row)?));
                     }
                 }
+                while let Some(row) = own_annexes.next_of(number)? {
+                    let row = value::annex(row)?;
+                    if row.number > version.of_annex(row.key.kind) {
+                        rows.push(Row::Annex(row));
+                    }
+                }
                 while let Some(row) = messages.next_of(number)? {
                     let message = value::message(row)?;
                     let seq = message.seq;
                     rows.push(Row::Message(message));
                     reactions_of(&mut reactions, number, seq, &mut rows)?;
+                    annexes_of(&mut annexes, number, seq, &mut rows)?;
                 }
                 SubjectVersion::from(&**own)
             }
@@ -251,9 +293,28 @@ pub(super) async fn subjects_since(
                 SubjectVersion::from(&**own)
             }
         };
-        answers.push(Some(SubjectRows { rows, version }));
+        answers.push(Some(SubjectRows { rows, version: reached }));
     }
     Ok(answers)
+}
+
+/// Appends the annexes of a message.
+fn annexes_of(
+    annexes: &mut Numbered<'_>,
+    question: usize,
+    seq: Seq,
+    rows: &mut Vec<Row>,
+) -> Result<()> {
+    while let Some(row) = annexes.rows.peek() {
+        let here =
+            value::get::<i64>(row, ANNEX_N)? == question as i64 && value::number(row, 4)? == seq;
+        if !here {
+            break;
+        }
+        rows.push(Row::Annex(value::annex(row)?));
+        annexes.rows.next();
+    }
+    Ok(())
 }
 
 /// Appends the reactions to a message.

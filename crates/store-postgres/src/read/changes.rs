@@ -6,7 +6,9 @@ use ostracon_domain::{Access, ConversationId, Member, Message, Rev, Seq, UnitAt,
 use ostracon_store::{Changes, ChangesSince, Read};
 
 use super::{
-    Noted, Result, column,
+    Noted, Result,
+    annexes::hidden,
+    column,
     messages::{Rising, first_seq},
     note, room, rows_or_return, views_of,
 };
@@ -69,6 +71,7 @@ async fn collect(session: &Session, noted: Noted, since: ChangesSince) -> Result
         messages: Vec::new(),
         members: Vec::new(),
         receipts: Vec::new(),
+        hidden: Vec::new(),
         rev: conversation.rev,
         mark_rev: conversation.mark_rev,
         more: false,
@@ -83,6 +86,12 @@ async fn collect(session: &Session, noted: Noted, since: ChangesSince) -> Result
     let sees_all = member.is_present() && access.is_some();
     let (rev, mark_rev, room) = (column(since.rev), column(since.mark_rev), room(since.limit));
 
+    if let Some(access) = access {
+        let range = access.from..=access.to;
+        answer.hidden = hidden(session, id, Some(&member), range).await?;
+        answer.hidden.retain(|row| row.number > since.mark_rev);
+    }
+    let conversation = &answer.conversation;
     let mut changed: Vec<(Rev, Changed)> = Vec::new();
     if conversation.info_rev > since.rev {
         changed.push((conversation.info_rev, Changed::Info));

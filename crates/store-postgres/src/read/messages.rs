@@ -3,7 +3,7 @@
 use ostracon_domain::{Access, ConversationId, UnitAt, UserId, access};
 use ostracon_store::{MembersPage, MembersRows, MessagePage, Messages, PagePosition, Place, Read};
 
-use super::{Result, column, judge, note, room, rows_or_return, views::views};
+use super::{Result, annexes::hidden, column, judge, note, room, rows_or_return, views::views};
 use crate::{
     session::{BEGIN_SNAPSHOT, Session},
     sql::{CONVERSATION, MESSAGES, UNIT, member_columns, message_columns},
@@ -55,12 +55,18 @@ pub(crate) async fn messages(
         }
         Err(_) => 0..0,
     };
-    let mut answer =
-        Messages { conversation: noted.conversation, member: noted.member, messages: Vec::new() };
+    let mut answer = Messages {
+        conversation: noted.conversation,
+        member: noted.member,
+        messages: Vec::new(),
+        hidden: Vec::new(),
+    };
     if span.is_empty() {
         session.plain("COMMIT").await?;
         return Ok(Read::Rows(answer));
     }
+    let hidden = hidden(session, id, answer.member.as_deref(), span.start..=span.end - 1).await?;
+    answer.hidden = hidden.iter().map(|row| row.key.second).collect();
     let range = session.prepare(RANGE).await?;
     let reactions = session.prepare(REACTIONS_IN_RANGE).await?;
     let quoted = session.prepare(QUOTED_IN_RANGE).await?;

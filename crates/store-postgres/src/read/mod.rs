@@ -1,5 +1,6 @@
 //! The read methods: each one snapshot (REPEATABLE READ), which the fence is part of.
 
+mod annexes;
 mod changes;
 mod inbox;
 mod messages;
@@ -21,6 +22,7 @@ use crate::{
     value,
 };
 
+pub(crate) use annexes::annexes;
 pub(crate) use changes::changes;
 pub(crate) use inbox::{inbox, inbox_changes, inbox_entry, inbox_large};
 pub(crate) use messages::{MEMBERS_AFTER, members, messages};

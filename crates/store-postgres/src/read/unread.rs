@@ -5,7 +5,11 @@ use ostracon_store::{Read, Unread};
 use rustc_hash::FxHashMap;
 use uuid::Uuid;
 
-use super::{Noted, Result, column, note_many};
+use super::{
+    Noted, Result,
+    annexes::{Counted, hides},
+    column, note_many,
+};
 use crate::{session::Session, value};
 
 /// Lateral and behind an offset: no plan can begin with the table.
@@ -19,10 +23,12 @@ pub(crate) async fn unread(
     wanted: &[(UnitAt, ConversationId, UserId)],
 ) -> Result<Vec<Read<Unread>>> {
     let noted = note_many(session, wanted).await?;
+    let hidden = hidden(session, &noted).await?;
     let uncounted = uncounted(session, &noted).await?;
     let answer = |(place, read): (usize, Read<Noted>)| match read {
         Read::Rows(Noted { conversation, member }) => {
-            let uncounted = uncounted.get(&place).copied().unwrap_or(0);
+            let number = |counts: &FxHashMap<usize, u64>| counts.get(&place).copied();
+            let uncounted = number(&uncounted).unwrap_or(0) + number(&hidden).unwrap_or(0);
             let count = member
                 .as_deref()
                 .map_or(0, |member| ostracon_domain::unread(&conversation, member, uncounted));
@@ -32,6 +38,19 @@ pub(crate) async fn unread(
         Read::Fenced(fence) => Read::Fenced(fence),
     };
     Ok(noted.into_iter().enumerate().map(answer).collect())
+}
+
+/// How many messages above each member's floor he has hidden, by place. Most members have hidden nothing.
+async fn hidden(session: &Session, noted: &[Read<Noted>]) -> Result<FxHashMap<usize, u64>> {
+    let mut counted = Counted::default();
+    for (place, read) in noted.iter().enumerate() {
+        if let Read::Rows(Noted { conversation, member: Some(member) }) = read
+            && hides(member)
+        {
+            counted.push(place, conversation, member, unread_floor(conversation, member));
+        }
+    }
+    counted.hidden(session).await
 }
 
 /// How many messages above each member's floor do not count, by place, where there are any. Ends the snapshot.

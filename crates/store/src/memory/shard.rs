@@ -28,8 +28,8 @@ use tables::Tables;
 
 use crate::{
     read::{
-        Changes, ChangesSince, InboxChanges, InboxPage, InboxRows, MembersPage, MembersRows,
-        MessagePage, Messages, Overview, Unread,
+        AnnexPage, AnnexRows, Changes, ChangesSince, InboxChanges, InboxPage, InboxRows,
+        MembersPage, MembersRows, MessagePage, Messages, Overview, Unread,
     },
     record,
     shard::{
@@ -272,6 +272,16 @@ impl Shard for MemoryShard {
 
     async fn inbox_large(&self, at: UnitAt, user: UserId) -> Result<Read<InboxRows>, ShardError> {
         Ok(self.read_user(at, user, |tables| tables.inbox_large(user)))
+    }
+
+    async fn annexes(
+        &self,
+        at: UnitAt,
+        conversation: ConversationId,
+        reader: UserId,
+        page: AnnexPage,
+    ) -> Result<Read<AnnexRows>, ShardError> {
+        Ok(self.read(at, conversation, |tables, row| tables.annex_page(row, reader, page)))
     }
 
     async fn undispatched(

@@ -40,6 +40,11 @@ impl Writer<'_> {
         self.0.extend_from_slice(text.as_bytes());
     }
 
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+        self.number(bytes.len() as u64);
+        self.0.extend_from_slice(bytes);
+    }
+
     pub(super) fn option<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
         match value {
             None => self.byte(0),
@@ -118,9 +123,13 @@ impl<'a> Reader<'a> {
         UserId::new(self.number()?).map_err(|_| DecodeError)
     }
 
-    pub(super) fn str(&mut self) -> Result<&'a str, DecodeError> {
+    pub(super) fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
         let len = usize::try_from(self.number()?).map_err(|_| DecodeError)?;
-        std::str::from_utf8(self.take(len)?).map_err(|_| DecodeError)
+        self.take(len)
+    }
+
+    pub(super) fn str(&mut self) -> Result<&'a str, DecodeError> {
+        std::str::from_utf8(self.bytes()?).map_err(|_| DecodeError)
     }
 
     pub(super) fn text(&mut self) -> Result<String, DecodeError> {

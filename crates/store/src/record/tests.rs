@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use ostracon_domain::{
-    Applied, ClientId, Conversation, ConversationId, ConversationKind, GroupSettings, History,
-    HistoryFor, InboxEntry, Member, Mention, Message, MessageId, MessageKind, Reaction, Role, Row,
-    Slot, UnitId, UserId, UserState,
+    Annex, AnnexKey, AnnexKind, Applied, ClientId, Conversation, ConversationExtra, ConversationId,
+    ConversationKind, GroupSettings, History, HistoryFor, InboxEntry, InboxExtra, Member,
+    MemberExtra, Mention, Message, MessageExtra, MessageId, MessageKind, Pinned, Reaction, Role,
+    Row, Slot, UnitId, UserExtra, UserId, UserState,
 };
 use proptest::{collection::vec, option, prelude::*};
 
@@ -89,6 +90,9 @@ fn conversation_row() -> BoxedStrategy<Row> {
                 },
                 create_hash: c.4,
                 deleted_at,
+                extra: c
+                    .3
+                    .then(|| Box::new(ConversationExtra { pins: vec![a.6, b.0], mentioned: a.3 })),
             }))
         })
         .boxed()
@@ -112,6 +116,7 @@ fn member_row() -> BoxedStrategy<Row> {
                 mark_rev: b.2,
                 hidden_to: b.3,
                 muted_until: b.4,
+                extra: (b.3 % 2 == 1).then(|| Box::new(MemberExtra { hides: true })),
             }))
         })
         .boxed()
@@ -152,6 +157,10 @@ fn message_row() -> BoxedStrategy<Row> {
                 created_rev: d.0,
                 rev: d.1,
                 content_rev: d.2,
+                extra: (d.2 % 2 == 1).then(|| {
+                    let pinned = Some(Pinned { at: c.0, by: a.4 });
+                    Box::new(MessageExtra { pinned, ..MessageExtra::default() })
+                }),
             }))
         })
         .boxed()
@@ -187,13 +196,27 @@ fn inbox_row() -> BoxedStrategy<Row> {
                 large: b.2[2],
                 removed: b.2[3],
                 user_rev: b.3,
+                extra: b.2[0].then(|| Box::new(InboxExtra { draft: Some("é\n".to_owned()) })),
             }))
+        })
+        .boxed()
+}
+
+fn annex_row() -> BoxedStrategy<Row> {
+    (conversation(), 0..4usize, number(), number(), number(), vec(any::<u8>(), 0..9), any::<bool>())
+        .prop_map(|row| {
+            let key = AnnexKey { kind: AnnexKind::ALL[row.1], first: row.2, second: row.3 };
+            let annex = Annex { conversation: row.0, key, number: row.4, value: row.5 };
+            if row.6 { Row::Annex(Arc::new(annex)) } else { Row::AnnexGone(Arc::new(annex)) }
         })
         .boxed()
 }
 
 fn row() -> BoxedStrategy<Row> {
     prop_oneof![
+        annex_row(),
+        (conversation(), number())
+            .prop_map(|(conversation, seq)| Row::AnnexesGone { conversation, seq }),
         conversation_row(),
         member_row(),
         message_row(),
@@ -208,6 +231,7 @@ fn row() -> BoxedStrategy<Row> {
                 slot: row.2,
                 history: History(row.3),
                 user_rev: row.4,
+                extra: (row.4 % 2 == 1).then(|| Box::new(UserExtra { blocks: vec![row.0] })),
             }))
         }),
     ]
@@ -245,7 +269,7 @@ proptest! {
     }
 
     #[test]
-    fn fuzz_arbitrary_bytes_never_panic(tag in 0..10u8, mut bytes in vec(any::<u8>(), 0..300)) {
+    fn fuzz_arbitrary_bytes_never_panic(tag in 0..18u8, mut bytes in vec(any::<u8>(), 0..300)) {
         fuzz_decode(&bytes);
         bytes.insert(0, tag);
         fuzz_decode(&bytes);
@@ -264,7 +288,7 @@ fn nothing_else_is_a_row() {
     assert!(decode_all(&user).is_ok());
     for (bytes, why) in [
         (&[0][..], "no kind 0"),
-        (&[9], "no kind 9 yet"),
+        (&[17], "no kind 17 yet"),
         (&[255], "no kind 255"),
         (&[7, 0, 0, 0, 0, 0], "user 0"),
         (&[7, 1, 0, 0x80, 0x80, 0x01, 0, 0], "slot 16,384"),
@@ -293,11 +317,20 @@ fn the_encoding_never_changes() {
         slot: Slot::new(5).expect("in range"),
         history: History(1),
         user_rev: 2,
+        extra: None,
     };
     let reaction = Reaction { conversation: talk, seq: 1, user, emoji: "👍".to_owned() };
     let hex = |row: Row| encoded(&[row]).iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let blocks = Some(Box::new(UserExtra { blocks: vec![user] }));
+    let with = UserState { extra: blocks, ..state.clone() };
     assert_eq!(hex(Row::User(Arc::new(state))), "07ac0205050102");
+    let json: String = br#"{"b":[300]}"#.iter().map(|b| format!("{b:02x}")).collect();
+    assert_eq!(hex(Row::User(Arc::new(with))), format!("0cac02050501020b{json}"));
     let id = format!("{:032x}", talk.as_u128());
     assert_eq!(hex(Row::Reaction(Arc::new(reaction))), format!("04{id}01ac0204f09f918d"));
     assert_eq!(hex(Row::MessagesGone { conversation: talk, below: 128 }), format!("06{id}8001"));
+    let key = AnnexKey::hidden(user, 2);
+    let annex = Annex { conversation: talk, key, number: 9, value: vec![1] };
+    assert_eq!(hex(Row::Annex(Arc::new(annex))), format!("0e{id}40ac0202090101"));
+    assert_eq!(hex(Row::AnnexesGone { conversation: talk, seq: 3 }), format!("10{id}03"));
 }

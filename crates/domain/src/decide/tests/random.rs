@@ -6,8 +6,9 @@ use proptest::{collection::vec, prelude::*};
 
 use super::room::{Room, edit, new_group, react, reply, send, send_as, user};
 use crate::{
-    Action, Conversation, ConversationId, ConversationKind, GroupChange, GroupSettings, HistoryFor,
-    Member, Message, Reaction, Role, Row, Seq, UserId, ViewChange, unread,
+    Action, Annex, AnnexKey, Conversation, ConversationId, ConversationKind, GroupChange,
+    GroupSettings, HistoryFor, Member, Message, Reaction, Role, Row, Seq, UserId, ViewChange,
+    unread,
 };
 
 /// Somebody does something; numbers are made to fit what there is.
@@ -32,7 +33,8 @@ fn action(step: &Step) -> Action {
         5 => send_as(&format!("c-{}", seq % 3), u128::from(step.other % 2), "hello"),
         6 => reply(seq),
         7 => edit(seq, &format!("edit {}", step.other)),
-        8 | 9 => Action::Delete { seq },
+        8 => Action::Delete { seq },
+        9 => Action::Hide { seq },
         10 | 11 => react(seq, ["👍", "❤️"][step.other as usize % 2], false),
         12 => react(seq, ["👍", "❤️"][step.other as usize % 2], true),
         13 => Action::MarkRead { seq },
@@ -67,6 +69,7 @@ struct Rows {
     members: BTreeMap<UserId, Arc<Member>>,
     messages: BTreeMap<Seq, Arc<Message>>,
     reactions: Vec<Reaction>,
+    annexes: BTreeMap<AnnexKey, Arc<Annex>>,
 }
 
 fn rows_of(room: &Room) -> Rows {
@@ -75,6 +78,7 @@ fn rows_of(room: &Room) -> Rows {
         members: room.members.clone(),
         messages: room.messages.clone(),
         reactions: room.reactions.iter().cloned().collect(),
+        annexes: room.annexes.clone(),
     }
 }
 
@@ -145,7 +149,10 @@ fn numbers_are_right(before: &Rows, after: &Rows, rows: &[Row]) {
         let shared = |m: &Member| (m.role, m.joined_seq, m.left_seq);
         let own = |m: &Member| (m.read_seq, m.delivered_seq, m.hidden_to, m.muted_until);
         assert_eq!(shared(old) != shared(member), member.rev > rev);
-        assert_eq!(own(old) != own(member), member.mark_rev > mark_rev);
+        let hidden =
+            |rows: &Rows| rows.annexes.keys().filter(|key| key.first == user.get()).count();
+        let more = hidden(before) < hidden(after);
+        assert_eq!(own(old) != own(member) || more, member.mark_rev > mark_rev);
         assert!(own(member).0 >= own(old).0 && own(member).1 >= own(old).1, "marks go forward");
     }
     for (seq, message) in &after.messages {
@@ -197,6 +204,10 @@ fn rows_are_sound(rows: &Rows) {
         } else {
             assert!(!message.content.is_empty());
         }
+    }
+    for annex in rows.annexes.values() {
+        assert!(rows.messages[&annex.key.seq()].deleted.is_none(), "tombstones have none");
+        assert!(annex.number <= head.mark_rev);
     }
     for member in rows.members.values() {
         assert!(member.read_seq <= member.delivered_seq);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    Action, ClientId, Context, Conversation, ConversationCommand, ConversationId,
+    Action, Annex, AnnexKey, ClientId, Context, Conversation, ConversationCommand, ConversationId,
     ConversationSlice, Edit, History, IdSource, Limits, Member, Message, MessageId, MessageIds,
     MessageKind, MessageView, Millis, NewGroup, NewMessage, Outcome, Quote, Reaction,
     ReactionGroup, Refusal, RefusalCode, Row, Seq, UnitId, UserId, decide,
@@ -56,6 +56,7 @@ pub(super) struct Room {
     pub(super) members: BTreeMap<UserId, Arc<Member>>,
     pub(super) messages: BTreeMap<Seq, Arc<Message>>,
     pub(super) reactions: BTreeSet<Reaction>,
+    pub(super) annexes: BTreeMap<AnnexKey, Arc<Annex>>,
     pub(super) now: Millis,
     pub(super) limits: Limits,
     ids: Ids,
@@ -69,6 +70,7 @@ impl Room {
             members: BTreeMap::new(),
             messages: BTreeMap::new(),
             reactions: BTreeSet::new(),
+            annexes: BTreeMap::new(),
             now: START,
             limits: Limits::default(),
             ids: Ids::new(),
@@ -104,6 +106,8 @@ impl Room {
         let members = needs.members.iter().filter_map(|user| self.members.get(user));
         slice.members = members.cloned().collect();
         slice.messages = needs.messages.iter().filter_map(|seq| self.view(*seq)).collect();
+        slice.annexes =
+            needs.annexes.iter().filter_map(|key| self.annexes.get(key).cloned()).collect();
         slice.duplicate = command.probe().and_then(|(sender, client_id)| {
             let of = |row: &&Arc<Message>| {
                 row.sender == sender && row.client_id.as_ref() == Some(client_id)
@@ -200,6 +204,16 @@ impl Room {
             Row::MessagesGone { below, .. } => {
                 self.messages.retain(|seq, _| seq >= below);
                 self.reactions.retain(|row| row.seq >= *below);
+                self.annexes.retain(|key, _| key.seq() == 0 || key.seq() >= *below);
+            }
+            Row::Annex(row) => {
+                self.annexes.insert(row.key, Arc::clone(row));
+            }
+            Row::AnnexGone(row) => {
+                self.annexes.remove(&row.key);
+            }
+            Row::AnnexesGone { seq, .. } => {
+                self.annexes.retain(|key, _| key.seq() != *seq);
             }
             Row::User(_) | Row::Inbox(_) => panic!("not of a conversation: {row:?}"),
         }

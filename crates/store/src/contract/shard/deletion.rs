@@ -46,6 +46,7 @@ pub(super) async fn a_tombstone_keeps_nothing_else(fixture: &dyn ShardFixture) {
         created_rev: 5,
         rev: 8,
         content_rev: 8,
+        extra: None,
     };
     let check = async |world: &World| {
         let view = world.message(direct(), ALICE, 2).await.unwrap();

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use ostracon_domain::{
-    Applied, ClientId, Conversation, ConversationId, ConversationKind, Epoch, GroupSettings,
-    History, HistoryFor, InboxEntry, Member, Mention, Message, MessageId, MessageKind, Reaction,
-    Role, Row, UnitAt, UserId, UserState,
+    Annex, AnnexKey, AnnexKind, Applied, Attachment, ClientId, Conversation, ConversationExtra,
+    ConversationId, ConversationKind, Epoch, GroupSettings, History, HistoryFor, InboxEntry,
+    InboxExtra, Member, MemberExtra, Mention, Message, MessageExtra, MessageId, MessageKind,
+    Pinned, Reaction, Role, Row, UnitAt, UserExtra, UserId, UserState,
 };
 
 use super::{
@@ -39,6 +40,7 @@ fn message(id: ConversationId, seq: u64) -> Message {
         created_rev: MAX / 2 - 10 + seq,
         rev: MAX / 2 - 10 + seq,
         content_rev: MAX / 2 - 10 + seq,
+        extra: None,
     }
 }
 
@@ -66,6 +68,7 @@ fn extreme_rows() -> Vec<Row> {
         settings: GroupSettings::default(),
         create_hash: None,
         deleted_at: None,
+        extra: None,
     };
     let empty_group = Conversation {
         id: group(9),
@@ -84,6 +87,7 @@ fn extreme_rows() -> Vec<Row> {
         settings: GroupSettings { history_for: HistoryFor::All },
         create_hash: Some(u128::MAX),
         deleted_at: Some(i64::MAX),
+        extra: Some(Box::new(ConversationExtra { pins: (1..=100).collect(), mentioned: true })),
         ..conversation.clone()
     };
     let own = Member {
@@ -98,6 +102,7 @@ fn extreme_rows() -> Vec<Row> {
         mark_rev: MAX / 2,
         hidden_to: 0,
         muted_until: Some(i64::MAX),
+        extra: None,
     };
     let former = Member {
         conversation: group(9),
@@ -109,6 +114,7 @@ fn extreme_rows() -> Vec<Row> {
         delivered_seq: MAX,
         hidden_to: MAX,
         muted_until: Some(i64::MIN + 1),
+        extra: Some(Box::new(MemberExtra { hides: true })),
         ..own.clone()
     };
     let mention = |start| Mention { user_id: LAST_USER, start, end: start + 1 };
@@ -119,6 +125,19 @@ fn extreme_rows() -> Vec<Row> {
         reply_to: Some(1),
         mentions: (0..50).map(mention).collect(),
         kind: MessageKind::File,
+        extra: Some(Box::new(MessageExtra {
+            attachments: vec![Attachment {
+                media_id: "f".repeat(64),
+                mime: "image/svg+xml; charset=\"é\"".to_owned(),
+                size: MAX,
+                width: Some(u32::MAX),
+                height: Some(0),
+                duration_ms: Some(MAX),
+                thumbhash: Some(String::new()),
+                name: Some("\u{1}\u{202e}\"\\\u{10ffff}".to_owned()),
+            }],
+            pinned: Some(Pinned { at: i64::MIN + 1, by: LAST_USER }),
+        })),
         edited_at: Some(i64::MIN + 1),
         ..message(talk, 2)
     };
@@ -151,12 +170,17 @@ fn extreme_rows() -> Vec<Row> {
             emoji: emoji.to_owned(),
         }))
     };
+    let annex = |kind, first, second, number, value| {
+        let key = AnnexKey { kind, first, second };
+        Row::Annex(Arc::new(Annex { conversation: talk, key, number, value }))
+    };
     let state = UserState {
         user: LAST_USER,
         unit: UNIT,
         slot: LAST_USER.slot(),
         history: History(1 << 63),
         user_rev: MAX,
+        extra: Some(Box::new(UserExtra { blocks: vec![user(1), LAST_USER] })),
     };
     let entry = InboxEntry {
         user: LAST_USER,
@@ -172,6 +196,7 @@ fn extreme_rows() -> Vec<Row> {
         large: true,
         removed: true,
         user_rev: MAX,
+        extra: Some(Box::new(InboxExtra { draft: Some("é\u{10ffff}\n".to_owned()) })),
     };
     let plain = InboxEntry {
         conversation: talk,
@@ -186,6 +211,7 @@ fn extreme_rows() -> Vec<Row> {
         large: false,
         removed: false,
         user_rev: 1,
+        extra: None,
         ..entry.clone()
     };
     // In the order of a scan: by id of the conversation, then the user.
@@ -193,12 +219,18 @@ fn extreme_rows() -> Vec<Row> {
         vec![
             Row::Conversation(Arc::new(conversation)),
             Row::Member(Arc::new(own)),
+            annex(AnnexKind::Hidden, 1, 3, MAX / 2, vec![1]),
+            annex(AnnexKind::Hidden, LAST_USER.get(), 2, 1, Vec::new()),
             Row::Message(Arc::new(message(talk, 1))),
             Row::Message(Arc::new(longest)),
             reaction(user(1), "❤️"),
             reaction(user(1), "👍"),
             reaction(user(1), "👨🏿‍👩🏿‍👧🏿‍👦🏿"),
             reaction(LAST_USER, "0"),
+            annex(AnnexKind::Edition, 2, MAX, MAX, vec![0; 40_000]),
+            annex(AnnexKind::Mention, 0, 2, 0, Vec::new()),
+            annex(AnnexKind::Mention, LAST_USER.get(), 2, 1, vec![0, 255]),
+            annex(AnnexKind::Reply, MAX, 2, 2, Vec::new()),
             Row::Message(Arc::new(strange)),
             Row::Message(Arc::new(widest)),
             Row::Message(Arc::new(tombstone)),

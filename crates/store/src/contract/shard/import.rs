@@ -30,9 +30,28 @@ async fn source(fixture: &dyn ShardFixture) -> (World, Vec<Row>) {
     world.done(direct(), BOB, react(1, "👍", false)).await;
     world.done(direct(), ALICE, react(1, "🎂", false)).await;
     world.done(direct(), ALICE, edit(3, "edited")).await;
+    world.done(direct(), ALICE, Action::Hide { seq: 1 }).await;
+    world.done(direct(), ALICE, Action::Hide { seq: 3 }).await;
     world.done(direct(), BOB, Action::Delete { seq: 2 }).await;
     let rows = world.scan(direct().slot().unit(), 1_000).await;
     (world, rows)
+}
+
+/// Rows one by one, but each message with its reactions and annexes.
+fn parts<'r>(rows: impl Iterator<Item = &'r Row>) -> Vec<Vec<Row>> {
+    let mut parts: Vec<Vec<Row>> = Vec::new();
+    for row in rows {
+        let follows = match row {
+            Row::Reaction(_) => true,
+            Row::Annex(annex) => annex.key.kind.is_of_message(),
+            _ => false,
+        };
+        match parts.last_mut() {
+            Some(part) if follows => part.push(row.clone()),
+            _ => parts.push(vec![row.clone()]),
+        }
+    }
+    parts
 }
 
 pub(super) async fn rows_are_taken_while_importing_only(fixture: &dyn ShardFixture) {
@@ -72,6 +91,8 @@ pub(super) async fn the_higher_number_wins(fixture: &dyn ShardFixture) {
     // The source moves on: a reaction gone, an edit, a mark, a message.
     world.done(direct(), BOB, react(1, "👍", true)).await;
     world.done(direct(), ALICE, edit(3, "edited again")).await;
+    world.done(direct(), ALICE, Action::Delete { seq: 3 }).await;
+    world.done(direct(), BOB, Action::Hide { seq: 4 }).await;
     let mark = Action::MarkRead { seq: 4 };
     world.done(direct(), ALICE, mark).await;
     world.say(direct(), BOB, "five").await;
@@ -87,14 +108,7 @@ pub(super) async fn the_higher_number_wins(fixture: &dyn ShardFixture) {
         assert_eq!(copy.scan(unit, 1_000).await, new);
         // In parts too: each message with its reactions, in any order.
         let (copy, at) = importing(fixture).await;
-        let mut parts: Vec<Vec<Row>> = Vec::new();
-        for row in order.into_iter().flatten() {
-            match (row, parts.last_mut()) {
-                (Row::Reaction(_), Some(part)) => part.push(row.clone()),
-                _ => parts.push(vec![row.clone()]),
-            }
-        }
-        for part in parts.into_iter().rev() {
+        for part in parts(order.into_iter().flatten()).into_iter().rev() {
             copy.shard.apply_rows(at, part, copy.pair()).await.unwrap();
         }
         assert_eq!(copy.scan(unit, 1_000).await, new);
@@ -105,8 +119,8 @@ pub(super) async fn an_imported_unit_lives_on(fixture: &dyn ShardFixture) {
     let (source, rows) = source(fixture).await;
     let before = source.page(direct(), ALICE, newest(100)).await;
     let (mut world, at) = importing(fixture).await;
-    for part in rows.chunks(3) {
-        world.shard.apply_rows(at, part.to_vec(), world.pair()).await.unwrap();
+    for part in parts(rows.iter()).chunks(3) {
+        world.shard.apply_rows(at, part.concat(), world.pair()).await.unwrap();
     }
     world.step(at.unit, &[(Open, 2)]).await;
     // Imported rows are nobody's news here.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ostracon_domain::{
-    Action, Applied, ConversationId, GroupChange, GroupSettings, History, HistoryFor, InboxAction,
-    InboxChange, MessageId, NewMessage, Role, ShardId, UserId, ViewChange,
+    Action, AnnexKind, Applied, ConversationId, GroupChange, GroupSettings, History, HistoryFor,
+    InboxAction, InboxChange, MessageId, NewMessage, Role, ShardId, UserId, ViewChange,
 };
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     memory::{CountingIds, MemoryShard},
-    read::{ChangesSince, InboxPage, MembersPage, MessagePage, Overview, PagePosition},
+    read::{AnnexPage, ChangesSince, InboxPage, MembersPage, MessagePage, Overview, PagePosition},
     shard::{Ids, Order, Read, ShardError},
 };
 
@@ -63,6 +63,7 @@ impl Chance {
             9..=11 => send_as(&format!("c-{}", self.below(40)), ["a", "b"][self.below(2) as usize]),
             12 => Action::Send(NewMessage { reply_to: Some(seq), ..say("answer") }),
             13 | 14 => edit(seq, &format!("edit {}", self.below(5))),
+            15 if self.flip() => Action::Hide { seq },
             15 => Action::Delete { seq },
             16 | 17 => {
                 let emoji = ["👍", "❤️", "🎂"][self.below(3) as usize];
@@ -202,6 +203,21 @@ async fn compare(world: &World, twin: &World, chance: &mut Chance) {
         limit: 1 + chance.below(20) as u32,
     };
     assert_eq!(mine.changes(at, since).await, other.changes(at, since).await, "{since:?}");
+    let first = chance.below(7);
+    let annexes = AnnexPage {
+        kind: AnnexKind::ALL[chance.below(4) as usize],
+        first,
+        from: chance.below(9),
+        to: chance.below(40),
+        descending: chance.flip(),
+        limit: 1 + chance.below(4) as u32,
+        with_messages: chance.flip(),
+    };
+    assert_eq!(
+        mine.annexes(at, id, reader, annexes).await,
+        other.annexes(at, id, reader, annexes).await,
+        "{annexes:?}"
+    );
     let members = MembersPage {
         after: chance.flip().then(|| chance.user()),
         limit: 1 + chance.below(4) as u32,
@@ -240,6 +256,7 @@ fn comparable(
             && !seen.member.as_ref().is_some_and(|m| m.is_present())
         {
             seen.uncounted = 0;
+            seen.mentions = 0;
         }
     }
     answer

@@ -1,7 +1,8 @@
 //! Scans: exactly the rows of a unit, in subject order, from every cursor on.
 
 use ostracon_domain::{
-    Action, Applied, ConversationId, History, InboxAction, InboxChange, Row, UnitId, UserId,
+    Action, AnnexKey, Applied, ConversationId, History, InboxAction, InboxChange, Row, UnitId,
+    UserId,
 };
 
 use super::{
@@ -31,6 +32,10 @@ async fn crowded(fixture: &dyn ShardFixture) -> (World, UnitId) {
         put(talk, ALICE, react(2, "👍", false)).await;
         put(talk, ALICE, react(2, "❤️", false)).await;
         put(talk, ALICE, edit(3, "edited")).await;
+        put(talk, ALICE, Action::Hide { seq: 1 }).await;
+        put(talk, user(peer), Action::Hide { seq: 2 }).await;
+        put(talk, ALICE, Action::Hide { seq: 4 }).await;
+        put(talk, ALICE, Action::Hide { seq: 3 }).await;
         put(talk, ALICE, Action::Delete { seq: 1 }).await;
     }
     put(group(1), ALICE, new_group("g", &[BOB, CAROL])).await;
@@ -57,6 +62,11 @@ async fn crowded(fixture: &dyn ShardFixture) -> (World, UnitId) {
     (world, unit)
 }
 
+/// Annexes by kind, then both parts of their key.
+fn place(key: &AnnexKey) -> u128 {
+    (u128::from(key.kind as u8) << 120) | (u128::from(key.first) << 60) | u128::from(key.second)
+}
+
 /// Where a row stands: subjects in order, small rows first, then messages with their reactions.
 fn key(row: &Row) -> (u8, u128, u64, u8, u128, String) {
     let empty = String::new();
@@ -76,7 +86,15 @@ fn key(row: &Row) -> (u8, u128, u64, u8, u128, String) {
             let id = row.conversation.as_u128();
             (1, u128::from(row.user.get()), 0, 1, id, empty)
         }
-        Row::ReactionGone(_) | Row::MessagesGone { .. } => panic!("a scan has states only"),
+        Row::Annex(row) if row.key.kind.is_of_message() => {
+            let (key, seq) = (row.key, row.key.seq());
+            (0, row.conversation.as_u128(), seq, 2, place(&key), empty)
+        }
+        Row::Annex(row) => (0, row.conversation.as_u128(), 0, 2, place(&row.key), empty),
+        Row::ReactionGone(_)
+        | Row::MessagesGone { .. }
+        | Row::AnnexGone(_)
+        | Row::AnnexesGone { .. } => panic!("a scan has states only"),
     }
 }
 
@@ -89,6 +107,8 @@ pub(super) async fn a_scan_gives_exactly_the_rows_of_a_unit(fixture: &dyn ShardF
     assert_eq!(count(|row| matches!(row, Row::Member(_))), 6 + 3 + 2);
     assert_eq!(count(|row| matches!(row, Row::Message(_))), 6 + 9 + 12);
     assert_eq!(count(|row| matches!(row, Row::Reaction(_))), 9);
+    // Of the tombstone nothing is hidden any more.
+    assert_eq!(count(|row| matches!(row, Row::Annex(_))), 9);
     assert_eq!(count(|row| matches!(row, Row::User(_))), 2);
     assert_eq!(count(|row| matches!(row, Row::Inbox(_))), 5);
     assert!(world.scan(UnitId(20_000), 10).await.is_empty());
@@ -105,7 +125,7 @@ pub(super) async fn a_scan_resumes_at_every_cursor(fixture: &dyn ShardFixture) {
     let mut from = None;
     loop {
         let page = world.shard.scan_unit(unit, from, 4).await.unwrap();
-        assert!(page.rows.len() <= 4 + 6);
+        assert!(page.rows.len() <= 4 + 9);
         from = page.next;
         if from.is_none() {
             break;

@@ -1,17 +1,18 @@
 //! The read methods over the tables: pages, changes, lists, scans. Fences were checked by the caller.
 
-use std::{cmp::Reverse, sync::Arc};
+use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
 
 use ostracon_domain::{
-    Access, Conversation, ConversationId, InboxEntry, Member, Reaction, Row, Seq, Subject, UnitId,
-    UserId, UserRev, access, limits::LARGE_PER_USER_MAX, unread::unread_floor,
+    Access, Annex, AnnexKey, AnnexKind, Conversation, ConversationId, InboxEntry, Member,
+    MessageView, Reaction, Row, Seq, Subject, UnitId, UserId, UserRev, access,
+    limits::LARGE_PER_USER_MAX, unread::unread_floor,
 };
 
 use super::tables::Tables;
 use crate::{
     read::{
-        Changes, ChangesSince, InboxChanges, InboxPage, InboxRows, MembersPage, MembersRows,
-        MessagePage, Messages, Overview, PagePosition, Place, Unread,
+        AnnexPage, AnnexRows, Changes, ChangesSince, InboxChanges, InboxPage, InboxRows,
+        MembersPage, MembersRows, MessagePage, Messages, Overview, PagePosition, Place, Unread,
     },
     transfer::{ScanCursor, ScanPage},
 };
@@ -25,7 +26,17 @@ impl Tables {
             .filter(|access| access.from <= access.to)
             .and_then(|access| self.view(id, access.to));
         let uncounted = member.as_deref().map_or(0, |member| self.uncounted(conversation, member));
-        Overview { conversation: Arc::clone(conversation), member, last_message, uncounted }
+        let mentions = member.as_deref().map_or(0, |member| self.mentions(conversation, member));
+        let last_hidden =
+            last_message.as_ref().is_some_and(|view| self.hides(id, reader, view.message.seq));
+        Overview {
+            conversation: Arc::clone(conversation),
+            member,
+            last_message,
+            last_hidden,
+            uncounted,
+            mentions,
+        }
     }
 
     pub(super) fn unread(&self, conversation: &Conversation, user: UserId) -> Unread {
@@ -40,7 +51,63 @@ impl Tables {
     fn uncounted(&self, conversation: &Conversation, member: &Member) -> u64 {
         let (id, floor) = (conversation.id, unread_floor(conversation, member));
         let above = self.messages.range((id, floor.saturating_add(1))..=(id, Seq::MAX));
-        above.filter(|(_, message)| message.uncounted).count() as u64
+        let uncounted = above.filter(|(_, message)| message.uncounted).count();
+        let hidden = self.annexes_with(id, AnnexKind::Hidden, member.user.get());
+        let counted = hidden.filter(|row| row.key.second > floor && row.value.is_empty());
+        (uncounted + counted.count()) as u64
+    }
+
+    /// Messages above a member's floor that mention him or everybody, each once.
+    fn mentions(&self, conversation: &Conversation, member: &Member) -> u64 {
+        let (id, floor) = (conversation.id, unread_floor(conversation, member));
+        let of = |first| self.annexes_with(id, AnnexKind::Mention, first);
+        let seqs: BTreeSet<Seq> =
+            of(0).chain(of(member.user.get())).map(|row| row.key.second).collect();
+        let counts = |seq: &&Seq| **seq > floor && !self.hides(id, member.user, **seq);
+        seqs.iter().filter(counts).count() as u64
+    }
+
+    fn hides(&self, id: ConversationId, user: UserId, seq: Seq) -> bool {
+        self.annexes.contains_key(&(id, AnnexKey::hidden(user, seq)))
+    }
+
+    fn annexes_with(
+        &self,
+        id: ConversationId,
+        kind: AnnexKind,
+        first: u64,
+    ) -> impl DoubleEndedIterator<Item = &Arc<Annex>> {
+        let key = |second| (id, AnnexKey { kind, first, second });
+        self.annexes.range(key(0)..=key(u64::MAX)).map(|(_, row)| row)
+    }
+
+    pub(super) fn annex_page(
+        &self,
+        conversation: &Arc<Conversation>,
+        reader: UserId,
+        page: AnnexPage,
+    ) -> AnnexRows {
+        let id = conversation.id;
+        let member = self.members.get(&(id, reader)).cloned();
+        let access = access(Some(conversation), member.as_deref()).ok();
+        let readable = |row: &&Arc<Annex>| {
+            let seq = row.key.seq();
+            access.is_some_and(|access| seq == 0 || access.covers(seq))
+                && (page.from..=page.to).contains(&row.key.second)
+        };
+        let mut annexes: Vec<_> =
+            self.annexes_with(id, page.kind, page.first).filter(readable).cloned().collect();
+        if page.descending {
+            annexes.reverse();
+        }
+        let more = annexes.len() > page.limit as usize;
+        annexes.truncate(page.limit as usize);
+        let messages = if page.with_messages {
+            annexes.iter().filter_map(|row| self.view(id, row.key.seq())).collect()
+        } else {
+            Vec::new()
+        };
+        AnnexRows { conversation: Arc::clone(conversation), member, annexes, messages, more }
     }
 
     pub(super) fn page(
@@ -61,7 +128,12 @@ impl Tables {
             }
             Err(_) => Vec::new(),
         };
-        Messages { conversation: Arc::clone(conversation), member, messages }
+        let hidden = messages
+            .iter()
+            .map(|view: &MessageView| view.message.seq)
+            .filter(|seq| self.hides(id, reader, *seq))
+            .collect();
+        Messages { conversation: Arc::clone(conversation), member, messages, hidden }
     }
 
     /// Message ids and times rise with seq: a binary search.
@@ -137,8 +209,16 @@ impl Tables {
             .cloned()
             .collect();
         receipts.sort_by_key(|row| row.mark_rev);
+        let hidden = self
+            .annexes_with(id, AnnexKind::Hidden, since.reader.get())
+            .filter(|row| {
+                row.number > since.mark_rev && readable.is_some_and(|a| a.covers(row.key.second))
+            })
+            .cloned()
+            .collect();
         let mut answer = Changes {
             conversation: Arc::clone(conversation),
+            hidden,
             info_changed: false,
             member,
             messages: Vec::new(),
@@ -236,6 +316,7 @@ impl Tables {
                     if after.is_none() {
                         rows.extend(self.conversations.get(&id).cloned().map(Row::Conversation));
                         rows.extend(self.members_of(id).cloned().map(Row::Member));
+                        rows.extend(self.annexes_on_their_own(id).cloned().map(Row::Annex));
                     }
                     let mut last = after.unwrap_or(0);
                     for ((_, seq), message) in self.messages.range((id, last + 1)..=(id, Seq::MAX))
@@ -246,6 +327,7 @@ impl Tables {
                         rows.push(Row::Message(Arc::clone(message)));
                         let reaction = |row: &Reaction| Row::Reaction(Arc::new(row.clone()));
                         rows.extend(self.reactions_of(id, *seq).map(reaction));
+                        rows.extend(self.annexes_of_message(id, *seq).cloned().map(Row::Annex));
                         last = *seq;
                     }
                 }

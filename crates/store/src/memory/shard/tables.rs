@@ -6,8 +6,8 @@ use std::{
 };
 
 use ostracon_domain::{
-    ClientId, Conversation, ConversationId, InboxEntry, Member, Message, MessageView, Quote,
-    Reaction, ReactionGroup, Row, Seq, UnitId, UserId, UserState,
+    Annex, AnnexKey, ClientId, Conversation, ConversationId, InboxEntry, Member, Message,
+    MessageView, Quote, Reaction, ReactionGroup, Row, Seq, UnitId, UserId, UserState,
 };
 
 use crate::working_set::{Missing, WorkingSet};
@@ -27,6 +27,7 @@ pub(super) struct Tables {
     pub(super) reactions: BTreeSet<Reaction>,
     pub(super) users: BTreeMap<UserId, Arc<UserState>>,
     pub(super) inbox: BTreeMap<(UserId, ConversationId), Arc<InboxEntry>>,
+    pub(super) annexes: BTreeMap<(ConversationId, AnnexKey), Arc<Annex>>,
     probes: BTreeMap<ProbeKey, Seq>,
 }
 
@@ -58,6 +59,15 @@ impl Tables {
             Row::MessagesGone { conversation, below } => {
                 self.remove_messages(*conversation, *below)
             }
+            Row::Annex(row) => {
+                self.annexes.insert((row.conversation, row.key), Arc::clone(row));
+            }
+            Row::AnnexGone(row) => {
+                self.annexes.remove(&(row.conversation, row.key));
+            }
+            Row::AnnexesGone { conversation, seq } => {
+                self.annexes.retain(|(of, key), _| of != conversation || key.seq() != *seq);
+            }
             Row::User(row) => {
                 self.users.insert(row.user, Arc::clone(row));
             }
@@ -72,6 +82,8 @@ impl Tables {
         self.messages.retain(|(of, seq), _| *of != id || *seq >= below);
         self.probes.retain(|(of, ..), seq| *of != id || *seq >= below);
         self.reactions.retain(|row| row.conversation != id || row.seq >= below);
+        let stays = |key: &AnnexKey| key.seq() == 0 || key.seq() >= below;
+        self.annexes.retain(|(of, key), _| *of != id || stays(key));
     }
 
     /// Writes imported rows. Rows with a higher number stay; reactions follow their message.
@@ -93,10 +105,29 @@ impl Tables {
                     if message_written {
                         self.reactions
                             .retain(|r| (r.conversation, r.seq) != (row.conversation, row.seq));
+                        // A tombstone has none at all.
+                        let goes =
+                            |key: &AnnexKey| row.deleted.is_some() || key.kind.is_of_message();
+                        self.annexes.retain(|(of, key), _| {
+                            *of != row.conversation || key.seq() != row.seq || !goes(key)
+                        });
                     }
                     message_written
                 }
                 Row::Reaction(_) | Row::ReactionGone(_) => message_written,
+                Row::Annex(row) if row.key.kind.is_of_message() => message_written,
+                Row::Annex(row) => {
+                    let (id, seq) = (row.conversation, row.key.seq());
+                    let deleted =
+                        self.messages.get(&(id, seq)).is_some_and(|row| row.deleted.is_some());
+                    let removed = self
+                        .conversations
+                        .get(&id)
+                        .is_some_and(|row| seq > 0 && seq < row.retained_from);
+                    let old = self.annexes.get(&(id, row.key));
+                    !deleted && !removed && old.is_none_or(|old| old.number <= row.number)
+                }
+                Row::AnnexGone(_) | Row::AnnexesGone { .. } => false,
                 Row::MessagesGone { .. } => true,
                 Row::User(row) => {
                     self.users.get(&row.user).is_none_or(|old| old.user_rev <= row.user_rev)
@@ -142,6 +173,30 @@ impl Tables {
             .take_while(move |row| row.conversation == id && row.seq == seq)
     }
 
+    /// The small rows that belong to a message and travel with it, by key.
+    pub(super) fn annexes_of_message(
+        &self,
+        id: ConversationId,
+        seq: Seq,
+    ) -> impl Iterator<Item = &Arc<Annex>> {
+        let of_message = move |row: &&Arc<Annex>| row.key.kind.is_of_message();
+        self.annexes_of(id).filter(of_message).filter(move |row| row.key.seq() == seq)
+    }
+
+    /// The small rows of a conversation with a line of numbers of their own, by key.
+    pub(super) fn annexes_on_their_own(
+        &self,
+        id: ConversationId,
+    ) -> impl Iterator<Item = &Arc<Annex>> {
+        self.annexes_of(id).filter(|row| !row.key.kind.is_of_message())
+    }
+
+    /// All small rows of a conversation, by key.
+    pub(super) fn annexes_of(&self, id: ConversationId) -> impl Iterator<Item = &Arc<Annex>> {
+        let all = self.annexes.iter().filter(move |((of, _), _)| *of == id);
+        all.map(|(_, row)| row)
+    }
+
     /// The member rows of a conversation, by user.
     pub(super) fn members_of(&self, id: ConversationId) -> impl Iterator<Item = &Arc<Member>> {
         self.members
@@ -165,6 +220,9 @@ impl Tables {
                     let seq = self.probes.get(&(id, sender, client_id.clone()));
                     let view = seq.and_then(|seq| self.view(id, *seq));
                     set.know_probe(id, sender, client_id, view);
+                }
+                Missing::Annex(id, key) => {
+                    set.know_annex(id, key, self.annexes.get(&(id, key)).cloned());
                 }
                 Missing::User(user) => set.know_user(user, self.users.get(&user).cloned()),
                 Missing::Inbox(user, id) => {

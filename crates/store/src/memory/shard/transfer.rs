@@ -108,11 +108,15 @@ impl Tables {
                     .members_of(id)
                     .filter(|member| member.rev > since.rev || member.mark_rev > since.mark_rev);
                 rows.extend(members.cloned().map(Row::Member));
+                let annexes = self.annexes_on_their_own(id);
+                let changed = annexes.filter(|row| row.number > since.of_annex(row.key.kind));
+                rows.extend(changed.cloned().map(Row::Annex));
                 let messages = self.messages.range((id, 0)..=(id, Seq::MAX));
                 for ((_, seq), message) in messages.filter(|(_, row)| row.rev > since.rev) {
                     rows.push(Row::Message(Arc::clone(message)));
                     let reaction = |row: &Reaction| Row::Reaction(Arc::new(row.clone()));
                     rows.extend(self.reactions_of(id, *seq).map(reaction));
+                    rows.extend(self.annexes_of_message(id, *seq).cloned().map(Row::Annex));
                 }
             }
             Subject::User(user) => {
@@ -146,6 +150,7 @@ impl Tables {
             Subject::Conversation(id) => {
                 self.remove_messages(id, Seq::MAX);
                 self.members.retain(|(of, _), _| *of != id);
+                self.annexes.retain(|(of, _), _| *of != id);
                 self.conversations.remove(&id);
             }
             Subject::User(user) => {
@@ -162,6 +167,7 @@ impl Tables {
             self.members.len(),
             self.messages.len(),
             self.reactions.len(),
+            self.annexes.len(),
             self.users.len(),
             self.inbox.len(),
         ];
