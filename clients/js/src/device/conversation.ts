@@ -67,7 +67,7 @@ export class Conversation {
   erase = false;
   /** The page wanted, also while it is under way. */
   #want: Want | undefined;
-  #page: { id: number; anchor: Anchor } | undefined;
+  #page: { id: number; anchor: Anchor; heard: number } | undefined;
   #changes: { id: number; since: number; heard: number } | undefined;
   #waking: number | undefined;
   #membersDue: { cursor: string | undefined } | undefined;
@@ -187,7 +187,9 @@ export class Conversation {
 
   /** Another history: drop it, cancel its requests, load again what was loaded. */
   #dropHistory(history: string | undefined, rev: number, desk: Desk): void {
-    const again = this.open || this.#want !== undefined || this.#page !== undefined;
+    // What the line shows of it is gone as well, and the list may have told it already.
+    const shown = this.open || this.line !== undefined;
+    const again = shown || this.#want !== undefined || this.#page !== undefined;
     this.close(desk);
     this.history = history;
     this.heard = rev;
@@ -223,11 +225,8 @@ export class Conversation {
       return;
     }
     this.history = history;
-    if (this.window) {
-      this.window.event(rev, change);
-    } else if (this.open) {
-      this.want('newest');
-    }
+    this.window?.event(rev, change);
+    this.#appeared();
     this.heard = Math.max(this.heard, rev);
   }
 
@@ -244,6 +243,7 @@ export class Conversation {
     const missed = !this.window && frame.rev > this.heard;
     this.heard = Math.max(this.heard, frame.rev);
     this.history = frame.history;
+    this.#appeared();
     this.line?.inboxUpdated(frame);
     return missed || !this.line;
   }
@@ -256,6 +256,8 @@ export class Conversation {
       this.heard = Math.max(this.heard, rev);
     } else {
       this.#dropHistory(history, rev, desk);
+      // The entry has what the line shows.
+      this.#want = this.open ? 'newest' : undefined;
     }
     const { read_seq, delivered_seq } = entry.membership;
     this.members.mark(me, { read_seq, delivered_seq });
@@ -264,7 +266,15 @@ export class Conversation {
     this.line = Line.entry(this.line, entry, last, userRev);
     this.learnInfo(entry.conversation);
     this.#rejoined(joined, entry.membership.joined_seq, desk);
+    this.#appeared();
     desk.changed(this.id);
+  }
+
+  /** One that is looked at is loaded when it is heard of. */
+  #appeared(): void {
+    if (this.open && !this.window) {
+      this.want('newest');
+    }
   }
 
   /** The conversation row, in any order: the higher rev wins. */
@@ -434,6 +444,7 @@ export class Conversation {
 
   /** A question has no answer. True when the conversation is not there for this user. */
   failed(request: Request, error: WireError | undefined, desk: Desk): boolean {
+    const heard = (request.kind === 'changes' ? this.#changes : this.#page)?.heard ?? 0;
     if (request.kind === 'changes') {
       this.#changes = undefined;
     } else if (request.kind === 'page') {
@@ -444,7 +455,9 @@ export class Conversation {
         this.#membersDue = { cursor: undefined };
       }
     }
-    if (!error) {
+    const lost = error !== undefined && LOST.has(error.code);
+    if (!error || (lost && request.kind !== 'members' && this.heard > heard)) {
+      // Refused before what was heard since: it may be there (again).
       return false;
     }
     desk.notify({ type: 'refused', conversation: this.id, error });
@@ -454,7 +467,7 @@ export class Conversation {
     // Not asked again before something new is heard.
     this.#want = undefined;
     this.#stalled = this.heard;
-    return LOST.has(error.code);
+    return lost;
   }
 
   /** After a reconnect, or when events were dropped: marks of others are asked for where they are
@@ -494,7 +507,8 @@ export class Conversation {
     }
     if (this.#want !== undefined && !this.#page && !this.asleep) {
       const anchor = this.#anchor(this.#want);
-      this.#page = { id: desk.ask({ kind: 'page', conversation: id, anchor, limit: options.pageLimit }), anchor };
+      const asked = desk.ask({ kind: 'page', conversation: id, anchor, limit: options.pageLimit });
+      this.#page = { id: asked, anchor, heard: this.heard };
     }
     if (this.#membersDue && this.#membersAsked === undefined) {
       const { cursor } = this.#membersDue;

@@ -24,7 +24,7 @@ export class Listing {
     return this.#userRev;
   }
 
-  /** Asks if it is due; true when a new listing begins. */
+  /** Asks if it is due; true when it does. What is heard of from then on may be younger than the answer. */
   react(desk: Desk, limit: number): boolean {
     if (!this.due || this.#asked) {
       return false;
@@ -32,15 +32,15 @@ export class Listing {
     this.due = false;
     this.#asked = true;
     desk.ask({ kind: 'sync', cursor: this.#cursor, limit });
-    return this.#chain === undefined;
+    return true;
   }
 
   answer(answer: Sync): Next {
     this.#asked = false;
     this.#cursor = answer.cursor;
     this.#userRev = answer.user_rev;
-    const chain = this.#chain ?? { reset: false, named: [] };
-    chain.reset ||= answer.reset;
+    // A listing that starts anew, even in the middle, forgets what was named before.
+    const chain = (!answer.reset && this.#chain) || { reset: answer.reset, named: [] };
     chain.named.push(...answer.conversations.map((entry) => entry.conversation.conversation_id));
     this.#chain = answer.more ? chain : undefined;
     this.due ||= answer.more;
