@@ -8,7 +8,7 @@ mod wire;
 pub use wire::wire;
 
 use crate::{
-    CloseCode, Conversation, ErrorBody, ErrorCode, ErrorObject, Message,
+    CloseCode, Conversation, ErrorBody, ErrorCode, ErrorObject, Message, cbor,
     frame::{
         DeleteMessage, Done, EditMessage, HeartbeatAnswer, Hello, InboxUpdated, MemberUpdated,
         MessageDeleted, MessageSent, OutgoingMessage, React, ReceiptUpdated, SyncRequired,
@@ -33,6 +33,7 @@ pub fn document() -> String {
         ("{{client_frames}}", frames(CLIENT_FRAMES, examples::client().unwrap_or_default())),
         ("{{server_frames}}", frames(SERVER_FRAMES, examples::server().unwrap_or_default())),
         ("{{error_example}}", error_example()),
+        ("{{cbor}}", short_cbor()),
         ("{{errors}}", errors()),
         ("{{close_codes}}", close_codes()),
         ("{{limits}}", limits()),
@@ -241,6 +242,17 @@ fn errors() -> String {
         let _ = writeln!(out, "| `{code}` | {} | {retry} | {} |", code.status(), code.meaning());
     }
     out
+}
+
+/// Names and words with their numbers.
+fn short_cbor() -> String {
+    let list = |what: &str, all: &mut dyn Iterator<Item = &str>| {
+        let numbered: Vec<_> = all.enumerate().map(|(n, name)| format!("{n} `{name}`")).collect();
+        format!("{what}: {}.", numbered.join(" · "))
+    };
+    let names = list("Names", &mut cbor::names::NAMES.iter().map(|(name, _)| *name));
+    let words = list("Words", &mut cbor::names::WORDS.iter().copied());
+    format!("{names}\n\n{words}")
 }
 
 fn close_codes() -> String {

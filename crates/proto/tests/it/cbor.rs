@@ -76,7 +76,15 @@ fn what_json_cannot_say_or_nobody_wrote_is_refused() {
         ("7bffffffffffffffff", Malformed),
         ("bbffffffffffffffff", Malformed),
         ("40", NotJson),
-        ("a10000", NotJson),
+        ("41ff", NotJson),
+        ("5f40ff", NotJson),
+        ("a118ff00", NotJson),
+        ("a12000", NotJson),
+        ("a10018ff", NotJson),
+        ("a1038101", NotJson),
+        ("a103820100", NotJson),
+        ("a1038201f6", NotJson),
+        ("a2041b00000000ffffffff0a1b7fffffffffffffff", NotJson),
         ("a18000", NotJson),
         ("e0", NotJson),
         ("f820", NotJson),
@@ -140,6 +148,70 @@ fn json_comes_back_through_cbor() {
     let mut cbor = Vec::new();
     from_json(serde_json::to_string(&text).unwrap().as_bytes(), &mut cbor).unwrap();
     assert_eq!(&cbor[..5], [0x7a, 0, 1, 0x11, 0x70]);
+}
+
+/// What a person says in a direct conversation, as it reaches the other one.
+const EVENT: &str = r#"{"type":"new_message","data":{"message_id":"1572864000123456789","conversation_id":"00000000-0000-8080-8000-00000c3b0000","seq":310,"rev":412,"content_rev":412,"sender_id":97,"type":"text","content":"Shall we meet at noon? The café on the corner: ок?","timestamp":1795000000123,"history":"9871236540123456789","mark_rev":298}}"#;
+
+fn short(json: &str) -> Vec<u8> {
+    let mut cbor = Vec::new();
+    from_json(json.as_bytes(), &mut cbor).unwrap();
+    cbor
+}
+
+#[test]
+fn an_event_is_short_and_comes_back_to_the_letter() {
+    let id = ostracon_domain::ConversationId::direct(user(97), user(195)).to_string();
+    let message = ostracon_domain::MessageId::from_parts(1_795_000_000_121, 3, 17).unwrap();
+    let event = EVENT
+        .replace("00000000-0000-8080-8000-00000c3b0000", &id)
+        .replace("1572864000123456789", &message.to_string());
+    let cbor = short(&event);
+    assert_eq!(to_json(&cbor).unwrap(), event);
+    assert!(cbor.len() <= 110, "{}", cbor.len());
+    let group = event.replace(&id, "0190163d-8694-739b-aea5-966c26f8ad91");
+    let cbor = short(&group);
+    assert_eq!(to_json(&cbor).unwrap(), group);
+    assert!(cbor.len() <= 122, "{}", cbor.len());
+}
+
+fn user(id: u64) -> ostracon_domain::UserId {
+    ostracon_domain::UserId::new(id).unwrap()
+}
+
+#[test]
+fn what_looks_like_something_short_comes_back_as_it_was() {
+    for json in [
+        r#"{"type":5,"message_id":7,"history":-1}"#,
+        r#"{"type":-1,"message_id":"007","history":"18446744073709551616"}"#,
+        r#"{"type":"no word","message_id":"0","history":""}"#,
+        r#"{"conversation_id":[1,2]}"#,
+        r#"{"conversation_id":"0190163D-8694-739B-AEA5-966C26F8AD91"}"#,
+        r#"{"message_id":"1572864000123456789","timestamp":18446744073709551615}"#,
+        r#"{"message_id":"1572864000123456789","timestamp":-5}"#,
+        r#"{"message_id":"1572864000123456789","timestamp":1.5}"#,
+        r#"{"message_id":"9223372036854775808","timestamp":7}"#,
+        r#"{"message_id":"1572864000123456789","nested":{"timestamp":7},"timestamp":7}"#,
+        r#"{"rev":7,"content_rev":-9223372036854775808}"#,
+        r#"{"rev":18446744073709551615,"content_rev":3}"#,
+        r#"{"content_rev":3,"rev":7}"#,
+        r#"{"rev":null,"content_rev":3}"#,
+        r#"["0190163d-8694-739b-aea5-966c26f8ad91","0190163d-8694-739b-aea5_966c26f8ad91"]"#,
+    ] {
+        assert_eq!(to_json(&short(json)).unwrap(), json);
+    }
+    let many: Vec<String> = (0..300).map(|n| format!("\"k{n}\":[{n}]")).collect();
+    let many = format!("{{{}}}", many.join(","));
+    assert_eq!(to_json(&short(&many)).unwrap(), many);
+}
+
+#[test]
+fn the_lists_of_names_hold_each_once() {
+    use ostracon_proto::cbor::names::{NAMES, WORDS};
+    let names: std::collections::BTreeSet<_> = NAMES.iter().map(|(name, _)| name).collect();
+    assert_eq!(names.len(), NAMES.len());
+    let words: std::collections::BTreeSet<_> = WORDS.iter().collect();
+    assert_eq!(words.len(), WORDS.len());
 }
 
 #[test]
