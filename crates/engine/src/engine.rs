@@ -505,6 +505,13 @@ impl Engine {
         }
     }
 
+    /// Closes every connection of a user.
+    pub fn close_user(&self, user: UserId, code: CloseCode, reason: &str) {
+        for connection in self.core.hub.connections(user) {
+            connection.close(code, reason);
+        }
+    }
+
     /// Closes every connection, for a stop.
     pub fn close_all(&self, code: CloseCode, reason: &str) {
         for connection in self.core.hub.all() {

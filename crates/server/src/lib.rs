@@ -14,6 +14,7 @@ pub mod config;
 mod doctor;
 mod error;
 mod extract;
+mod fetch;
 mod health;
 mod http1;
 pub mod metrics;

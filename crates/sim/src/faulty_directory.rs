@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use ostracon_domain::{MapChange, Millis, PlacementMap, ShardId, UnitId, UserId};
 use ostracon_store::{
-    Accounts, Audit, Cluster, DirectoryError, Moves, Sessions,
+    Accounts, Audit, Cluster, DirectoryError, Invites, Moves, Sessions,
     directory::{
-        AccountRole, AuditEntry, AuditRow, Garbage, JobRow, JobState, MoveLost, MovePhase,
-        MoveRefusal, MoveRow, NewJob, NewSession, NewUser, NodeLease, Progress, Session,
+        AccountRole, AuditEntry, AuditRow, Garbage, Invite, JobRow, JobState, MoveLost, MovePhase,
+        MoveRefusal, MoveRow, NewInvite, NewJob, NewSession, NewUser, NodeLease, Progress, Session,
         ShardAdmission, ShardRow, User,
     },
     memory::directory::MemoryDirectory,
@@ -258,6 +258,30 @@ impl Accounts for FaultyDirectory {
     }
     async fn set_role(&self, id: UserId, role: AccountRole) -> Result<Option<User>> {
         self.plain().set_role(id, role).await
+    }
+    async fn set_active(&self, id: UserId, active: bool) -> Result<Option<User>> {
+        self.plain().set_active(id, active).await
+    }
+}
+
+#[async_trait]
+impl Invites for FaultyDirectory {
+    async fn create_invite(&self, new: NewInvite, now: Millis) -> Result<Invite> {
+        self.plain().create_invite(new, now).await
+    }
+    async fn invites(&self, now: Millis, limit: u32) -> Result<Vec<Invite>> {
+        self.plain().invites(now, limit).await
+    }
+    async fn revoke_invite(&self, id: u64) -> Result<bool> {
+        self.plain().revoke_invite(id).await
+    }
+    async fn create_invited(
+        &self,
+        new: NewUser,
+        code_hash: &[u8; 32],
+        now: Millis,
+    ) -> Result<Option<User>> {
+        self.plain().create_invited(new, code_hash, now).await
     }
 }
 

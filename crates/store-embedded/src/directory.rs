@@ -8,6 +8,7 @@ mod audit;
 mod cluster;
 mod copy;
 mod failure;
+mod invites;
 mod job_rows;
 mod map;
 mod move_rows;

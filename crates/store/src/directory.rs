@@ -1,8 +1,9 @@
 //! The seam of the directory: the one small transactional store of accounts, sessions, shards, the map and its moves.
 //!
-//! Five traits by noun; a directory is all of them.
+//! Six traits by noun; a directory is all of them.
 
 pub mod audit;
+pub mod invites;
 pub mod job_row;
 pub mod move_error;
 pub mod move_row;
@@ -10,6 +11,7 @@ pub mod move_rules;
 pub mod moves;
 
 pub use audit::{Audit, AuditEntry, AuditRow};
+pub use invites::{Invite, Invites, NewInvite};
 pub use job_row::{JobRow, JobState, NewJob};
 pub use move_error::{MoveLost, MoveRefusal};
 pub use move_row::{FREEZES_KEPT, Garbage, MoveKind, MovePhase, MoveRow, NewMove, Progress};
@@ -38,7 +40,9 @@ pub struct User {
     pub role: AccountRole,
     /// When it was created.
     pub created_at: Millis,
-    /// Rises when the password or role changes; cached sessions of a smaller one are looked up again.
+    /// Whether it may be used; nobody is signed in to one that may not.
+    pub is_active: bool,
+    /// Rises when the password, the role or whether it may be used changes; cached sessions of a smaller one are looked up again.
     pub version: u64,
 }
 
@@ -191,6 +195,8 @@ pub trait Accounts: Send + Sync {
     async fn set_password(&self, id: UserId, password_hash: &str) -> Result<Option<User>>;
     /// Replaces the role; the account, or none if unknown.
     async fn set_role(&self, id: UserId, role: AccountRole) -> Result<Option<User>>;
+    /// Says whether the account may be used; the account, or none if unknown.
+    async fn set_active(&self, id: UserId, active: bool) -> Result<Option<User>>;
 }
 
 /// Sessions.
@@ -208,7 +214,7 @@ pub trait Sessions: Send + Sync {
     /// # Errors
     /// `Taken("token")`; `Refused` when a user is unknown.
     async fn create_sessions(&self, new: Vec<NewSession>, now: Millis) -> Result<Vec<Session>>;
-    /// The session of a token, with its user, unless it ended at `now` or before.
+    /// The session of a token, with its user, unless it ended at `now` or before, or the account must not be used.
     async fn session_by_token(
         &self,
         token_hash: &[u8; 32],
@@ -253,6 +259,6 @@ fn first<T>(created: Vec<T>) -> Result<T> {
 }
 
 /// All of a directory.
-pub trait Directory: Accounts + Sessions + Cluster + Moves + Audit {}
+pub trait Directory: Accounts + Sessions + Invites + Cluster + Moves + Audit {}
 
-impl<T: Accounts + Sessions + Cluster + Moves + Audit> Directory for T {}
+impl<T: Accounts + Sessions + Invites + Cluster + Moves + Audit> Directory for T {}

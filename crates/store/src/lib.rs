@@ -23,7 +23,9 @@ pub mod working_set;
 
 pub use address::redacted;
 pub use digest::Digest;
-pub use directory::{Accounts, Audit, Cluster, Directory, DirectoryError, Moves, Sessions};
+pub use directory::{
+    Accounts, Audit, Cluster, Directory, DirectoryError, Invites, Moves, Sessions,
+};
 pub use read::{
     AnnexPage, AnnexRows, Changes, ChangesSince, InboxChanges, InboxPage, InboxRows, MembersPage,
     MembersRows, MessagePage, Messages, Overview, PagePosition, Place, Unread,

@@ -765,6 +765,8 @@ export type Receipt = {
 export type Register = {
   /** The name that others see; the user name when left out. */
   display_name?: string | null;
+  /** The code of an invite, where only who was invited may sign up; else it is not looked at. */
+  invite?: string | null;
   /** 8 to 256 characters. */
   password: string;
   /** 3 to 32 of `a-z 0-9 . _ -`; folded to lower case. */
@@ -855,6 +857,12 @@ export type SignedIn = {
   token: string;
   /** The user. */
   user: Profile;
+};
+
+/** `DELETE /api/v1/auth/sessions`: what became of the other devices. */
+export type SignedOut = {
+  /** Sessions that ended. */
+  revoked: number;
 };
 
 /** A carved unit. */
@@ -1207,7 +1215,7 @@ export type Operations = {
     path: { shard_id: number };
     answer: JobReport;
   };
-  /** Sign in with name and password. A wrong name and a wrong password get the same answer after the same time. */
+  /** Sign in with name and password. A wrong name and a wrong password get the same answer after the same time. `forbidden`: the password was right, and the account is deactivated. */
   'POST /api/v1/auth/login': {
     body: Login;
     answer: SignedIn;
@@ -1216,7 +1224,7 @@ export type Operations = {
   'POST /api/v1/auth/logout': {
     answer: undefined;
   };
-  /** Create an account and sign in. Can be switched off by the operator (`forbidden`). `conflict` when the name is taken. */
+  /** Create an account and sign in. Can be switched off by the operator, or be for those with an `invite` only (`forbidden`). `conflict` when the name is taken. */
   'POST /api/v1/auth/register': {
     body: Register;
     answer: SignedIn;
@@ -1224,6 +1232,10 @@ export type Operations = {
   /** List one's own sessions. */
   'GET /api/v1/auth/sessions': {
     answer: Sessions;
+  };
+  /** Sign all other devices out. Not the one that asks. Their connections close with 4401. */
+  'DELETE /api/v1/auth/sessions': {
+    answer: SignedOut;
   };
   /** Revoke a session. Its connections close with 4401. */
   'DELETE /api/v1/auth/sessions/{session_id}': {

@@ -7,6 +7,7 @@ mod chat;
 mod config;
 mod debug;
 mod doctor;
+mod invite;
 mod repair;
 mod restore;
 mod serve;
@@ -37,7 +38,7 @@ enum Command {
     Serve(serve::Serve),
     /// Talk in the terminal
     Chat(chat::Chat),
-    /// Accounts: add, list, passwd, role, token
+    /// Accounts: add, list, passwd, role, token, activate, deactivate, invite
     #[command(subcommand)]
     User(user::User),
     /// Look into what is stored

@@ -12,6 +12,7 @@ use ostracon_server::admin::types::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
+use super::invite::Invite;
 use crate::{output, password, progress::Progress, reach::Reach};
 
 const USERS: &str = "/api/v1/admin/users";
@@ -31,6 +32,13 @@ pub(crate) enum User {
     Role(SetsRole),
     /// Sign a device in and print its token
     Token(GetsToken),
+    /// Put an account out of use: its sessions end, nobody signs in to it; what it said stays
+    Deactivate(Named),
+    /// Let an account be used again
+    Activate(Named),
+    /// Codes with which people sign up where not everybody may
+    #[command(subcommand)]
+    Invite(Invite),
 }
 
 /// Accounts to create.
@@ -121,6 +129,15 @@ pub(crate) struct GetsToken {
     reach: Reach,
 }
 
+/// An account.
+#[derive(Debug, Args)]
+pub(crate) struct Named {
+    /// Name, number or ext:ID
+    user: String,
+    #[command(flatten)]
+    reach: Reach,
+}
+
 impl User {
     pub(crate) fn run(self, json: bool) -> Result<ExitCode> {
         super::small_runtime()?.block_on(async {
@@ -130,6 +147,11 @@ impl User {
                 Self::Passwd(command) => command.run(json).await,
                 Self::Role(command) => command.run(json).await,
                 Self::Token(command) => command.run(json).await,
+                Self::Deactivate(command) => {
+                    command.run(json, "deactivate", "is out of use now").await
+                }
+                Self::Activate(command) => command.run(json, "activate", "may be used again").await,
+                Self::Invite(command) => command.run(json).await,
             }
         })?;
         Ok(ExitCode::SUCCESS)
@@ -243,10 +265,11 @@ impl List {
                 user.external_id.unwrap_or_default(),
                 user.display_name,
                 role_name(user.role).to_owned(),
+                if user.active { "yes" } else { "no" }.to_owned(),
                 output::time(user.created_at),
             ]
         });
-        let head = ["id", "name", "external id", "shown as", "role", "created (UTC)"];
+        let head = ["id", "name", "external id", "shown as", "role", "active", "created (UTC)"];
         output::line(output::table(&head, &[0], rows))
     }
 }
@@ -297,6 +320,17 @@ impl GetsToken {
     }
 }
 
+impl Named {
+    async fn run(self, json: bool, call: &str, told: &str) -> Result<()> {
+        let api = self.reach.api().await?;
+        let user: Account = post(&api, &path(&self.user, call), &serde_json::json!({})).await?;
+        if json {
+            return output::json(&user);
+        }
+        output::line(format!("The account {} {told}.", self.user))
+    }
+}
+
 const fn role_name(role: Role) -> &'static str {
     match role {
         Role::User => "user",
@@ -304,7 +338,7 @@ const fn role_name(role: Role) -> &'static str {
     }
 }
 
-async fn post<B: Serialize + Sync, T: DeserializeOwned>(
+pub(super) async fn post<B: Serialize + Sync, T: DeserializeOwned>(
     api: &Api,
     path: &str,
     body: &B,

@@ -100,3 +100,37 @@ fn a_stopped_server_is_named_with_what_to_do() {
         assert!(words.contains(&format!("ostracon serve --data-dir {dir}")), "{words}");
     }
 }
+
+#[test]
+fn an_account_goes_out_of_use_and_comes_back() {
+    let data = Data::new();
+    let server = Server::start(&data.text("data"));
+    let dir = server.dir.as_str();
+    said(&["user", "add", "bob", "--no-password", "--data-dir", dir]);
+    let words = said(&["user", "deactivate", "bob", "--data-dir", dir]);
+    assert_eq!(words.trim(), "The account bob is out of use now.");
+    let listed = json(&["user", "list", "--json", "--data-dir", dir]);
+    assert_eq!(listed["users"][0]["active"], false);
+    let token = run(&["user", "token", "bob", "--data-dir", dir]);
+    assert!(complaint(&token).contains("deactivated"), "{}", complaint(&token));
+    said(&["user", "activate", "bob", "--data-dir", dir]);
+    said(&["user", "token", "bob", "--data-dir", dir]);
+}
+
+#[test]
+fn invites_are_made_listed_and_revoked() {
+    let data = Data::new();
+    let server = Server::start(&data.text("data"));
+    let dir = server.dir.as_str();
+    let code =
+        said(&["user", "invite", "create", "--uses", "3", "--note", "team", "--data-dir", dir]);
+    assert!(code.starts_with("inv_"), "{code}");
+    let listed = said(&["user", "invite", "list", "--data-dir", dir]);
+    assert!(listed.contains("team") && !listed.contains(code.trim()), "{listed}");
+    let json = json(&["user", "invite", "list", "--json", "--data-dir", dir]);
+    let id = json["invites"][0]["invite_id"].to_string();
+    said(&["user", "invite", "revoke", &id, "--data-dir", dir]);
+    let again = run(&["user", "invite", "revoke", &id, "--data-dir", dir]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(complaint(&again).contains("there is no invite"), "{}", complaint(&again));
+}

@@ -19,6 +19,10 @@ pub struct Register<'a> {
     #[serde(borrow, default, deserialize_with = "text::optional")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<Cow<'a, str>>,
+    /// The code of an invite, where only who was invited may sign up; else it is not looked at.
+    #[serde(borrow, default, deserialize_with = "text::optional")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invite: Option<Cow<'a, str>>,
 }
 
 /// `POST /api/v1/auth/login`.
@@ -76,6 +80,13 @@ pub struct Sessions {
     pub sessions: Vec<Session>,
 }
 
+/// `DELETE /api/v1/auth/sessions`: what became of the other devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct SignedOut {
+    /// Sessions that ended.
+    pub revoked: u32,
+}
+
 /// One signed-in device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Session {
@@ -108,4 +119,4 @@ impl fmt::Debug for Ticket {
     }
 }
 
-body::plain_body!(Register<'a>, Login<'a>, SignedIn, Sessions, Ticket);
+body::plain_body!(Register<'a>, Login<'a>, SignedIn, Sessions, SignedOut, Ticket);

@@ -10,7 +10,7 @@ pub mod operations;
 pub mod sync;
 pub mod users;
 
-pub use auth::{Login, Register, Session, Sessions, SignedIn, Ticket};
+pub use auth::{Login, Register, Session, Sessions, SignedIn, SignedOut, Ticket};
 pub use conversations::{
     AddMembers, Changed, Conversations, ConversationsQuery, CreateConversation, EditConversation,
     EditInbox, EditMember, EditSettings, Members, MembersAdded, MembersQuery, Unread,

@@ -218,7 +218,7 @@ const AFTER: Param =
 /// Every REST call, in the order of the documentation.
 pub const OPERATIONS: &[Operation] = &[
     Operation {
-        notes: "Can be switched off by the operator (`forbidden`). `conflict` when the name is taken.",
+        notes: "Can be switched off by the operator, or be for those with an `invite` only (`forbidden`). `conflict` when the name is taken.",
         auth: false,
         body: Some(Shape::of::<Register<'_>>()),
         answers: &[created::<SignedIn>("Signed up and signed in.")],
@@ -226,11 +226,11 @@ pub const OPERATIONS: &[Operation] = &[
         ..call("POST", "/api/v1/auth/register", AUTH, "Create an account and sign in.")
     },
     Operation {
-        notes: "A wrong name and a wrong password get the same answer after the same time.",
+        notes: "A wrong name and a wrong password get the same answer after the same time. `forbidden`: the password was right, and the account is deactivated.",
         auth: false,
         body: Some(Shape::of::<Login<'_>>()),
         answers: &[ok::<SignedIn>("Signed in.")],
-        errors: &[BadRequest, Unauthorized, Invalid, Busy],
+        errors: &[BadRequest, Unauthorized, Forbidden, Invalid, Busy],
         ..call("POST", "/api/v1/auth/login", AUTH, "Sign in with name and password.")
     },
     Operation {
@@ -241,6 +241,11 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         answers: &[ok::<Sessions>("All sessions of this user.")],
         ..call("GET", "/api/v1/auth/sessions", AUTH, "List one's own sessions.")
+    },
+    Operation {
+        notes: "Not the one that asks. Their connections close with 4401.",
+        answers: &[ok::<SignedOut>("How many ended.")],
+        ..call("DELETE", "/api/v1/auth/sessions", AUTH, "Sign all other devices out.")
     },
     Operation {
         notes: "Its connections close with 4401.",

@@ -202,7 +202,12 @@ fn every_request_has_these_bytes_and_is_read_back() {
     let said = [
         back_borrowed!(
             Register,
-            Register { username: "a".into(), password: "p".into(), display_name: None }
+            Register {
+                username: "a".into(),
+                password: "p".into(),
+                display_name: None,
+                invite: None
+            }
         ),
         back_borrowed!(
             Login,
@@ -343,8 +348,12 @@ fn a_wrong_body_is_refused_by_name() {
 
 #[test]
 fn secrets_are_not_in_debug_output() {
-    let register =
-        Register { username: "a".into(), password: "hunter2!".into(), display_name: None };
+    let register = Register {
+        username: "a".into(),
+        password: "hunter2!".into(),
+        display_name: None,
+        invite: None,
+    };
     let login = Login { username: "a".into(), password: "hunter2!".into(), device_name: None };
     let signed_in = SignedIn { user: profile(), token: "hunter2!".into(), session_id: "s".into() };
     let ticket = Ticket { ticket: "hunter2!".into() };

@@ -51,6 +51,7 @@ fn openapi_names_every_call_once_and_every_schema_it_uses() {
     let ids = ids.into_iter().collect::<Vec<_>>().join("\n");
     insta::assert_snapshot!(ids, @r#"
     delete_admin_shards_by_shard_id
+    delete_auth_sessions
     delete_auth_sessions_by_session_id
     delete_conversations_by_conversation_id
     delete_conversations_members_by_user_id

@@ -10,6 +10,10 @@
 //! | `POST /api/v1/admin/users` [`types::CreateUsers`] | 201 [`types::CreatedUsers`]: up to 20,000 at once, each signed in |
 //! | `POST /api/v1/admin/users/{user}/password` [`types::SetPassword`] | [`types::NewPassword`]; its sessions end |
 //! | `POST /api/v1/admin/users/{user}/role` [`types::SetRole`] | [`types::User`] |
+//! | `POST /api/v1/admin/users/{user}/deactivate` · `…/activate` | [`types::User`]; nobody is signed in to it any more · again |
+//! | `GET /api/v1/admin/invites` | [`types::Invites`]: those that can still be used |
+//! | `POST /api/v1/admin/invites` [`types::NewInvite`] | 201 [`types::MadeInvite`] |
+//! | `DELETE /api/v1/admin/invites/{id}` | 204; it cannot be used any more |
 //! | `POST /api/v1/admin/users/{user}/token` [`types::NewToken`] | [`types::Token`] |
 //! | `POST /api/v1/admin/backup` [`types::BackupTo`] | lines of JSON: `{"progress":{done,total,text}}` now and then, bytes of the shard that is copied; then `{"result":`[`types::Backup`]`}` or `{"error":text}` |
 //! | `POST /api/v1/admin/verify` | the same kind of lines; the result is a [`Report`](crate::verify::Report) |
@@ -23,6 +27,7 @@
 pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod hot;
+pub(crate) mod invites;
 pub(crate) mod jobs;
 pub(crate) mod messages;
 pub(crate) mod plan;

@@ -122,6 +122,8 @@ pub struct User {
     pub display_name: String,
     /// What it may do.
     pub role: Role,
+    /// Whether it may be used.
+    pub active: bool,
     /// When it was created.
     pub created_at: Millis,
 }
@@ -214,6 +216,50 @@ pub struct NewPassword {
 pub struct SetRole {
     /// The new role.
     pub role: Role,
+}
+
+/// `POST invites`: a code that lets somebody sign up.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NewInvite {
+    /// How many may sign up with it, at least 1; one without it.
+    pub uses: Option<u32>,
+    /// For how many days; seven without it, 0: until it is used up or revoked.
+    pub days: Option<u32>,
+    /// What it is for; at most 200 characters.
+    pub note: Option<String>,
+}
+
+/// An invite as it was made.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MadeInvite {
+    /// Shown this once.
+    pub code: String,
+    /// What is listed of it.
+    #[serde(flatten)]
+    pub invite: Invite,
+}
+
+/// `GET invites`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invites {
+    /// Those that can still be used, newest first; at most 1,000.
+    pub invites: Vec<Invite>,
+}
+
+/// One invite.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invite {
+    /// Its number, for revoking it.
+    pub invite_id: u64,
+    /// What it is for.
+    pub note: Option<String>,
+    /// When it was made.
+    pub created_at: Millis,
+    /// When it ends by itself.
+    pub expires_at: Option<Millis>,
+    /// How many may still sign up with it.
+    pub uses_left: u32,
 }
 
 /// `POST users/{user}/token`.

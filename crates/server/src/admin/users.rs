@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::extract::{Request, State};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ostracon_domain::UserId;
-use ostracon_proto::{ErrorCode, Invalid, UserRef, query::Limit};
+use ostracon_proto::{CloseCode, ErrorCode, Invalid, UserRef, query::Limit};
 use ostracon_store::directory::{self, AccountRole};
 use serde::de::DeserializeOwned;
 
@@ -62,6 +62,7 @@ fn shown(user: directory::User) -> User {
             AccountRole::User => Role::User,
             AccountRole::Admin => Role::Admin,
         },
+        active: user.is_active,
         created_at: user.created_at,
     }
 }
@@ -275,6 +276,41 @@ pub(crate) async fn role(
     Ok(ok(&shown(changed.ok_or_else(ApiError::no_user)?)))
 }
 
+pub(crate) async fn activate(
+    State(app): State<Arc<App>>,
+    operator: Operator,
+    Params(user): Params<String>,
+) -> ApiResult {
+    set_active(&app, operator, &user, true).await
+}
+
+pub(crate) async fn deactivate(
+    State(app): State<Arc<App>>,
+    operator: Operator,
+    Params(user): Params<String>,
+) -> ApiResult {
+    set_active(&app, operator, &user, false).await
+}
+
+async fn set_active(app: &App, operator: Operator, user: &str, active: bool) -> ApiResult {
+    let user = named(app, user).await?;
+    if let (Operator::Account(id, _), false) = (operator, active)
+        && id == user.id
+    {
+        return Err(ApiError::new(ErrorCode::Conflict, "That is your own account."));
+    }
+    let changed = app.directory.set_active(user.id, active).await?;
+    let action = if active { "user.activate" } else { "user.deactivate" };
+    audit::record(app, operator, action, format!("user {}", user.id), "").await;
+    app.auth.forget_user(user.id);
+    if !active {
+        sign_out(app, user.id).await?;
+        // Also those of an existing system's tokens.
+        app.engine.close_user(user.id, CloseCode::SignedOut, "the account is deactivated");
+    }
+    Ok(ok(&shown(changed.ok_or_else(ApiError::no_user)?)))
+}
+
 pub(crate) async fn token(
     State(app): State<Arc<App>>,
     operator: Operator,
@@ -286,6 +322,9 @@ pub(crate) async fn token(
         check_display_name(name).map_err(|e| Invalid::new("device_name", e.message))?;
     }
     let user = named(&app, &user).await?;
+    if !user.is_active {
+        return Err(ApiError::new(ErrorCode::Conflict, "The account is deactivated."));
+    }
     let (session, token) = app.auth.sign_in(user.id, wanted.device_name).await?;
     let detail = format!("session {}", session.id);
     audit::record(&app, operator, "user.token", format!("user {}", user.id), detail).await;

@@ -7,6 +7,7 @@ mod accounts;
 mod attempts;
 mod cache;
 mod jwt;
+mod key_set;
 mod password;
 mod tickets;
 mod token;
@@ -27,7 +28,7 @@ pub(crate) use accounts::{check_display_name, check_external_id, check_password,
 pub(crate) use attempts::Attempts;
 pub(crate) use jwt::JwtVerifier;
 pub(crate) use password::Passwords;
-pub(crate) use token::new_token;
+pub(crate) use token::{hash as token_hash, new_invite_code, new_token};
 
 use self::{
     cache::TokenCache,
@@ -146,19 +147,18 @@ impl Auth {
         hash: &TokenHash,
         now: Millis,
     ) -> Result<Option<Identity>, ApiError> {
-        let Some(claims) = self.jwt.as_ref().and_then(|jwt| jwt.verify(token, now)) else {
-            return Ok(None);
-        };
+        let Some(jwt) = &self.jwt else { return Ok(None) };
+        let Some(claims) = jwt.verify(token, now).await else { return Ok(None) };
         let external_id = claims.external_id;
         let known = self.user_of_external_id(&external_id).await?;
         let user = match known {
             Some(user) => Some(user),
-            None if self.jwt.as_ref().is_some_and(JwtVerifier::creates_users) => {
+            None if jwt.creates_users() => {
                 self.create_foreign(external_id, claims.name, now).await?
             }
             None => None,
         };
-        Ok(user.map(|user| Identity {
+        Ok(user.filter(|user| user.is_active).map(|user| Identity {
             user: user.id,
             session: jwt_session(hash),
             role: user.role,
@@ -224,20 +224,25 @@ impl Auth {
         self.cache.generation()
     }
 
-    /// Whether a session that was good then was not revoked since. Usually without a look-up.
+    /// Whether a session that was good then was not revoked since, nor its account deactivated. Usually without a look-up.
     pub(crate) async fn is_still_good(&self, caller: &Checked) -> bool {
         let identity = &caller.identity;
-        if identity.is_foreign() || self.generation() == caller.generation {
+        if self.generation() == caller.generation {
             return true;
         }
-        let sessions = self.directory.sessions(identity.user, self.clock.now()).await;
         // Where the directory does not answer, the next call of this session will tell.
+        if identity.is_foreign() {
+            let users = self.directory.users(&[identity.user]).await;
+            return users.map_or(true, |users| users.iter().any(|user| user.is_active));
+        }
+        let sessions = self.directory.sessions(identity.user, self.clock.now()).await;
         sessions.map_or(true, |all| all.iter().any(|session| session.id == identity.session))
     }
 
-    /// Looks a user's role up again at the next call.
+    /// Looks a user's account up again at the next call.
     pub(crate) fn forget_user(&self, user: UserId) {
         self.cache.forget_user(user);
+        self.tickets.forget_user(user);
     }
 
     /// A ticket for one WebSocket of this session.

@@ -1,6 +1,6 @@
 //! Tickets for the WebSocket: one use, for browsers, which cannot send headers with it.
 
-use ostracon_domain::Millis;
+use ostracon_domain::{Millis, UserId};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
@@ -35,5 +35,9 @@ impl Tickets {
 
     pub(super) fn forget_session(&self, session: u64) {
         self.0.lock().retain(|_, (identity, _)| identity.session != session);
+    }
+
+    pub(super) fn forget_user(&self, user: UserId) {
+        self.0.lock().retain(|_, (identity, _)| identity.user != user);
     }
 }

@@ -9,21 +9,32 @@ const PREFIX: &str = "ost_";
 
 pub(crate) type TokenHash = [u8; 32];
 
+/// The same for codes of invites.
+const INVITE_PREFIX: &str = "inv_";
+
 /// A new token, also used for tickets.
 pub(crate) fn new_token() -> Result<String, ApiError> {
-    let mut random = [0; 32];
+    random_text::<32>(PREFIX)
+}
+
+/// A new code of an invite: shorter, since people pass it on, and it ends.
+pub(crate) fn new_invite_code() -> Result<String, ApiError> {
+    random_text::<16>(INVITE_PREFIX)
+}
+
+fn random_text<const BYTES: usize>(prefix: &str) -> Result<String, ApiError> {
+    let mut random = [0; BYTES];
     getrandom::fill(&mut random).map_err(|error| ApiError::internal(&error))?;
-    let mut token = String::with_capacity(PREFIX.len() + 43);
-    token.push_str(PREFIX);
-    URL_SAFE_NO_PAD.encode_string(random, &mut token);
-    Ok(token)
+    let mut text = prefix.to_owned();
+    URL_SAFE_NO_PAD.encode_string(random, &mut text);
+    Ok(text)
 }
 
 pub(super) fn is_ours(token: &str) -> bool {
     token.starts_with(PREFIX)
 }
 
-pub(super) fn hash(token: &str) -> TokenHash {
+pub(crate) fn hash(token: &str) -> TokenHash {
     blake3::hash(token.as_bytes()).into()
 }
 

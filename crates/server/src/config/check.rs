@@ -134,7 +134,7 @@ impl Config {
         if self.jwt.algorithm != JwtAlgorithm::Off
             && let Err(sentence) = crate::auth::JwtVerifier::load(&self.jwt)
         {
-            wrong.push(format!("jwt.key_file: {sentence}"));
+            wrong.push(sentence);
         }
         if wrong.is_empty() { Ok(()) } else { Err(ConfigError { sentences: wrong }) }
     }

@@ -108,7 +108,7 @@ section! {
 section! {
     /// Accounts.
     pub struct Auth {
-        /// Whether anyone may sign up: `open` or `closed`.
+        /// Who may sign up: `open`: anybody; `invite`: who has a code of the operator's; `closed`: nobody.
         pub registration: Registration = Registration::Open,
         /// How long a session lasts after its sign-in, days; 0: until it is signed out.
         pub session_days: u32 = 365,
@@ -122,6 +122,9 @@ section! {
         pub algorithm: JwtAlgorithm = JwtAlgorithm::Off,
         /// File with the key: for `HS256` the secret itself (at least 32 bytes), else a public key in PEM.
         pub key_file: PathBuf = PathBuf::new(),
+        /// Instead of a file: where the other system publishes its keys (JWKS), an https address or a file. It is read again
+        /// when a token names a key that is not known, and now and then.
+        pub key_set: String = String::new(),
         /// What `aud` must hold; empty: it is not looked at.
         pub audience: String = String::new(),
         /// What `iss` must be; empty: it is not looked at.
@@ -169,6 +172,8 @@ section! {
 pub enum Registration {
     /// Yes.
     Open,
+    /// Who was invited: the operator makes codes.
+    Invite,
     /// No: the operator creates accounts.
     Closed,
 }

@@ -8,7 +8,7 @@ use ostracon_store::directory::{AccountRole, NewUser, User};
 
 use crate::{
     app::App,
-    auth::{check_display_name, check_password, fold_username, wrong_credentials},
+    auth::{check_display_name, check_password, fold_username, token_hash, wrong_credentials},
     config::Registration,
     error::{ApiError, ApiResult},
     extract::{Caller, ClientAddress, Params, Payload},
@@ -26,11 +26,16 @@ pub(crate) async fn register(
 ) -> ApiResult {
     let body = rest::Register::read(&body.0)?;
     attempt(&app, address, &body.username)?;
-    if app.auth.config().registration == Registration::Closed {
-        return Err(ApiError::new(
-            ErrorCode::Forbidden,
-            "This server does not let people sign up by themselves.",
-        ));
+    let registration = app.auth.config().registration;
+    let invited_only = registration == Registration::Invite;
+    let told = match registration {
+        Registration::Open => None,
+        Registration::Invite if body.invite.is_some() => None,
+        Registration::Invite => Some("To sign up on this server you need an invite."),
+        Registration::Closed => Some("This server does not let people sign up by themselves."),
+    };
+    if let Some(told) = told {
+        return Err(ApiError::new(ErrorCode::Forbidden, told));
     }
     let username = fold_username(&body.username)?;
     check_password(&body.password)?;
@@ -53,7 +58,16 @@ pub(crate) async fn register(
         password_hash: Some(hash),
         role: AccountRole::User,
     };
-    let user = app.directory.create_user(new, app.clock.now()).await?;
+    let now = app.clock.now();
+    let user = match body.invite.filter(|_| invited_only) {
+        Some(code) => {
+            let created = app.directory.create_invited(new, &token_hash(&code), now).await?;
+            created.ok_or_else(|| {
+                ApiError::new(ErrorCode::Forbidden, "This invite cannot be used (any more).")
+            })?
+        }
+        None => app.directory.create_user(new, now).await?,
+    };
     Ok(created(&signed_in(&app, user, None).await?))
 }
 
@@ -73,6 +87,12 @@ pub(crate) async fn login(
     let (user, hash) = found.map_or((None, None), |(user, hash)| (Some(user), hash));
     let is_right = app.auth.passwords.verify(body.password.into_owned(), hash).await?;
     let user = user.filter(|_| is_right).ok_or_else(wrong_credentials)?;
+    if !user.is_active {
+        return Err(ApiError::new(ErrorCode::Forbidden, "This account is deactivated."));
+    }
+    if let Some(attempts) = &app.auth.attempts {
+        attempts.succeeded(address.0, &body.username);
+    }
     let device_name = body.device_name.map(std::borrow::Cow::into_owned);
     Ok(ok(&signed_in(&app, user, device_name).await?))
 }
@@ -132,6 +152,21 @@ pub(crate) async fn revoke(
     }
     close(&app, caller.user, session);
     Ok(no_content())
+}
+
+/// Ends all sessions of the caller but the one that asks.
+pub(crate) async fn revoke_others(
+    State(app): State<Arc<App>>,
+    Caller(caller): Caller,
+) -> ApiResult {
+    let mut revoked = 0;
+    for session in app.directory.sessions(caller.user, app.clock.now()).await? {
+        if session.id != caller.session && app.auth.revoke(caller.user, session.id).await? {
+            close(&app, caller.user, session.id);
+            revoked += 1;
+        }
+    }
+    Ok(ok(&rest::SignedOut { revoked }))
 }
 
 pub(crate) async fn ticket(State(app): State<Arc<App>>, Caller(caller): Caller) -> ApiResult {

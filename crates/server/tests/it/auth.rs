@@ -237,6 +237,86 @@ async fn every_algorithm_is_pinned_to_its_key() {
     }
 }
 
+fn b64(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// A published Ed25519 key, from the end of its PEM.
+fn published(id: &str) -> Value {
+    use base64::Engine as _;
+    let pem = include_str!("keys/eddsa.public.pem");
+    let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+    let der = base64::engine::general_purpose::STANDARD.decode(body).unwrap();
+    let point = b64(&der[der.len() - 32..]);
+    json!({"kty": "OKP", "crv": "Ed25519", "x": point, "kid": id, "use": "sig", "alg": "EdDSA"})
+}
+
+#[tokio::test]
+async fn keys_that_another_system_publishes_come_and_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys.json");
+    let publish = |keys: Value| std::fs::write(&file, json!({"keys": keys}).to_string()).unwrap();
+    let unusable = json!({"kty": "something", "kid": "new"});
+    let secret = json!({"kty": "oct", "k": b64(b"0123456789abcdef0123456789abcdef"), "kid": "s"});
+    publish(json!([unusable, secret, published("old"), published("other")]));
+    let clock = Arc::new(ManualClock::new(NOW));
+    let server = TestServer::start_at(clock.clone(), |config| {
+        config.jwt.algorithm = JwtAlgorithm::EdDSA;
+        config.jwt.key_set = file.to_str().unwrap().to_owned();
+    })
+    .await;
+    let key = EncodingKey::from_ed_pem(include_bytes!("keys/eddsa.private.pem")).unwrap();
+    let claims = json!({"sub": "known", "exp": 4_000_000_000_u64});
+    let call = async |id: Option<&str>| {
+        let header = Header { kid: id.map(str::to_owned), ..Header::new(Algorithm::EdDSA) };
+        let token = jsonwebtoken::encode(&header, &claims, &key).unwrap();
+        Caller::nobody(&server).with_token(&token).get("/api/v1/me").await
+    };
+    call(Some("old")).await.is(200);
+    // Two keys, and it names none; a secret is no public key; nobody reads the set again for each made-up name.
+    call(None).await.refused(401, "unauthorized");
+    call(Some("s")).await.refused(401, "unauthorized");
+    publish(json!([published("new")]));
+    call(Some("new")).await.refused(401, "unauthorized");
+    clock.advance(5_000);
+    call(Some("new")).await.is(200);
+    call(None).await.is(200);
+    clock.advance(60_000);
+    call(Some("old")).await.refused(401, "unauthorized");
+    // What cannot be read leaves the keys as they are.
+    std::fs::write(&file, "{").unwrap();
+    clock.advance(400_000);
+    call(Some("other")).await.refused(401, "unauthorized");
+    call(Some("new")).await.is(200);
+}
+
+#[tokio::test]
+async fn a_set_of_keys_is_read_from_its_address_as_it_changes() {
+    use axum::{Json, Router, routing::get};
+    let keys = Arc::new(std::sync::Mutex::new(json!([published("first")])));
+    let shown = Arc::clone(&keys);
+    let page = move || {
+        let keys = shown.lock().unwrap().clone();
+        async move { Json(json!({ "keys": keys })) }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        axum::serve(listener, Router::new().route("/keys", get(page))).await.unwrap();
+    });
+    let server = TestServer::start_with(|config| {
+        config.jwt.algorithm = JwtAlgorithm::EdDSA;
+        config.jwt.key_set = format!("http://{address}/keys");
+    })
+    .await;
+    let key = EncodingKey::from_ed_pem(include_bytes!("keys/eddsa.private.pem")).unwrap();
+    let claims = json!({"sub": "known", "exp": 4_000_000_000_u64});
+    let header = Header { kid: Some("first".to_owned()), ..Header::new(Algorithm::EdDSA) };
+    let token = jsonwebtoken::encode(&header, &claims, &key).unwrap();
+    Caller::nobody(&server).with_token(&token).get("/api/v1/me").await.is(200);
+}
+
 #[tokio::test]
 async fn the_oldest_of_too_many_sessions_ends() {
     let clock = Arc::new(ManualClock::new(NOW));

@@ -6,6 +6,7 @@
     reason = "a story that cannot go on has failed"
 )]
 
+mod accounts;
 mod auth;
 mod client;
 mod conversations;

@@ -13,7 +13,7 @@ use super::{SqliteDirectory, failure::Failure};
 type Result<T> = std::result::Result<T, DirectoryError>;
 
 /// What [`user`] reads, with the table named so that it can be joined.
-pub(super) const COLUMNS: &str = "user.id, user.username, user.external_id, user.display_name, user.role, user.created_at, user.version";
+pub(super) const COLUMNS: &str = "user.id, user.username, user.external_id, user.display_name, user.role, user.created_at, user.version, user.active";
 
 #[async_trait]
 impl Accounts for SqliteDirectory {
@@ -71,7 +71,7 @@ impl Accounts for SqliteDirectory {
             .look_up(move |conn| {
                 let sql = format!("SELECT {COLUMNS}, password_hash FROM user WHERE username = ?1");
                 let mut statement = conn.prepare_cached(&sql)?;
-                let both = |row: &Row<'_>| Ok((user(row)?, row.get(7)?));
+                let both = |row: &Row<'_>| Ok((user(row)?, row.get(8)?));
                 Ok(statement.query_row([username], both).optional()?)
             })
             .await
@@ -118,6 +118,11 @@ impl Accounts for SqliteDirectory {
         let set = "role = ?2, version = version + (role <> ?2)";
         self.threads.write(move |conn| update(conn, set, params![id.get(), number_of(role)])).await
     }
+
+    async fn set_active(&self, id: UserId, active: bool) -> Result<Option<User>> {
+        let set = "active = ?2, version = version + (active <> ?2)";
+        self.threads.write(move |conn| update(conn, set, params![id.get(), active])).await
+    }
 }
 
 /// Reads a user from the first columns of a row, which are [`COLUMNS`].
@@ -147,10 +152,15 @@ pub(super) fn user_at(row: &Row<'_>, first: usize) -> rusqlite::Result<User> {
         role,
         created_at: row.get(first + 5)?,
         version: row.get(first + 6)?,
+        is_active: row.get(first + 7)?,
     })
 }
 
-fn insert(conn: &Connection, new: NewUser, now: Millis) -> std::result::Result<User, Failure> {
+pub(super) fn insert(
+    conn: &Connection,
+    new: NewUser,
+    now: Millis,
+) -> std::result::Result<User, Failure> {
     if new.username.is_none() && new.external_id.is_none() {
         let why = "an account needs a username or an external id";
         return Err(DirectoryError::Refused(why.to_owned()).into());

@@ -63,6 +63,7 @@ fn taken(error: &rusqlite::Error) -> Option<&'static str> {
         ("user.username", "username"),
         ("user.external_id", "external id"),
         ("session.token_hash", "token"),
+        ("invite.code_hash", "code"),
         ("shard.id", "shard number"),
     ]
     .into_iter()

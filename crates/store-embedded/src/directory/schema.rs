@@ -166,4 +166,16 @@ CREATE TABLE audit (
     detail  TEXT NOT NULL
 ) STRICT;
 ",
+    "
+ALTER TABLE user ADD COLUMN active INTEGER NOT NULL DEFAULT 1 CHECK (active IN (0, 1));
+
+CREATE TABLE invite (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    code_hash  BLOB NOT NULL UNIQUE CHECK (length(code_hash) = 32),
+    note       TEXT,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    uses_left  INTEGER NOT NULL CHECK (uses_left >= 0)
+) STRICT;
+",
 ];

@@ -47,7 +47,7 @@ impl Sessions for SqliteDirectory {
             .look_up(move |conn| {
                 let sql = format!(
                     "SELECT {COLUMNS}, {} FROM session JOIN user ON user.id = session.user
-                     WHERE token_hash = ?1 AND (expires_at IS NULL OR expires_at > ?2)",
+                     WHERE token_hash = ?1 AND user.active AND (expires_at IS NULL OR expires_at > ?2)",
                     accounts::COLUMNS
                 );
                 let mut statement = conn.prepare_cached(&sql)?;

@@ -19,7 +19,7 @@ use crate::{
 macro_rules! account_columns {
     () => {
         "account.id, account.username, account.external_id, account.display_name, account.role, account.created_at, \
-         account.version"
+         account.version, account.active"
     };
 }
 pub(super) use account_columns;
@@ -52,13 +52,15 @@ const SET_ROLE: &str = concat!(
     account_columns!()
 );
 
+const SET_ACTIVE: &str = concat!(
+    "UPDATE account SET active = $2, version = version + (active <> $2)::int WHERE id = $1 RETURNING ",
+    account_columns!()
+);
+
 #[async_trait]
 impl Accounts for PostgresDirectory {
     async fn create_users(&self, new: Vec<NewUser>, now: Millis) -> Result<Vec<User>> {
-        if new.iter().any(|new| new.username.is_none() && new.external_id.is_none()) {
-            let why = "an account needs a username or an external id";
-            return Err(DirectoryError::Refused(why.to_owned()));
-        }
+        check_new(&new)?;
         in_transaction!(self, |session| create(session, &new, now))
     }
 
@@ -108,6 +110,20 @@ impl Accounts for PostgresDirectory {
         let id = id.get().cast_signed();
         in_session!(self, |session| one(session, SET_ROLE, &[&id, &number_of(role)]))
     }
+
+    async fn set_active(&self, id: UserId, active: bool) -> Result<Option<User>> {
+        let id = id.get().cast_signed();
+        in_session!(self, |session| one(session, SET_ACTIVE, &[&id, &active]))
+    }
+}
+
+/// Every account has a name of some kind.
+pub(super) fn check_new(new: &[NewUser]) -> Result<()> {
+    if new.iter().any(|new| new.username.is_none() && new.external_id.is_none()) {
+        let why = "an account needs a username or an external id";
+        return Err(DirectoryError::Refused(why.to_owned()));
+    }
+    Ok(())
 }
 
 /// What no stored text is equal to cannot be asked for either.
@@ -115,7 +131,7 @@ fn can_be_stored(text: &str) -> bool {
     !text.contains('\0')
 }
 
-async fn create(session: &Session, new: &[NewUser], now: Millis) -> Found<Vec<User>> {
+pub(super) async fn create(session: &Session, new: &[NewUser], now: Millis) -> Found<Vec<User>> {
     // The row of the sequence is held until the end: accounts are numbered without a gap.
     let last = draw(session, "account", new.len()).await?;
     let first = last + 1 - new.len() as u64;
@@ -128,6 +144,7 @@ async fn create(session: &Session, new: &[NewUser], now: Millis) -> Found<Vec<Us
             display_name: new.display_name.clone(),
             role: new.role,
             created_at: now,
+            is_active: true,
             version: 1,
         });
     }
@@ -156,7 +173,7 @@ async fn one(session: &Session, sql: &str, values: &Params<'_>) -> Found<Option<
 async fn credentials(session: &Session, username: &str) -> Found<Option<(User, Option<String>)>> {
     let rows = session.run(CREDENTIALS, &[&username]).await?;
     let Some(row) = rows.first() else { return Ok(None) };
-    Ok(Some((user_at(row, 0)?, get(row, 7)?)))
+    Ok(Some((user_at(row, 0)?, get(row, 8)?)))
 }
 
 /// Reads a user from the columns that begin at `first`.
@@ -174,6 +191,7 @@ pub(super) fn user_at(row: &Row, first: usize) -> std::result::Result<User, PgEr
         role,
         created_at: get(row, first + 5)?,
         version: number(row, first + 6)?,
+        is_active: get(row, first + 7)?,
     })
 }
 

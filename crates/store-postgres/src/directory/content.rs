@@ -22,7 +22,10 @@ use crate::{
 const STEPS: Steps = Steps {
     of: "a directory",
     mark: "cluster",
-    list: &[include_str!("../../migrations/directory/0001_directory.sql")],
+    list: &[
+        include_str!("../../migrations/directory/0001_directory.sql"),
+        include_str!("../../migrations/directory/0002_invites.sql"),
+    ],
 };
 
 /// What a new connection tells of its server. A session that would not wait for the disk is told to.

@@ -33,10 +33,11 @@ impl From<OpenError> for DirectoryError {
 }
 
 /// Unique values with what they are for people.
-const TAKEN: [(&str, &str); 4] = [
+const TAKEN: [(&str, &str); 5] = [
     ("account_username", "username"),
     ("account_external_id", "external id"),
     ("session_token", "token"),
+    ("invite_code", "code"),
     ("shard_pkey", "shard number"),
 ];
 

@@ -9,6 +9,7 @@ mod audit;
 mod cluster;
 mod content;
 mod failure;
+mod invites;
 mod job_rows;
 mod map;
 mod move_rows;

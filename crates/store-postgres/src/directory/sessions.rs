@@ -44,7 +44,7 @@ const BY_TOKEN: &str = concat!(
     ", ",
     account_columns!(),
     " FROM session JOIN account ON account.id = session.user_id \
-     WHERE token_hash = $1 AND (expires_at IS NULL OR expires_at > $2)"
+     WHERE token_hash = $1 AND account.active AND (expires_at IS NULL OR expires_at > $2)"
 );
 const OF_USER: &str = concat!(
     "SELECT ",

@@ -3,6 +3,7 @@
 //! It is deterministic: its cluster id and secrets come from a seed. It keeps nothing over its end.
 
 mod audit;
+mod invites;
 mod moves;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +12,7 @@ use async_trait::async_trait;
 use ostracon_domain::{Millis, PlacementMap, ShardId, UserId};
 use parking_lot::Mutex;
 
-use self::moves::MoveState;
+use self::{invites::Kept, moves::MoveState};
 use crate::directory::{
     AccountRole, Accounts, AuditRow, Cluster, DirectoryError, NewSession, NewUser, NodeLease,
     Session, Sessions, ShardRow, User,
@@ -35,6 +36,7 @@ struct State {
     nodes: BTreeMap<u16, Millis>,
     moves: MoveState,
     audit: Vec<AuditRow>,
+    invites: Vec<Kept>,
 }
 
 #[derive(Clone)]
@@ -63,6 +65,7 @@ impl MemoryDirectory {
                 nodes: BTreeMap::new(),
                 moves: MoveState::new(),
                 audit: Vec::new(),
+                invites: Vec::new(),
             }),
         }
     }
@@ -80,13 +83,11 @@ impl MemoryDirectory {
     }
 }
 
-#[async_trait]
-impl Accounts for MemoryDirectory {
-    async fn create_users(&self, new: Vec<NewUser>, now: Millis) -> Result<Vec<User>> {
-        let mut state = self.state.lock();
+impl State {
+    fn create_users(&mut self, new: Vec<NewUser>, now: Millis) -> Result<Vec<User>> {
         let mut usernames = BTreeSet::new();
         let mut external_ids = BTreeSet::new();
-        for account in state.users.values() {
+        for account in self.users.values() {
             usernames.extend(account.user.username.clone());
             external_ids.extend(account.user.external_id.clone());
         }
@@ -105,9 +106,9 @@ impl Accounts for MemoryDirectory {
         }
         let mut created = Vec::with_capacity(new.len());
         for new in new {
-            let id = UserId::new(state.last_user + 1)
+            let id = UserId::new(self.last_user + 1)
                 .map_err(|e| DirectoryError::Refused(e.to_string()))?;
-            state.last_user = id.get();
+            self.last_user = id.get();
             let user = User {
                 id,
                 username: new.username,
@@ -115,12 +116,20 @@ impl Accounts for MemoryDirectory {
                 display_name: new.display_name,
                 role: new.role,
                 created_at: now,
+                is_active: true,
                 version: 1,
             };
             created.push(user.clone());
-            state.users.insert(id, Account { user, password_hash: new.password_hash });
+            self.users.insert(id, Account { user, password_hash: new.password_hash });
         }
         Ok(created)
+    }
+}
+
+#[async_trait]
+impl Accounts for MemoryDirectory {
+    async fn create_users(&self, new: Vec<NewUser>, now: Millis) -> Result<Vec<User>> {
+        self.state.lock().create_users(new, now)
     }
 
     async fn users(&self, ids: &[UserId]) -> Result<Vec<User>> {
@@ -179,6 +188,13 @@ impl Accounts for MemoryDirectory {
             account.user.role = role;
         }))
     }
+
+    async fn set_active(&self, id: UserId, active: bool) -> Result<Option<User>> {
+        Ok(self.change(id, |account| {
+            account.user.version += u64::from(account.user.is_active != active);
+            account.user.is_active = active;
+        }))
+    }
 }
 
 #[async_trait]
@@ -221,7 +237,7 @@ impl Sessions for MemoryDirectory {
         let found = devices.find(|device| device.token_hash == *token_hash);
         Ok(found.filter(|d| runs(&d.session, now)).and_then(|device| {
             let account = state.users.get(&device.session.user)?;
-            Some((device.session.clone(), account.user.clone()))
+            account.user.is_active.then(|| (device.session.clone(), account.user.clone()))
         }))
     }
 

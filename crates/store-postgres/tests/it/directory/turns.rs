@@ -8,11 +8,11 @@ use std::sync::{
 use async_trait::async_trait;
 use ostracon_domain::{MapChange, Millis, PlacementMap, ShardId, UnitId, UserId};
 use ostracon_store::{
-    Accounts, Audit, Cluster, Moves, Sessions,
+    Accounts, Audit, Cluster, Invites, Moves, Sessions,
     directory::{
-        AccountRole, AuditEntry, AuditRow, DirectoryError, Garbage, JobRow, JobState, MoveLost,
-        MovePhase, MoveRefusal, MoveRow, NewJob, NewSession, NewUser, NodeLease, Progress, Session,
-        ShardAdmission, ShardRow, User,
+        AccountRole, AuditEntry, AuditRow, DirectoryError, Garbage, Invite, JobRow, JobState,
+        MoveLost, MovePhase, MoveRefusal, MoveRow, NewInvite, NewJob, NewSession, NewUser,
+        NodeLease, Progress, Session, ShardAdmission, ShardRow, User,
     },
 };
 use ostracon_store_postgres::PostgresDirectory;
@@ -65,6 +65,30 @@ impl Accounts for Turns {
     }
     async fn set_role(&self, id: UserId, role: AccountRole) -> Result<Option<User>> {
         self.next().set_role(id, role).await
+    }
+    async fn set_active(&self, id: UserId, active: bool) -> Result<Option<User>> {
+        self.next().set_active(id, active).await
+    }
+}
+
+#[async_trait]
+impl Invites for Turns {
+    async fn create_invite(&self, new: NewInvite, now: Millis) -> Result<Invite> {
+        self.next().create_invite(new, now).await
+    }
+    async fn invites(&self, now: Millis, limit: u32) -> Result<Vec<Invite>> {
+        self.next().invites(now, limit).await
+    }
+    async fn revoke_invite(&self, id: u64) -> Result<bool> {
+        self.next().revoke_invite(id).await
+    }
+    async fn create_invited(
+        &self,
+        new: NewUser,
+        code_hash: &[u8; 32],
+        now: Millis,
+    ) -> Result<Option<User>> {
+        self.next().create_invited(new, code_hash, now).await
     }
 }
 

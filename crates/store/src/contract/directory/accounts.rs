@@ -3,7 +3,7 @@
 
 use ostracon_domain::UserId;
 
-use super::{Fixture, external, person};
+use super::{Fixture, device, external, person};
 use crate::directory::{AccountRole, DirectoryError, NewUser, User};
 
 fn id(n: u64) -> UserId {
@@ -27,6 +27,7 @@ pub async fn users_are_numbered_from_one(fixture: &dyn Fixture) {
             display_name: "ALICE".to_owned(),
             role: AccountRole::User,
             created_at: 5,
+            is_active: true,
             version: 1,
         }
     );
@@ -69,6 +70,25 @@ pub async fn an_account_needs_a_name(fixture: &dyn Fixture) {
     let alice = d.create_user(both, 1).await.unwrap();
     let by_id = d.users_by_external_id(&["7".to_owned()]).await.unwrap();
     assert_eq!(by_id, [alice]);
+}
+
+/// Nobody is signed in to it, its sessions are there when it is in use again; its version rises with each change.
+pub async fn an_account_is_put_out_of_use(fixture: &dyn Fixture) {
+    let d = fixture.fresh().await;
+    let alice = d.create_user(person("alice"), 1).await.unwrap();
+    d.create_session(device(alice.id, 7), 1).await.unwrap();
+    let out = d.set_active(alice.id, false).await.unwrap().unwrap();
+    assert_eq!((out.is_active, out.version), (false, 2));
+    assert_eq!(d.set_active(alice.id, false).await.unwrap().unwrap().version, 2);
+    let d = fixture.reopened(d).await;
+    assert_eq!(d.session_by_token(&[7; 32], 2).await.unwrap(), None);
+    let (known, hash) = d.credentials("alice").await.unwrap().unwrap();
+    assert_eq!((&known, hash.is_some()), (&out, true));
+    assert_eq!(d.users(&[alice.id]).await.unwrap(), [out]);
+    let back = d.set_active(alice.id, true).await.unwrap().unwrap();
+    assert_eq!((back.is_active, back.version), (true, 3));
+    assert!(d.session_by_token(&[7; 32], 2).await.unwrap().is_some());
+    assert_eq!(d.set_active(id(99), true).await.unwrap(), None);
 }
 
 /// Unknown ones are left out, doubled ones come once, order is by number.
