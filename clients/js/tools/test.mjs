@@ -13,7 +13,7 @@ for (const suite of suites) {
   entryPoints.push(...files.filter((file) => file.endsWith('.test.ts')).map((file) => join('test', suite, file)));
 }
 // Inside the package, so that the tests find what is installed.
-const outdir = await mkdtemp(join(process.cwd(), 'node_modules', '.test-'));
+const outdir = await mkdtemp(join(process.cwd(), '.test-'));
 await build({
   entryPoints,
   outdir,

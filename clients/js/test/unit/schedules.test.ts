@@ -17,7 +17,7 @@ import { ME, OTHER, Twin } from '../support/twin.ts';
 
 const SEEDS = process.env.SEED
   ? [Number(process.env.SEED)]
-  : Array.from({ length: Number(process.env.SEEDS ?? 400) }, (_, at) => at);
+  : Array.from({ length: Number(process.env.SEEDS ?? 250) }, (_, at) => at);
 const STEPS = 250;
 const QUIET_MAX = 2_000;
 const IDS = ['a', 'b', 'c', 'd'];

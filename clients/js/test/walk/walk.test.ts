@@ -14,9 +14,9 @@ import { inMemory, type Kept, World } from './world.ts';
 const SEEDS = process.env.SEED ? [Number(process.env.SEED)] : [1, 2];
 const STEPS = Number(process.env.STEPS ?? 1_200);
 /** On a busy machine a walk of nobody's own choice ends earlier. */
-const LIMIT_MS = process.env.STEPS ? Number.POSITIVE_INFINITY : 20_000;
+const LIMIT_MS = process.env.STEPS ? Number.POSITIVE_INFINITY : 12_000;
 /** Steps between two looks at everything. */
-const LEG = 400;
+const LEG = 200;
 /** One walk in so many steps ends the server and starts it again. */
 const RESTART_EVERY = 300;
 const STORM: Faults = { call: 0.06, event: 0.03, ack: 0.01, cut: 0.004, delayMs: 12 };
