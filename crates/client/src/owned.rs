@@ -104,6 +104,7 @@ impl IntoOwned for ServerFrame<'_> {
                 ServerFrame::MessageUpdated(MessageUpdated(updated.0.into_owned()))
             }
             Self::MessageDeleted(deleted) => ServerFrame::MessageDeleted(deleted),
+            Self::MessageHidden(hidden) => ServerFrame::MessageHidden(hidden),
             Self::Receipt(receipt) => ServerFrame::Receipt(receipt),
             Self::ConversationUpdated(updated) => {
                 ServerFrame::ConversationUpdated(ConversationUpdated(updated.0.into_owned()))

@@ -15,6 +15,8 @@ pub enum AnnexKind {
     Mention = 2,
     /// A message of a thread: seq of the thread's root, its own seq. `number` is the rev of its insert.
     Reply = 3,
+    /// A pinned message: 0, its seq. `number` is the rev of its pinning.
+    Pin = 4,
     /// A message that a member deleted for himself: the user, its seq. `number` is a mark rev. The value is empty for a
     /// message that counts, otherwise one byte.
     Hidden = 64,
@@ -26,7 +28,7 @@ const FIRST_ON_ITS_OWN: u8 = 64;
 
 impl AnnexKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Edition, Self::Mention, Self::Reply, Self::Hidden];
+    pub const ALL: [Self; 5] = [Self::Edition, Self::Mention, Self::Reply, Self::Pin, Self::Hidden];
 
     /// The kind of a stored number.
     pub fn of(number: u8) -> Option<Self> {
@@ -61,11 +63,18 @@ impl AnnexKey {
         Self { kind: AnnexKind::Hidden, first: user.get(), second: seq }
     }
 
+    /// A pinned message.
+    pub const fn pin(seq: Seq) -> Self {
+        Self { kind: AnnexKind::Pin, first: 0, second: seq }
+    }
+
     /// The message that it belongs to and is removed with; 0 for none.
     pub const fn seq(&self) -> Seq {
         match self.kind {
             AnnexKind::Edition => self.first,
-            AnnexKind::Mention | AnnexKind::Reply | AnnexKind::Hidden => self.second,
+            AnnexKind::Mention | AnnexKind::Reply | AnnexKind::Pin | AnnexKind::Hidden => {
+                self.second
+            }
         }
     }
 }

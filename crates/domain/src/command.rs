@@ -64,6 +64,13 @@ pub enum Action {
         /// Which.
         seq: Seq,
     },
+    /// Pins a message for everybody, or takes it down.
+    Pin {
+        /// Which.
+        seq: Seq,
+        /// Whether to take it down.
+        remove: bool,
+    },
     /// Deletes a message for oneself.
     Hide {
         /// Which.
@@ -261,9 +268,10 @@ impl ConversationCommand {
         let mut annexes = Vec::new();
         match &self.action {
             Action::Send(message) => messages.extend(message.reply_to),
-            Action::Edit(Edit { seq, .. }) | Action::Delete { seq } | Action::React { seq, .. } => {
-                messages.push(*seq)
-            }
+            Action::Edit(Edit { seq, .. })
+            | Action::Delete { seq }
+            | Action::Pin { seq, .. }
+            | Action::React { seq, .. } => messages.push(*seq),
             Action::Hide { seq } => {
                 messages.push(*seq);
                 annexes.push(AnnexKey::hidden(self.actor, *seq));

@@ -11,6 +11,7 @@ mod inbox;
 mod mark;
 mod members;
 mod open;
+mod pin;
 mod react;
 mod send;
 mod text;
@@ -67,6 +68,7 @@ pub fn decide(
         Action::Send(message) => send::send(slice, command, message, context),
         Action::Edit(edit) => edit::edit(slice, command, edit, context),
         Action::Delete { seq } => delete::delete(slice, command, *seq, context),
+        Action::Pin { seq, remove } => pin::pin(slice, command, *seq, *remove, context),
         Action::Hide { seq } => hide::hide(slice, command, *seq),
         Action::React { seq, emoji, remove } => react::react(slice, command, *seq, emoji, *remove),
         Action::MarkRead { seq } => mark::mark(slice, command, *seq, *seq),

@@ -93,6 +93,11 @@ impl ConversationSlice {
         row
     }
 
+    pub(crate) fn remove_annex(&mut self, conversation: ConversationId, key: AnnexKey) {
+        let gone = Annex { conversation, key, number: 0, value: Vec::new() };
+        self.changes.push(Row::AnnexGone(Arc::new(gone)));
+    }
+
     pub(crate) fn remove_annexes(&mut self, conversation: ConversationId, seq: Seq) {
         self.changes.push(Row::AnnexesGone { conversation, seq });
     }

@@ -501,6 +501,10 @@ impl Dispatcher {
         };
         for event in events {
             let mut frames = Frames::new(event, conversation);
+            if let Some(member) = event.only() {
+                deliver(core, member.user, member.joined_seq, origin, &mut frames);
+                continue;
+            }
             for (user, joined_seq) in audience.present_at(conversation, event.seq()) {
                 deliver(core, user, joined_seq, origin, &mut frames);
             }
@@ -527,8 +531,8 @@ impl Dispatcher {
             }
         }
         for event in events {
-            if let Event::Receipt { member } = event {
-                // Marks of others are not shown in large groups.
+            if let Event::Receipt { member } | Event::Hidden { member, .. } = event {
+                // Marks of others are not shown in large groups, and what is private nowhere.
                 let mut frames = Frames::new(event, conversation);
                 deliver(core, member.user, member.joined_seq, origin, &mut frames);
                 continue;

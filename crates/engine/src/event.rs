@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ostracon_domain::{
-    Conversation, HistoryFor, MarkRev, Member, MessageView, Outcome, Rev, Row, Seq, UserId,
+    Annex, Conversation, HistoryFor, MarkRev, Member, MessageView, Outcome, Rev, Row, Seq, UserId,
 };
 use ostracon_proto::{
     Encoding,
     frame::{
-        ConversationUpdated, MemberUpdated, MessageDeleted, MessageUpdated, NewMessage,
-        ReceiptUpdated, ServerData, encode,
+        ConversationUpdated, MemberUpdated, MessageDeleted, MessageHidden, MessageUpdated,
+        NewMessage, ReceiptUpdated, ServerData, encode,
     },
 };
 
@@ -25,6 +25,8 @@ pub(crate) enum Event<'a> {
     Updated { message: &'a MessageView },
     /// A message was deleted.
     Deleted { message: &'a ostracon_domain::Message },
+    /// A member has deleted a message for himself.
+    Hidden { member: &'a Arc<Member>, annex: &'a Annex },
     /// A member joined, left or got another role.
     Member { member: &'a Arc<Member> },
     /// The conversation's visible part changed, or it was deleted.
@@ -51,6 +53,11 @@ pub(crate) fn events<'a>(outcome: &'a Outcome, rows: &'a [Row], private: bool) -
                 }
                 _ => {}
             },
+            Row::Annex(annex) => {
+                if let Outcome::Hidden { member, .. } = outcome {
+                    events.push((Rev::MAX, Event::Hidden { member, annex }));
+                }
+            }
             Row::Member(row) if marks_of == Some((row.user, row.mark_rev)) => {
                 // A send's marks are part of its message.
                 let told = matches!(outcome, Outcome::Marked { .. }) && !private;
@@ -144,6 +151,15 @@ impl Event<'_> {
                 };
                 encode::event(encoding, &deleted)
             }
+            Self::Hidden { annex, .. } => {
+                let hidden = MessageHidden {
+                    conversation_id: annex.conversation,
+                    seq: annex.key.seq(),
+                    mark_rev: annex.number,
+                    history,
+                };
+                encode::event(encoding, &hidden)
+            }
             Self::Member { member } => {
                 let updated = MemberUpdated {
                     conversation_id: member.conversation,
@@ -204,6 +220,14 @@ impl Event<'_> {
             Self::New { message, .. } | Self::Updated { message } => {
                 message.quote.as_ref().map(|quote| quote.seq).filter(|_| hidden)
             }
+            _ => None,
+        }
+    }
+
+    /// The one member whom it is told to; none when all are.
+    pub(crate) const fn only(&self) -> Option<&'_ Arc<Member>> {
+        match self {
+            Self::Hidden { member, .. } => Some(member),
             _ => None,
         }
     }

@@ -6,12 +6,13 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use ostracon_domain::{
-    Access, Applied, ConversationId, History, InboxAction, InboxChange, InboxEntry, Member,
-    MessageId, Millis, Seq, ShardId, Subject, UnitAt, UserId, UserRev, access, unread,
+    Access, AnnexKind, Applied, ConversationId, History, InboxAction, InboxChange, InboxEntry,
+    Member, MessageId, Millis, Seq, ShardId, Subject, UnitAt, UserId, UserRev, access,
+    limits::PINS_MAX, unread,
 };
 use ostracon_store::{
-    Changes, ChangesSince, InboxChanges, InboxPage, InboxRows, MembersPage, MembersRows,
-    MessagePage, Messages, Overview, PagePosition, Read, Shard, ShardError,
+    AnnexPage, AnnexRows, Changes, ChangesSince, InboxChanges, InboxPage, InboxRows, MembersPage,
+    MembersRows, MessagePage, Messages, Overview, PagePosition, Read, Shard, ShardError,
 };
 
 use crate::{
@@ -389,6 +390,31 @@ impl Engine {
     ) -> Result<(Messages, Access), EngineError> {
         let ask =
             |shard: Arc<dyn Shard>, at| async move { shard.messages(at, id, reader, page).await };
+        let found = self.core().ask(Subject::Conversation(id), ask).await?;
+        let access = access(Some(&found.conversation), found.member.as_deref())?;
+        Ok((found, access))
+    }
+
+    /// The pinned messages of a conversation that a reader may see, by seq.
+    ///
+    /// # Errors
+    /// `NotFound` for a stranger's conversation.
+    pub async fn pins(
+        &self,
+        reader: UserId,
+        id: ConversationId,
+    ) -> Result<(AnnexRows, Access), EngineError> {
+        let page = AnnexPage {
+            kind: AnnexKind::Pin,
+            first: 0,
+            from: 0,
+            to: Seq::MAX,
+            descending: false,
+            limit: PINS_MAX as u32,
+            with_messages: true,
+        };
+        let ask =
+            |shard: Arc<dyn Shard>, at| async move { shard.annexes(at, id, reader, page).await };
         let found = self.core().ask(Subject::Conversation(id), ask).await?;
         let access = access(Some(&found.conversation), found.member.as_deref())?;
         Ok((found, access))

@@ -109,6 +109,10 @@ fn answer_frame(connection: &Connection, id: Option<&FrameRef>, outcome: &Outcom
             };
             connection.finish(id, &done);
         }
+        Outcome::Hidden { annex, history, .. } => {
+            let (mark_rev, history) = (Some(annex.number), Some(*history));
+            connection.finish(id, &DoneFrame { mark_rev, history, ..DoneFrame::default() });
+        }
         _ => connection.finish(id, &DoneFrame::default()),
     }
 }

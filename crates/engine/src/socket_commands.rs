@@ -9,8 +9,8 @@ use ostracon_domain::{
 use ostracon_proto::{
     CloseCode, UserRef,
     frame::{
-        ClientFrame, Command as Frame, FrameError, FrameRef, HeartbeatAnswer, MarkTarget,
-        OutgoingMessage, SendTarget,
+        ClientFrame, Command as Frame, DeleteScope, FrameError, FrameRef, HeartbeatAnswer,
+        MarkTarget, OutgoingMessage, SendTarget,
     },
 };
 
@@ -79,7 +79,11 @@ impl Engine {
                 (edit.conversation_id, action)
             }
             Frame::DeleteMessage(delete) => {
-                (delete.conversation_id, Action::Delete { seq: delete.seq })
+                let action = match delete.scope {
+                    DeleteScope::Everyone => Action::Delete { seq: delete.seq },
+                    DeleteScope::Me => Action::Hide { seq: delete.seq },
+                };
+                (delete.conversation_id, action)
             }
             Frame::React(react) => {
                 let emoji = react.emoji.into_owned();

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use ostracon_domain::{
-    Access, Conversation, History, InboxEntry, MarkRev, Member, MessageView, Seq, UserId,
+    Access, Annex, Conversation, History, InboxEntry, MarkRev, Member, MessageView, Seq, UserId,
     limits::REACTION_USERS_SHOWN, unread,
 };
 use ostracon_proto as proto;
@@ -43,6 +43,8 @@ pub fn message(view: &MessageView, history: Option<History>) -> proto::Message<'
                 user_ids: group.users.iter().copied().take(REACTION_USERS_SHOWN).collect(),
             })
             .collect(),
+        pinned_at: row.extra.as_ref().and_then(|extra| extra.pinned).map(|pinned| pinned.at),
+        hidden: false,
         withheld: false,
         history,
         mark_rev: None,
@@ -91,6 +93,26 @@ pub fn message_within<'a>(
         return proto::Message { content: None, withheld: true, mentions, reactions, ..shown };
     }
     shown
+}
+
+/// A message that its reader has deleted for himself: its place and nothing of its content.
+pub fn hidden(shown: proto::Message<'_>) -> proto::Message<'_> {
+    let (mentions, reactions) = (Vec::new(), Vec::new());
+    proto::Message { content: None, hidden: true, reply_to: None, mentions, reactions, ..shown }
+}
+
+/// Messages of a page, as this reader may see them.
+pub fn messages_within<'a>(
+    views: &'a [MessageView],
+    hidden_seqs: &[Seq],
+    reader: UserId,
+    access: &Access,
+) -> Vec<proto::Message<'a>> {
+    let show = |view: &'a MessageView| {
+        let shown = message_within(view, reader, access);
+        if hidden_seqs.binary_search(&view.message.seq).is_ok() { hidden(shown) } else { shown }
+    };
+    views.iter().map(show).collect()
 }
 
 /// Takes away the excerpt of an answered message that lies before the reader's part of the conversation.
@@ -153,6 +175,11 @@ pub fn receipt(row: &Member) -> proto::Receipt {
     }
 }
 
+/// A message that a member has deleted for himself.
+pub fn hidden_message(annex: &Annex) -> proto::rest::HiddenMessage {
+    proto::rest::HiddenMessage { seq: annex.key.seq(), mark_rev: annex.number }
+}
+
 /// One's own view of a conversation: the member row decides what is hidden and muted, the list's entry the rest.
 pub fn inbox(entry: Option<&InboxEntry>, member: Option<&Member>) -> proto::Inbox {
     let mirrored = entry.map(|entry| (entry.hidden_to, entry.muted_until));
@@ -183,7 +210,10 @@ pub fn entry(rows: &EntryRows) -> proto::Entry<'_> {
             delivered_seq: member.delivered_seq,
             unread_floor: ostracon_domain::unread::unread_floor(row, member),
         },
-        last_message: last.map(|view| message_within(view, member.user, &rows.access)),
+        last_message: last.map(|view| {
+            let shown = message_within(view, member.user, &rows.access);
+            if overview.last_hidden { hidden(shown) } else { shown }
+        }),
         unread: unread(row, member, overview.uncounted),
         inbox: inbox(rows.inbox.as_deref(), Some(member)),
     }

@@ -51,6 +51,8 @@ fn main() -> Result<(), IdError> {
         reply_to: None,
         mentions: Vec::new(),
         reactions: Vec::new(),
+        pinned_at: None,
+        hidden: false,
         withheld: false,
         history: Some(HISTORY),
         mark_rev: Some(17),

@@ -66,6 +66,13 @@ pub struct Message<'a> {
     /// Reactions, one for each emoji.
     #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
     pub reactions: Vec<Reaction<'a>>,
+    /// Since when it is pinned for everybody; left out when it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::Millis>)]
+    pub pinned_at: Option<Millis>,
+    /// True when the reader has deleted it for himself: nothing of its content is shown.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub hidden: bool,
     /// True for a former member when this was edited after leaving: the content is not shown.
     #[serde(default, skip_serializing_if = "is_false")]
     pub withheld: bool,
@@ -174,6 +181,8 @@ impl Message<'_> {
                     user_ids: one.user_ids,
                 })
                 .collect(),
+            pinned_at: self.pinned_at,
+            hidden: self.hidden,
             withheld: self.withheld,
             history: self.history,
             mark_rev: self.mark_rev,

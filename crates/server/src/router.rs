@@ -15,7 +15,7 @@ use crate::{
     error::ApiError,
     extract::Operator,
     health,
-    routes::{auth, conversations, dialogs, inbox, members, messages, operator, sync, users},
+    routes::{auth, conversations, dialogs, inbox, members, messages, operator, pins, sync, users},
     socket,
 };
 
@@ -52,6 +52,11 @@ pub(crate) fn public(app: Arc<App>, with_operators: bool) -> Router {
         .route(
             "/api/v1/conversations/{conversation_id}/messages/{seq}/reactions/{emoji}",
             put(messages::react).delete(messages::unreact),
+        )
+        .route("/api/v1/conversations/{conversation_id}/pins", get(pins::list))
+        .route(
+            "/api/v1/conversations/{conversation_id}/pins/{seq}",
+            put(pins::pin).delete(pins::unpin),
         )
         .route("/api/v1/conversations/{conversation_id}/read", post(messages::mark_read))
         .route("/api/v1/conversations/{conversation_id}/delivered", post(messages::mark_delivered))

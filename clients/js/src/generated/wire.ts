@@ -50,6 +50,8 @@ export type Changed = {
 export type Changes = {
   /** The conversation itself, where it changed. */
   conversation?: Conversation | null;
+  /** Messages that one has deleted for oneself, with a number above `since_mark`. */
+  hidden?: HiddenMessage[];
   /** The line of numbers that rev and mark_rev belong to. */
   history: History;
   /** Complete up to this mark: the next `since_mark`. */
@@ -278,6 +280,14 @@ export type Garbage = {
 export type GroupSettings = {
   /** What a new member sees of what was said before. */
   history_for?: 'since_joining' | 'all';
+};
+
+/** A message that one has deleted for oneself. */
+export type HiddenMessage = {
+  /** Number of this private change. */
+  mark_rev: number;
+  /** Its place. */
+  seq: number;
 };
 
 /** Names a line of numbers. Another history than the one you hold means: drop and load again. */
@@ -533,6 +543,8 @@ export type Message = {
   deleted_by?: UserId | null;
   /** Time of the last edit. */
   edited_at?: Millis | null;
+  /** True when the reader has deleted it for himself: nothing of its content is shown. */
+  hidden?: boolean;
   /** The line of numbers that `rev` belongs to. There where a message stands alone (an event, an answer); inside a page or `changes` that one says it for all. */
   history?: History | null;
   /** With a new message: its sender's own marks moved to its seq, with this number. */
@@ -541,6 +553,8 @@ export type Message = {
   mentions?: Mention[];
   /** Its id; rises with seq inside the conversation. */
   message_id: MessageId;
+  /** Since when it is pinned for everybody; left out when it is not. */
+  pinned_at?: Millis | null;
   /** Reactions, one for each emoji. */
   reactions?: Reaction[];
   /** The message it answers. */
@@ -671,6 +685,16 @@ export type Overrides = {
   map_version: number;
   /** Users whose direct conversations have units of their own, oldest first: of two in one conversation the older decides. */
   users: HotUser[];
+};
+
+/** `GET /api/v1/conversations/{id}/pins`. */
+export type Pins = {
+  /** The line of numbers that seq and rev belong to. */
+  history: History;
+  /** The pinned messages that one may read, by rising seq. */
+  messages: Message[];
+  /** The list holds at least everything up to this change; rows may be newer. */
+  rev: number;
 };
 
 /** `POST /api/v1/admin/shards/plan`: exactly one of `add`, `drain`, `shards` and `balance`. */
@@ -942,11 +966,11 @@ export type ClientFrames = {
     /** The message. */
     seq: number;
   };
-  /** Delete a message for everyone: its sender, or an admin of the group. Answer: `ok` with `rev`, `deleted_at` and `deleted_by`; twice the same. */
+  /** Delete a message for everyone: its sender, or an admin of the group. Answer: `ok` with `rev`, `deleted_at` and `deleted_by`; twice the same. With `for: "me"` only for oneself: `ok` with `mark_rev`. */
   delete_message: {
     /** The conversation. */
     conversation_id: ConversationId;
-    for?: 'everyone';
+    for?: 'everyone' | 'me';
     /** The message. */
     seq: number;
   };
@@ -1029,6 +1053,8 @@ export type ServerFrames = {
     deleted_by?: UserId | null;
     /** Delete: the line of numbers that `rev` belongs to. */
     history?: History | null;
+    /** Delete for oneself: number of this private change. */
+    mark_rev?: number | null;
     /** Edit and react: the message as it is now. */
     message?: Message | null;
     /** Delete: number of the deletion. */
@@ -1053,6 +1079,17 @@ export type ServerFrames = {
     /** Number of the deletion. */
     rev: number;
     /** Its place there; the tombstone keeps it. */
+    seq: number;
+  };
+  /** A message was deleted for oneself, on another device. */
+  message_hidden: {
+    /** The conversation. */
+    conversation_id: ConversationId;
+    /** The line of numbers that `mark_rev` belongs to. */
+    history: History;
+    /** Number of this private change. */
+    mark_rev: number;
+    /** The message. */
     seq: number;
   };
   /** A member's marks moved. In large groups only one's own, from one's other devices. */
@@ -1335,10 +1372,10 @@ export type Operations = {
     body: EditContent;
     answer: Message;
   };
-  /** Delete a message. By its sender; in groups also by an admin. Twice gets the same answer. */
+  /** Delete a message. For everyone: by its sender; in groups also by an admin. For me: by who may read it, and the answer is `{mark_rev, history}`. Twice gets the same answer. */
   'DELETE /api/v1/conversations/{conversation_id}/messages/{seq}': {
     path: { conversation_id: ConversationId; seq: number };
-    query?: { for?: 'everyone' };
+    query?: { for?: 'everyone' | 'me' };
     answer: Deleted;
   };
   /** React to a message. */
@@ -1349,6 +1386,21 @@ export type Operations = {
   /** Take a reaction back. */
   'DELETE /api/v1/conversations/{conversation_id}/messages/{seq}/reactions/{emoji}': {
     path: { conversation_id: ConversationId; seq: number; emoji: string };
+    answer: Changed;
+  };
+  /** Pinned messages. */
+  'GET /api/v1/conversations/{conversation_id}/pins': {
+    path: { conversation_id: ConversationId };
+    answer: Pins;
+  };
+  /** Pin a message. In groups by an admin. At most 100; one more is `conflict`. */
+  'PUT /api/v1/conversations/{conversation_id}/pins/{seq}': {
+    path: { conversation_id: ConversationId; seq: number };
+    answer: Changed;
+  };
+  /** Take a pinned message down. In groups by an admin. */
+  'DELETE /api/v1/conversations/{conversation_id}/pins/{seq}': {
+    path: { conversation_id: ConversationId; seq: number };
     answer: Changed;
   };
   /** Mark as read up to a message. Forward only, clamped to the newest message. Read implies delivered. */

@@ -6,12 +6,13 @@ use http::{Method, StatusCode};
 use ostracon_domain::{ConversationId, Rev, Role, Seq};
 use ostracon_proto::{
     Entry, Inbox, Message, Position, UserRef,
-    frame::{DeleteScope, MarkTarget, OutgoingMessage},
+    frame::{MarkTarget, OutgoingMessage},
     rest::{
         AddMembers, Anchor, Changed, Changes, ChangesQuery, Conversations, CreateConversation,
         Deleted, DialogList, DialogMessage, DialogSend, EditContent, EditConversation, EditInbox,
-        EditMember, EditProfile, Login, LookupUsers, MarkUpTo, Members, MembersAdded, MessagePage,
-        MessagesQuery, Profile, Profiles, Register, Sessions, SignedIn, Sync, Ticket, Unread,
+        EditMember, EditProfile, Hidden, Login, LookupUsers, MarkUpTo, Members, MembersAdded,
+        MessagePage, MessagesQuery, Pins, Profile, Profiles, Register, Sessions, SignedIn, Sync,
+        Ticket, Unread,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -330,18 +331,44 @@ impl Api {
     ///
     /// # Errors
     /// [`ApiError`].
-    pub async fn delete(
+    pub async fn delete(&self, id: ConversationId, seq: Seq) -> Result<Deleted, ApiError> {
+        let path =
+            Query::new(conversation(id, &format!("/messages/{seq}"))).with("for", Some("everyone"));
+        self.call(Method::DELETE, &path.finish(), NONE).await?.read()
+    }
+
+    /// Deletes a message for oneself; twice has the same answer.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn hide(&self, id: ConversationId, seq: Seq) -> Result<Hidden, ApiError> {
+        let path =
+            Query::new(conversation(id, &format!("/messages/{seq}"))).with("for", Some("me"));
+        self.call(Method::DELETE, &path.finish(), NONE).await?.read()
+    }
+
+    /// Pins a message for everybody, or takes it down.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn pin(
         &self,
         id: ConversationId,
         seq: Seq,
-        scope: DeleteScope,
-    ) -> Result<Deleted, ApiError> {
-        let word = match scope {
-            DeleteScope::Everyone => "everyone",
-        };
-        let path =
-            Query::new(conversation(id, &format!("/messages/{seq}"))).with("for", Some(word));
-        self.call(Method::DELETE, &path.finish(), NONE).await?.read()
+        remove: bool,
+    ) -> Result<Changed, ApiError> {
+        let method = if remove { Method::DELETE } else { Method::PUT };
+        self.call(method, &conversation(id, &format!("/pins/{seq}")), NONE).await?.read()
+    }
+
+    /// The pinned messages, by rising seq.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn pins(&self, id: ConversationId) -> Result<Vec<Message<'static>>, ApiError> {
+        let answer = self.call(Method::GET, &conversation(id, "/pins"), NONE).await?;
+        let pins = answer.read::<Pins<'_>>()?;
+        Ok(pins.messages.into_iter().map(Message::into_owned).collect())
     }
 
     /// Adds one's own reaction, or takes it away.

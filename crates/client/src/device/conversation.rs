@@ -337,12 +337,17 @@ impl Conversation {
         for receipt in &answer.receipts {
             self.members.receipt(receipt);
         }
+        let hidden: Vec<Seq> = answer.hidden.iter().map(|one| one.seq).collect();
         let (info, rev) = (answer.conversation.clone(), answer.rev);
         let last = answer.messages.iter().max_by_key(|message| message.seq);
         if let (Some(line), Some(last)) = (&mut self.line, last) {
             line.learn(Arc::new(last.clone()));
         }
         window.changes(asked.since, answer, faults);
+        for seq in hidden {
+            window.hide(seq);
+            self.line.iter_mut().for_each(|line| line.hide(seq));
+        }
         self.heard = self.heard.max(rev);
         if let Some(info) = info {
             self.info(info);

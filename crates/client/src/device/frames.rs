@@ -34,6 +34,14 @@ impl Device {
                 deleted.seq,
                 (deleted.rev, deleted.deleted_at, deleted.deleted_by),
             ),
+            ServerFrame::MessageHidden(hidden) => {
+                let conversation = self.conversation_mut(hidden.conversation_id);
+                if conversation.history == Some(hidden.history) {
+                    conversation.line.iter_mut().for_each(|line| line.hide(hidden.seq));
+                    conversation.window.iter_mut().for_each(|window| window.hide(hidden.seq));
+                }
+                self.desk.changed(hidden.conversation_id);
+            }
             ServerFrame::Done(done) => self.done(reference, done),
             ServerFrame::ConversationUpdated(updated) => {
                 let info = updated.0.into_owned();

@@ -72,6 +72,13 @@ impl Line {
         }
     }
 
+    /// A message was deleted for oneself.
+    pub(super) fn hide(&mut self, seq: Seq) {
+        if let Some(last) = self.last_message.as_mut().filter(|last| last.seq == seq) {
+            super::window::hide(last);
+        }
+    }
+
     /// A message was deleted.
     pub(super) fn deleted(&mut self, seq: Seq, rev: Rev) {
         if let Some(last) = &mut self.last_message

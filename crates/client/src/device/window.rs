@@ -42,6 +42,8 @@ pub(super) struct Window {
     pub(super) shown_from: Option<Rev>,
     /// Which rows quote a seq. May name rows that no longer do.
     replies: BTreeMap<Seq, BTreeSet<Seq>>,
+    /// Messages that were deleted for oneself: later states of them show nothing either.
+    hidden: BTreeSet<Seq>,
 }
 
 /// A page of messages: complete from `lo` to `hi` at its rev.
@@ -132,6 +134,7 @@ impl Window {
             hi: page.hi,
             tail: page.tail,
             rev: page.rev,
+            hidden: BTreeSet::new(),
             mark_rev: 0,
             midway: false,
             held: None,
@@ -183,6 +186,14 @@ impl Window {
             self.held.take_if(|held| held.rev >= self.rev || faults.has(Fault::Once))
         {
             self.show(held, faults);
+        }
+    }
+
+    /// A message was deleted for oneself.
+    pub(super) fn hide(&mut self, seq: Seq) {
+        self.hidden.insert(seq);
+        if let Some(row) = self.rows.get_mut(&seq) {
+            hide(row);
         }
     }
 
@@ -276,6 +287,9 @@ impl Window {
     }
 
     fn insert(&mut self, mut row: Row) {
+        if self.hidden.contains(&row.seq) {
+            hide(&mut row);
+        }
         if let Some(quoted) = row.reply_to.as_ref().map(|reply| reply.seq) {
             self.replies.entry(quoted).or_default().insert(row.seq);
             if let Some(held) = self.rows.get(&quoted) {
@@ -333,4 +347,17 @@ fn set_excerpt<'a>(rows: impl IntoIterator<Item = &'a mut Row>, seq: Seq, text: 
             reply.excerpt = Cow::Owned(text.to_owned());
         }
     }
+}
+
+/// Takes away what one has deleted for oneself; its place and its quotes stay.
+pub(super) fn hide(row: &mut Row) {
+    if row.hidden {
+        return;
+    }
+    let row = Arc::make_mut(row);
+    row.hidden = true;
+    row.content = None;
+    row.reply_to = None;
+    row.mentions = Vec::new();
+    row.reactions = Vec::new();
 }

@@ -36,6 +36,9 @@ pub(super) fn delete(
     }
     let mut conversation = Arc::unwrap_or_clone(conversation);
     conversation.rev += 1;
+    if conversation.extra.is_some() {
+        super::pin::set(&mut conversation, seq, false);
+    }
     let (rev, history) = (conversation.rev, conversation.history);
     let at = context.now.max(view.message.created_at);
     let id = conversation.id;

@@ -8,6 +8,7 @@ mod inbox;
 mod mark;
 mod members;
 mod open;
+mod pin;
 mod random;
 mod react;
 mod room;

@@ -253,6 +253,8 @@ impl Device {
                 let tombstone = (gone.deleted_at, gone.deleted_by);
                 self.deleted(gone.conversation_id, gone.seq, gone.rev, gone.history, tombstone);
             }
+            // Content is compared as others see it.
+            ServerFrame::MessageHidden(_) => {}
             ServerFrame::Receipt(receipt) => {
                 if let Some(opened) = self.opened(receipt.conversation_id, receipt.history) {
                     opened.mark(&Receipt {

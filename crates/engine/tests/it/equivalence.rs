@@ -11,7 +11,7 @@ use ostracon_domain::{
 };
 use ostracon_engine::{Engine, EngineError, limits::Bounds};
 use ostracon_proto::{Encoding, Entry, Message};
-use ostracon_store::memory::Hold;
+use ostracon_store::{MessagePage, memory::Hold};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
@@ -253,7 +253,7 @@ impl Story {
         }
         let group = self.dice.pick(&self.groups.clone());
         let group_action = |action| (group, action);
-        let (id, action) = match self.dice.roll(14) {
+        let (id, action) = match self.dice.roll(18) {
             0..=2 => {
                 let mut users = vec![other, user(1 + self.dice.roll(PEOPLE))];
                 if self.crowd {
@@ -297,6 +297,8 @@ impl Story {
             }
             12 => return self.create_group().await,
             13 => (ConversationId::direct(actor, other), Action::OpenDirect),
+            14 | 15 => (id, Action::Pin { seq, remove: self.dice.one_in(3) }),
+            16 => (id, Action::Hide { seq }),
             _ => {
                 let flag = |dice: &mut Dice| dice.one_in(2).then(|| dice.one_in(2));
                 let (pinned, archived) = (flag(&mut self.dice), flag(&mut self.dice));
@@ -470,8 +472,11 @@ impl Story {
             assert_eq!(plain(held), plain(entry), "{context}");
             let messages = open(engine, reader, *id, 10_000).await.unwrap().messages;
             let floor = entry.membership.unread_floor;
-            let unread =
-                messages.iter().filter(|m| m.seq > floor && m.deleted_at.is_none()).count();
+            let all = MessagePage::Newest { limit: 10_000 };
+            let own = engine.messages(reader, *id, all).await.unwrap().0.hidden;
+            let counts =
+                |m: &&Message<'_>| m.seq > floor && m.deleted_at.is_none() && !own.contains(&m.seq);
+            let unread = messages.iter().filter(counts).count();
             assert_eq!(entry.unread, unread as u64, "{context}");
             let hidden =
                 entry.inbox.hidden_to > 0 && entry.inbox.hidden_to >= entry.conversation.head_seq;

@@ -23,6 +23,7 @@ pub(crate) fn of(frame: &str) -> String {
         ServerFrame::NewMessage(new) => format!("new {}", message(&new.0)),
         ServerFrame::MessageUpdated(changed) => format!("updated {}", message(&changed.0)),
         ServerFrame::MessageDeleted(gone) => format!("deleted s{} r{}", gone.seq, gone.rev),
+        ServerFrame::MessageHidden(gone) => format!("hidden s{} m{}", gone.seq, gone.mark_rev),
         ServerFrame::Receipt(receipt) => format!(
             "receipt {} read {} delivered {} m{}",
             receipt.user_id,

@@ -218,6 +218,8 @@ pub enum DeleteScope {
     /// Nobody sees its content any more.
     #[default]
     Everyone,
+    /// Only the caller does not see it any more.
+    Me,
 }
 
 /// `delete_message`.

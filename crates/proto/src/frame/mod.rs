@@ -13,6 +13,6 @@ pub use client::{
 pub use reference::FrameRef;
 pub use server::{
     ConversationUpdated, Done, HeartbeatAnswer, Hello, InboxUpdated, MemberUpdated, MessageDeleted,
-    MessageSent, MessageUpdated, NewMessage, ReceiptUpdated, Received, ServerData, ServerFrame,
-    SyncRequired,
+    MessageHidden, MessageSent, MessageUpdated, NewMessage, ReceiptUpdated, Received, ServerData,
+    ServerFrame, SyncRequired,
 };

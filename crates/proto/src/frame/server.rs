@@ -76,6 +76,10 @@ pub struct Done<'a> {
     /// Edit and react: the message as it is now.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub message: Option<Message<'a>>,
+    /// Delete for oneself: number of this private change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    pub mark_rev: Option<MarkRev>,
     /// Delete: number of the deletion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<u64>)]
@@ -128,6 +132,23 @@ pub struct MessageDeleted {
     /// Who deleted it.
     #[schema(value_type = schema::UserId)]
     pub deleted_by: UserId,
+}
+
+/// `message_hidden`: one has deleted a message for oneself, on another device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct MessageHidden {
+    /// The conversation.
+    #[schema(value_type = schema::ConversationId)]
+    pub conversation_id: ConversationId,
+    /// The message.
+    #[schema(value_type = u64)]
+    pub seq: Seq,
+    /// Number of this private change.
+    #[schema(value_type = u64)]
+    pub mark_rev: MarkRev,
+    /// The line of numbers that `mark_rev` belongs to.
+    #[schema(value_type = schema::History)]
+    pub history: History,
 }
 
 /// `receipt`: a member's marks moved. Merged by maximum; never asks for anything.
@@ -280,6 +301,7 @@ server_frames! {
     "new_message" NewMessage NewMessage<'a>;
     "message_updated" MessageUpdated MessageUpdated<'a>;
     "message_deleted" MessageDeleted MessageDeleted;
+    "message_hidden" MessageHidden MessageHidden;
     "receipt" Receipt ReceiptUpdated;
     "conversation_updated" ConversationUpdated ConversationUpdated<'a>;
     "member_updated" MemberUpdated MemberUpdated;

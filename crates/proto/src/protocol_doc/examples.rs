@@ -5,8 +5,8 @@ use crate::{
     frame::{
         ClientFrame, Command, ConversationUpdated, DeleteMessage, DeleteScope, Done, EditMessage,
         FrameRef, HeartbeatAnswer, Hello, InboxUpdated, Mark, MarkTarget, MemberUpdated,
-        MessageDeleted, MessageSent, MessageUpdated, NewMessage, OutgoingMessage, React,
-        ReceiptUpdated, SendMessage, SendTarget, ServerData, SyncRequired, encode,
+        MessageDeleted, MessageHidden, MessageSent, MessageUpdated, NewMessage, OutgoingMessage,
+        React, ReceiptUpdated, SendMessage, SendTarget, ServerData, SyncRequired, encode,
     },
 };
 use ostracon_domain::{
@@ -53,6 +53,8 @@ fn message(cast: &Cast) -> Message<'static> {
         reply_to: None,
         mentions: Vec::new(),
         reactions: Vec::new(),
+        pinned_at: None,
+        hidden: false,
         withheld: false,
         history: Some(HISTORY),
         mark_rev: None,
@@ -169,6 +171,7 @@ pub(super) fn server() -> Result<Vec<String>, IdError> {
             deleted_at: NOW + 120_000,
             deleted_by: cast.alice,
         }),
+        event(&MessageHidden { conversation_id, seq: 6, mark_rev: 4, history: HISTORY }),
         event(&ReceiptUpdated {
             conversation_id,
             user_id: cast.bob,

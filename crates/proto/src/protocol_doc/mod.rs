@@ -11,7 +11,8 @@ use crate::{
     CloseCode, Conversation, ErrorBody, ErrorCode, ErrorObject, Message, cbor,
     frame::{
         DeleteMessage, Done, EditMessage, HeartbeatAnswer, Hello, InboxUpdated, MemberUpdated,
-        MessageDeleted, MessageSent, OutgoingMessage, React, ReceiptUpdated, SyncRequired,
+        MessageDeleted, MessageHidden, MessageSent, OutgoingMessage, React, ReceiptUpdated,
+        SyncRequired,
         client::{Heartbeat, MarkWire},
     },
     openapi,
@@ -83,7 +84,8 @@ const CLIENT_FRAMES: &[FrameDoc] = &[
     frame(
         "delete_message",
         "Delete a message for everyone: its sender, or an admin of the group. Answer: `ok` with \
-         `rev`, `deleted_at` and `deleted_by`; twice the same.",
+         `rev`, `deleted_at` and `deleted_by`; twice the same. With `for: \"me\"` only for oneself: \
+         `ok` with `mark_rev`.",
         Shape::of::<DeleteMessage>(),
     ),
     frame(
@@ -143,6 +145,11 @@ const SERVER_FRAMES: &[FrameDoc] = &[
         )
     },
     frame("message_deleted", "A message was deleted for everyone.", Shape::of::<MessageDeleted>()),
+    frame(
+        "message_hidden",
+        "A message was deleted for oneself, on another device.",
+        Shape::of::<MessageHidden>(),
+    ),
     frame(
         "receipt",
         "A member's marks moved. In large groups only one's own, from one's other devices.",

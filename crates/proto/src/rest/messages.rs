@@ -7,7 +7,7 @@ use crate::{
     query::{Limit, Query},
     schema,
 };
-use ostracon_domain::{History, MessageId, Millis, Rev, Seq, UserId};
+use ostracon_domain::{History, MarkRev, MessageId, Millis, Rev, Seq, UserId};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -68,6 +68,31 @@ pub struct Deleted {
     pub deleted_by: UserId,
 }
 
+/// `DELETE /api/v1/conversations/{id}/messages/{seq}?for=me`: twice the same answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Hidden {
+    /// Number of this private change.
+    #[schema(value_type = u64)]
+    pub mark_rev: MarkRev,
+    /// The line of numbers that `mark_rev` belongs to.
+    #[schema(value_type = schema::History)]
+    pub history: History,
+}
+
+/// `GET /api/v1/conversations/{id}/pins`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Pins<'a> {
+    /// The pinned messages that one may read, by rising seq.
+    #[serde(borrow)]
+    pub messages: Vec<Message<'a>>,
+    /// The list holds at least everything up to this change; rows may be newer.
+    #[schema(value_type = u64)]
+    pub rev: Rev,
+    /// The line of numbers that seq and rev belong to.
+    #[schema(value_type = schema::History)]
+    pub history: History,
+}
+
 /// `POST /api/v1/conversations/{id}/read` and `…/delivered`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MarkUpTo(pub MarkTarget);
@@ -109,7 +134,7 @@ impl Serialize for MarkUpTo {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Empty {}
 
-body::plain_body!(MessagePage<'a>, Message<'a>, EditContent<'a>, Deleted, Empty);
+body::plain_body!(MessagePage<'a>, Message<'a>, EditContent<'a>, Deleted, Hidden, Pins<'a>, Empty);
 
 /// Which page of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -172,11 +197,12 @@ impl DeleteQuery {
     /// Reads the query.
     ///
     /// # Errors
-    /// [`Invalid`] for every `for` but `everyone`.
+    /// [`Invalid`] for every `for` but `everyone` and `me`.
     pub fn read(raw: Query<'_>) -> Result<Self, Invalid> {
         match raw.get("for").as_deref() {
             None | Some("everyone") => Ok(Self { scope: DeleteScope::Everyone }),
-            Some(_) => Err(Invalid::new("for", "must be everyone")),
+            Some("me") => Ok(Self { scope: DeleteScope::Me }),
+            Some(_) => Err(Invalid::new("for", "must be everyone or me")),
         }
     }
 }

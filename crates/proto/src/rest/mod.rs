@@ -17,8 +17,9 @@ pub use conversations::{
 };
 pub use dialog::{DialogList, DialogMessage, DialogQuery, DialogSend};
 pub use messages::{
-    Anchor, DeleteQuery, Deleted, EditContent, Empty, MarkUpTo, MessagePage, MessagesQuery,
+    Anchor, DeleteQuery, Deleted, EditContent, Empty, Hidden, MarkUpTo, MessagePage, MessagesQuery,
+    Pins,
 };
 pub use operations::{OPERATIONS, Operation};
-pub use sync::{Changes, ChangesQuery, Sync, SyncQuery};
+pub use sync::{Changes, ChangesQuery, HiddenMessage, Sync, SyncQuery};
 pub use users::{EditProfile, LookupUsers, Profile, Profiles, UsersQuery};

@@ -447,8 +447,9 @@ pub const OPERATIONS: &[Operation] = &[
         )
     },
     Operation {
-        notes: "By its sender; in groups also by an admin. Twice gets the same answer.",
-        query: &[param("for", ParamKind::Words(&["everyone"]), "For whom.")],
+        notes: "For everyone: by its sender; in groups also by an admin. For me: by who may read it, and the answer is \
+                `{mark_rev, history}`. Twice gets the same answer.",
+        query: &[param("for", ParamKind::Words(&["everyone", "me"]), "For whom.")],
         answers: &[ok::<Deleted>("Deleted; a tombstone stays.")],
         errors: WRITE_NO_BODY,
         ..call(
@@ -476,6 +477,33 @@ pub const OPERATIONS: &[Operation] = &[
             "/api/v1/conversations/{conversation_id}/messages/{seq}/reactions/{emoji}",
             MESSAGES,
             "Take a reaction back.",
+        )
+    },
+    Operation {
+        answers: &[ok::<Pins<'_>>("The pinned messages, by rising seq.")],
+        errors: &[BadRequest, NotFound, ShardUnavailable],
+        ..call("GET", "/api/v1/conversations/{conversation_id}/pins", MESSAGES, "Pinned messages.")
+    },
+    Operation {
+        notes: "In groups by an admin. At most 100; one more is `conflict`.",
+        answers: &[ok::<Changed>("The message is pinned.")],
+        errors: WRITE_NO_BODY,
+        ..call(
+            "PUT",
+            "/api/v1/conversations/{conversation_id}/pins/{seq}",
+            MESSAGES,
+            "Pin a message.",
+        )
+    },
+    Operation {
+        notes: "In groups by an admin.",
+        answers: &[ok::<Changed>("The message is not pinned.")],
+        errors: WRITE_NO_BODY,
+        ..call(
+            "DELETE",
+            "/api/v1/conversations/{conversation_id}/pins/{seq}",
+            MESSAGES,
+            "Take a pinned message down.",
         )
     },
     Operation {

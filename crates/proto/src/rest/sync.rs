@@ -6,7 +6,7 @@ use crate::{
     query::{Limit, Query},
     schema,
 };
-use ostracon_domain::{ConversationId, History, MarkRev, Rev, UserRev};
+use ostracon_domain::{ConversationId, History, MarkRev, Rev, Seq, UserRev};
 use serde::{Deserialize, Serialize};
 
 /// `GET /api/v1/conversations/{id}/changes`: the newest state of every row that changed after
@@ -23,6 +23,9 @@ pub struct Changes<'a> {
     pub members: Vec<Member>,
     /// Marks above `since_mark`.
     pub receipts: Vec<Receipt>,
+    /// Messages that one has deleted for oneself, with a number above `since_mark`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hidden: Vec<HiddenMessage>,
     /// Complete up to this change: the next `since_rev`.
     #[schema(value_type = u64)]
     pub rev: Rev,
@@ -36,6 +39,17 @@ pub struct Changes<'a> {
     pub more: bool,
     /// Other history, ahead of the server, or too far back: drop what you hold and load a page.
     pub reset: bool,
+}
+
+/// A message that one has deleted for oneself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct HiddenMessage {
+    /// Its place.
+    #[schema(value_type = u64)]
+    pub seq: Seq,
+    /// Number of this private change.
+    #[schema(value_type = u64)]
+    pub mark_rev: MarkRev,
 }
 
 /// `GET /api/v1/sync`: what changed in one's own list.

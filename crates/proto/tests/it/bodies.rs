@@ -139,6 +139,7 @@ fn every_answer_has_these_bytes() {
             conversation: None,
             messages: vec![message("hi")],
             members: vec![member],
+            hidden: Vec::new(),
             receipts: vec![Receipt {
                 user_id: user(1),
                 read_seq: 1,

@@ -254,7 +254,7 @@ fn a_wrong_field_is_named() {
         say("send_message", r#"{"to":2,"content":"x","mentions":[{"user_id":2,"start":0,"end":4294967296}]}"#),
         say("edit_message", &format!(r#"{{"conversation_id":"{DIRECT}","content":"x"}}"#)),
         say("edit_message", &format!(r#"{{"conversation_id":"{DIRECT}","seq":"1","content":"x"}}"#)),
-        say("delete_message", &format!(r#"{{"conversation_id":"{DIRECT}","seq":1,"for":"me"}}"#)),
+        say("delete_message", &format!(r#"{{"conversation_id":"{DIRECT}","seq":1,"for":"us"}}"#)),
         say("react", &format!(r#"{{"conversation_id":"{DIRECT}","seq":1,"emoji":"x","remove":1}}"#)),
         say("mark_read", &format!(r#"{{"conversation_id":"{DIRECT}"}}"#)),
         say("mark_read", &format!(r#"{{"conversation_id":"{DIRECT}","seq":1,"message_id":"0000000000000000042"}}"#)),
@@ -301,7 +301,7 @@ fn a_wrong_field_is_named() {
     send_message {"to":2,"content":"x","mentions":[{"user_id":2,"start":0,"end":4294967296}]} → invalid {"field":"mentions[0].end"} Some(1) invalid value: integer `4294967296`, expected u32
     edit_message {"conversation_id":"00000000-0000-8080-8000-000000020000","content":"x"} → invalid {"field":"seq"} Some(1) missing field `seq`
     edit_message {"conversation_id":"00000000-0000-8080-8000-000000020000","seq":"1","content":"x"} → invalid {"field":"seq"} Some(1) invalid type: string "1", expected u64
-    delete_message {"conversation_id":"00000000-0000-8080-8000-000000020000","seq":1,"for":"me"} → invalid {"field":"for"} Some(1) unknown variant `me`, expected `everyone`
+    delete_message {"conversation_id":"00000000-0000-8080-8000-000000020000","seq":1,"for":"us"} → invalid {"field":"for"} Some(1) unknown variant `us`, expected `everyone` or `me`
     react {"conversation_id":"00000000-0000-8080-8000-000000020000","seq":1,"emoji":"x","remove":1} → invalid {"field":"remove"} Some(1) invalid type: integer `1`, expected a boolean
     mark_read {"conversation_id":"00000000-0000-8080-8000-000000020000"} → invalid {"field":"seq"} Some(1) is needed, or `message_id`
     mark_read {"conversation_id":"00000000-0000-8080-8000-000000020000","seq":1,"message_id":"0000000000000000042"} → invalid {"field":"message_id"} Some(1) must be left out beside `seq`

@@ -144,14 +144,14 @@ fn a_schema_looks_like_its_json() {
     .map(fields)
     .join("\n");
     insta::assert_snapshot!(said, @r#"
-    Message: client_id? content? content_rev conversation_id deleted_at? deleted_by? edited_at? history? mark_rev? mentions? message_id reactions? reply_to? rev sender_id seq timestamp type withheld?
+    Message: client_id? content? content_rev conversation_id deleted_at? deleted_by? edited_at? hidden? history? mark_rev? mentions? message_id pinned_at? reactions? reply_to? rev sender_id seq timestamp type withheld?
     Entry: conversation inbox last_message membership unread
     Conversation: conversation_id created_at head_seq history large mark_rev member_count name? rev settings type
     Membership: delivered_seq joined_seq left_seq? read_seq role unread_floor
     Member: delivered_seq? joined_seq left_seq? mark_rev? read_seq? rev role user_id
     Inbox: archived hidden_to marked_unread muted_until pinned
     OutgoingMessage: client_id? content mentions? reply_to? type?
-    Changes: conversation? history mark_rev members messages more receipts reset rev
+    Changes: conversation? hidden? history mark_rev members messages more receipts reset rev
     Sync: conversations cursor more removed reset user_rev
     MessagePage: first_seq has_more_after has_more_before head_seq history messages rev stale?
     EditInbox: archived? hidden_to? marked_unread? muted_until? pinned?

@@ -49,8 +49,9 @@ fn every_frame_has_these_bytes() {
             message: message("hi"),
         }),
         written(&Done::default()),
-        written(&Done { message: Some(message("hi")), ..Done::default() }),
+        written(&Done { mark_rev: None, message: Some(message("hi")), ..Done::default() }),
         written(&Done {
+            mark_rev: None,
             rev: Some(4),
             history: Some(HISTORY),
             deleted_at: Some(5),

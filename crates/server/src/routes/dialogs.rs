@@ -80,7 +80,12 @@ pub(crate) async fn list(
     let messages = rows
         .map(|view| {
             let to = if view.message.sender == user { peer } else { user };
-            dialog_message(&view.message, to)
+            let mut shown = dialog_message(&view.message, to);
+            if found.hidden.contains(&view.message.seq) {
+                shown.text = Cow::Borrowed("");
+                shown.deleted = true;
+            }
+            shown
         })
         .collect();
     Ok(ok(&rest::DialogList { messages, total }))

@@ -9,7 +9,7 @@ use ostracon_domain::{
 use ostracon_engine::{Done, EngineError, view};
 use ostracon_proto::{
     Body as _, Invalid, Position,
-    frame::{MarkTarget, OutgoingMessage},
+    frame::{DeleteScope, MarkTarget, OutgoingMessage},
     rest::{self, Anchor},
 };
 use ostracon_store::{MessagePage, Messages, PagePosition, Read};
@@ -52,9 +52,8 @@ pub(crate) async fn page(
         return Err(EngineError::Unavailable.into());
     }
     let (before, after) = beyond(&found, &access, &query.anchor);
-    let shown = found.messages.iter();
     let body = rest::MessagePage {
-        messages: shown.map(|view| view::message_within(view, caller.user, &access)).collect(),
+        messages: view::messages_within(&found.messages, &found.hidden, caller.user, &access),
         has_more_before: before,
         has_more_after: after,
         first_seq: access.from,
@@ -154,12 +153,17 @@ pub(crate) async fn remove(
     Params((id, seq)): Params<(ConversationId, Seq)>,
     query: QueryText,
 ) -> ApiResult {
-    // For everyone; nothing else is there to choose.
-    rest::DeleteQuery::read(query.get())?;
-    let done = app.engine.run(caller.user, id, Action::Delete { seq }).await?;
+    let action = match rest::DeleteQuery::read(query.get())?.scope {
+        DeleteScope::Everyone => Action::Delete { seq },
+        DeleteScope::Me => Action::Hide { seq },
+    };
+    let done = app.engine.run(caller.user, id, action).await?;
     match done.outcome {
         Outcome::Deleted { rev, history, at, by, .. } => {
             Ok(ok(&rest::Deleted { rev, history, deleted_at: at, deleted_by: by }))
+        }
+        Outcome::Hidden { annex, history, .. } => {
+            Ok(ok(&rest::Hidden { mark_rev: annex.number, history }))
         }
         _ => Err(unexpected(&done)),
     }

@@ -8,6 +8,7 @@ pub(crate) mod members;
 pub(crate) mod messages;
 pub(crate) mod named;
 pub(crate) mod operator;
+pub(crate) mod pins;
 pub(crate) mod sync;
 pub(crate) mod users;
 

@@ -141,6 +141,17 @@ pub(crate) const ROWS: &[Row] = &[
         group(NOT_MEMBER, OK, OK, OK),
         none,
     ),
+    row("GET /api/v1/conversations/{conversation_id}/pins", all(OK), none),
+    row(
+        "PUT /api/v1/conversations/{conversation_id}/pins/{seq}",
+        group(NOT_MEMBER, FORBIDDEN, OK, OK),
+        none,
+    ),
+    row(
+        "DELETE /api/v1/conversations/{conversation_id}/pins/{seq}",
+        group(NOT_MEMBER, FORBIDDEN, OK, OK),
+        none,
+    ),
     row(
         "POST /api/v1/conversations/{conversation_id}/read",
         group(NOT_MEMBER, OK, OK, OK),

@@ -19,6 +19,8 @@ mod http;
 mod isolation;
 mod jwt;
 mod order;
+mod own_view;
+mod pins;
 mod proxy;
 mod rate_limits;
 mod relations;

@@ -203,7 +203,7 @@ fn inbox_row() -> BoxedStrategy<Row> {
 }
 
 fn annex_row() -> BoxedStrategy<Row> {
-    (conversation(), 0..4usize, number(), number(), number(), vec(any::<u8>(), 0..9), any::<bool>())
+    (conversation(), 0..5usize, number(), number(), number(), vec(any::<u8>(), 0..9), any::<bool>())
         .prop_map(|row| {
             let key = AnnexKey { kind: AnnexKind::ALL[row.1], first: row.2, second: row.3 };
             let annex = Annex { conversation: row.0, key, number: row.4, value: row.5 };

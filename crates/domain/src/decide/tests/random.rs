@@ -6,9 +6,9 @@ use proptest::{collection::vec, prelude::*};
 
 use super::room::{Room, edit, new_group, react, reply, send, send_as, user};
 use crate::{
-    Action, Annex, AnnexKey, Conversation, ConversationId, ConversationKind, GroupChange,
-    GroupSettings, HistoryFor, Member, Message, Reaction, Role, Row, Seq, UserId, ViewChange,
-    unread,
+    Action, Annex, AnnexKey, AnnexKind, Conversation, ConversationId, ConversationKind,
+    GroupChange, GroupSettings, HistoryFor, Member, Message, Reaction, Role, Row, Seq, UserId,
+    ViewChange, unread,
 };
 
 /// Somebody does something; numbers are made to fit what there is.
@@ -34,6 +34,7 @@ fn action(step: &Step) -> Action {
         6 => reply(seq),
         7 => edit(seq, &format!("edit {}", step.other)),
         8 => Action::Delete { seq },
+        9 if step.other > 3 => Action::Pin { seq, remove: step.other == 4 },
         9 => Action::Hide { seq },
         10 | 11 => react(seq, ["👍", "❤️"][step.other as usize % 2], false),
         12 => react(seq, ["👍", "❤️"][step.other as usize % 2], true),
@@ -149,8 +150,10 @@ fn numbers_are_right(before: &Rows, after: &Rows, rows: &[Row]) {
         let shared = |m: &Member| (m.role, m.joined_seq, m.left_seq);
         let own = |m: &Member| (m.read_seq, m.delivered_seq, m.hidden_to, m.muted_until);
         assert_eq!(shared(old) != shared(member), member.rev > rev);
-        let hidden =
-            |rows: &Rows| rows.annexes.keys().filter(|key| key.first == user.get()).count();
+        let hidden = |rows: &Rows| {
+            let own = |key: &&AnnexKey| key.kind == AnnexKind::Hidden && key.first == user.get();
+            rows.annexes.keys().filter(own).count()
+        };
         let more = hidden(before) < hidden(after);
         assert_eq!(own(old) != own(member) || more, member.mark_rev > mark_rev);
         assert!(own(member).0 >= own(old).0 && own(member).1 >= own(old).1, "marks go forward");
@@ -205,9 +208,16 @@ fn rows_are_sound(rows: &Rows) {
             assert!(!message.content.is_empty());
         }
     }
+    let pinned = |message: &&Arc<Message>| {
+        message.extra.as_ref().is_some_and(|extra| extra.pinned.is_some())
+    };
+    let pinned: Vec<Seq> = rows.messages.values().filter(pinned).map(|row| row.seq).collect();
+    let pins = head.extra.as_ref().map(|extra| extra.pins.clone()).unwrap_or_default();
+    let rows_of_pins = rows.annexes.keys().filter(|key| key.kind == AnnexKind::Pin);
+    assert!(pinned == pins && rows_of_pins.map(|key| key.second).eq(pins));
     for annex in rows.annexes.values() {
         assert!(rows.messages[&annex.key.seq()].deleted.is_none(), "tombstones have none");
-        assert!(annex.number <= head.mark_rev);
+        assert!(annex.key.kind != AnnexKind::Hidden || annex.number <= head.mark_rev);
     }
     for member in rows.members.values() {
         assert!(member.read_seq <= member.delivered_seq);

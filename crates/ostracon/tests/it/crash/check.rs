@@ -6,7 +6,6 @@ use ostracon_client::Api;
 use ostracon_domain::{ConversationId, Rev, Seq, UserId};
 use ostracon_proto::{
     Entry, Member, Message, Position,
-    frame::DeleteScope,
     rest::{Anchor, MessagesQuery},
 };
 
@@ -129,8 +128,8 @@ async fn settle(
                 }
                 Unknown::Delete { seq } => {
                     // Twice has the same answer, so it does not matter whether it happened.
-                    let first = api.delete(id, *seq, DeleteScope::Everyone).await.unwrap();
-                    let again = api.delete(id, *seq, DeleteScope::Everyone).await.unwrap();
+                    let first = api.delete(id, *seq).await.unwrap();
+                    let again = api.delete(id, *seq).await.unwrap();
                     demand!(first == again, "a repeated deletion of {seq} has another answer");
                     ledger.revs[place] += apply(page, &op, Answer::default());
                 }

@@ -215,7 +215,7 @@ impl Worker {
                 Answer { rev, ..Answer::default() }
             }
             Unknown::Delete { seq } => {
-                let rev = api.delete(id, *seq, DeleteScope::Everyone).await?.rev;
+                let rev = api.delete(id, *seq).await?.rev;
                 Answer { rev, ..Answer::default() }
             }
             Unknown::React { seq, emoji, before } => {

@@ -32,6 +32,9 @@ async fn source(fixture: &dyn ShardFixture) -> (World, Vec<Row>) {
     world.done(direct(), ALICE, edit(3, "edited")).await;
     world.done(direct(), ALICE, Action::Hide { seq: 1 }).await;
     world.done(direct(), ALICE, Action::Hide { seq: 3 }).await;
+    world.done(direct(), ALICE, Action::Pin { seq: 1, remove: false }).await;
+    world.done(direct(), ALICE, Action::Pin { seq: 3, remove: false }).await;
+    world.done(direct(), BOB, Action::Pin { seq: 4, remove: false }).await;
     world.done(direct(), BOB, Action::Delete { seq: 2 }).await;
     let rows = world.scan(direct().slot().unit(), 1_000).await;
     (world, rows)
@@ -92,6 +95,7 @@ pub(super) async fn the_higher_number_wins(fixture: &dyn ShardFixture) {
     world.done(direct(), BOB, react(1, "👍", true)).await;
     world.done(direct(), ALICE, edit(3, "edited again")).await;
     world.done(direct(), ALICE, Action::Delete { seq: 3 }).await;
+    world.done(direct(), ALICE, Action::Pin { seq: 4, remove: true }).await;
     world.done(direct(), BOB, Action::Hide { seq: 4 }).await;
     let mark = Action::MarkRead { seq: 4 };
     world.done(direct(), ALICE, mark).await;

@@ -64,6 +64,7 @@ impl Chance {
             12 => Action::Send(NewMessage { reply_to: Some(seq), ..say("answer") }),
             13 | 14 => edit(seq, &format!("edit {}", self.below(5))),
             15 if self.flip() => Action::Hide { seq },
+            16 if self.flip() => Action::Pin { seq, remove: self.flip() },
             15 => Action::Delete { seq },
             16 | 17 => {
                 let emoji = ["👍", "❤️", "🎂"][self.below(3) as usize];
@@ -203,9 +204,9 @@ async fn compare(world: &World, twin: &World, chance: &mut Chance) {
         limit: 1 + chance.below(20) as u32,
     };
     assert_eq!(mine.changes(at, since).await, other.changes(at, since).await, "{since:?}");
-    let first = chance.below(7);
+    let first = if chance.flip() { 0 } else { chance.below(7) };
     let annexes = AnnexPage {
-        kind: AnnexKind::ALL[chance.below(4) as usize],
+        kind: AnnexKind::ALL[chance.below(5) as usize],
         first,
         from: chance.below(9),
         to: chance.below(40),
