@@ -57,6 +57,7 @@ fn openapi_names_every_call_once_and_every_schema_it_uses() {
     delete_conversations_members_by_user_id
     delete_conversations_messages_by_seq
     delete_conversations_messages_reactions_by_emoji
+    delete_conversations_pins_by_seq
     get_admin_audit
     get_admin_shards
     get_admin_shards_garbage
@@ -70,6 +71,7 @@ fn openapi_names_every_call_once_and_every_schema_it_uses() {
     get_conversations_changes
     get_conversations_members
     get_conversations_messages
+    get_conversations_pins
     get_conversations_unread
     get_dialog_list
     get_healthz
@@ -109,6 +111,7 @@ fn openapi_names_every_call_once_and_every_schema_it_uses() {
     post_dialog_send
     post_users_lookup
     put_conversations_messages_reactions_by_emoji
+    put_conversations_pins_by_seq
     "#);
 }
 
