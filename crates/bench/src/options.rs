@@ -27,11 +27,13 @@ pub enum Workload {
     Sync,
     /// Signed-in sockets that do nothing.
     Idle,
+    /// Sessions that watch each other, some of which come and go.
+    Presence,
 }
 
 impl Workload {
     /// All of them, by name.
-    pub const ALL: [(&'static str, Self); 11] = [
+    pub const ALL: [(&'static str, Self); 12] = [
         ("ping", Self::Ping),
         ("pairs", Self::Pairs),
         ("group", Self::Group),
@@ -43,6 +45,7 @@ impl Workload {
         ("mixed", Self::Mixed),
         ("sync", Self::Sync),
         ("idle", Self::Idle),
+        ("presence", Self::Presence),
     ];
 
     /// The workload of a name.

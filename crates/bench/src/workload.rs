@@ -6,6 +6,7 @@ mod hub;
 mod idle;
 mod mixed;
 mod pairs;
+mod presence;
 mod rest;
 mod sync;
 
@@ -46,6 +47,7 @@ pub fn run(options: &Options) -> Result<Report> {
             Workload::Mixed => mixed::run(&mut bench).await,
             Workload::Sync => sync::run(&mut bench).await,
             Workload::Idle => idle::run(&mut bench).await,
+            Workload::Presence => presence::run(&mut bench).await,
         }
     })
 }

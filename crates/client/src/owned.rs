@@ -111,6 +111,8 @@ impl IntoOwned for ServerFrame<'_> {
             }
             Self::MemberUpdated(updated) => ServerFrame::MemberUpdated(updated),
             Self::InboxUpdated(updated) => ServerFrame::InboxUpdated(updated),
+            Self::Typing(typing) => ServerFrame::Typing(typing),
+            Self::Presence(presence) => ServerFrame::Presence(presence),
             Self::SyncRequired(required) => ServerFrame::SyncRequired(required),
             Self::Heartbeat(answer) => ServerFrame::Heartbeat(answer),
             Self::Error(error) => ServerFrame::Error(error),

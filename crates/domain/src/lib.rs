@@ -21,6 +21,7 @@ pub mod message_id;
 pub mod outcome;
 pub mod pair_hash;
 pub mod placement;
+pub mod privacy;
 pub mod refusal;
 pub mod row;
 pub mod slice;
@@ -53,6 +54,7 @@ pub use placement::{
     change::{Cover, MapChange, MapError},
     user_override::UserOverride,
 };
+pub use privacy::{PresenceFor, Privacy};
 pub use refusal::{Refusal, RefusalCode};
 pub use row::{Reaction, Row};
 pub use slice::{ConversationSlice, InboxSlice};

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     engine::Core,
     error::EngineError,
+    event::Told,
     limits::{Bounds, LISTS_PER_BATCH},
     reply::Reply,
     router::Ticket,
@@ -22,8 +23,8 @@ use crate::{
 pub(crate) struct Job {
     pub(crate) order: Order,
     pub(crate) reply: Reply,
-    /// Its marks are nobody else's business.
-    pub(crate) private: bool,
+    /// Who learns of its marks.
+    pub(crate) told: Told,
     /// Its place in the order of its slot; a lane's job has none.
     pub(crate) ticket: Option<Ticket>,
 }
@@ -35,7 +36,7 @@ pub(crate) struct Asker {
     /// The conversation it is about, if it is about one.
     pub(crate) conversation: Option<ConversationId>,
     pub(crate) reply: Reply,
-    pub(crate) private: bool,
+    pub(crate) told: Told,
     pub(crate) ticket: Option<Ticket>,
 }
 
@@ -262,12 +263,12 @@ fn settle(
     fail(core, unknown.into_iter(), &EngineError::Unavailable);
 }
 
-fn split(Job { order, reply, private, ticket }: Job) -> (Order, Asker) {
+fn split(Job { order, reply, told, ticket }: Job) -> (Order, Asker) {
     let conversation = match &order.command {
         Command::Conversation(command) => Some(command.conversation),
         Command::Inbox(_) => None,
     };
-    let asker = Asker { at: order.at, conversation, reply, private, ticket };
+    let asker = Asker { at: order.at, conversation, reply, told, ticket };
     (order, asker)
 }
 

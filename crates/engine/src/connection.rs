@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU32, Ordering},
+    atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
 };
 
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use ostracon_proto::{
     frame::{FrameRef, Hello, ServerData, SyncRequired, encode},
 };
 use parking_lot::Mutex;
+use tokio::time::{Duration, Instant};
 
 use crate::{
     limits::IN_FLIGHT_MAX,
@@ -42,6 +43,11 @@ pub struct Connection {
     in_flight: AtomicU32,
     closing: Mutex<Option<Closing>>,
     is_closing: AtomicBool,
+    opened: Instant,
+    /// When the client was last heard, milliseconds after the opening.
+    heard_ms: AtomicU64,
+    /// It counts among those that make its user online.
+    pub(crate) is_present: AtomicBool,
 }
 
 impl Connection {
@@ -61,6 +67,9 @@ impl Connection {
             in_flight: AtomicU32::new(0),
             closing: Mutex::default(),
             is_closing: AtomicBool::new(false),
+            opened: Instant::now(),
+            heard_ms: AtomicU64::new(0),
+            is_present: AtomicBool::new(false),
         })
     }
 
@@ -76,6 +85,17 @@ impl Connection {
     /// Waits until there may be something to drain, or the connection is to be closed.
     pub async fn filled(&self) {
         self.outbox.filled().await;
+    }
+
+    /// Notes that the client was heard now.
+    pub fn hear(&self) {
+        let ms = self.opened.elapsed().as_millis() as u64;
+        self.heard_ms.fetch_max(ms, Ordering::Relaxed);
+    }
+
+    /// When the client was last heard, to the millisecond; at first, when the connection was made.
+    pub fn heard_at(&self) -> Instant {
+        self.opened + Duration::from_millis(self.heard_ms.load(Ordering::Relaxed))
     }
 
     /// Whether so many commands wait for an answer that the socket must not be read.
@@ -119,6 +139,11 @@ impl Connection {
         self.outbox.answer(frame);
     }
 
+    /// Ends a command that [began](Self::begin) and has no answer.
+    pub(crate) fn forgo(&self) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+
     /// Queues an answer to a frame that never became a command.
     pub(crate) fn answer<T: ServerData>(&self, id: Option<&FrameRef>, data: &T) {
         self.outbox.answer(encode::answer(self.encoding, id, data));
@@ -127,6 +152,11 @@ impl Connection {
     /// Tells the client to ask what is new, because there is no event of it.
     pub(crate) fn missed(&self) {
         self.outbox.missed();
+    }
+
+    /// Queues an event that may be lost without a word.
+    pub(crate) fn hint(&self, frame: &Bytes) {
+        self.outbox.hint(frame);
     }
 
     pub(crate) fn events<'a>(&self, frames: impl IntoIterator<Item = &'a Bytes>) {

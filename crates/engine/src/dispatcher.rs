@@ -336,6 +336,7 @@ impl Dispatcher {
                 self.complete = false;
                 continue;
             }
+            core.typing.changed(id);
             let before = core.hub.large.get(id);
             self.update_lists(core, &conversation, &members);
             if conversation.large {
@@ -436,7 +437,10 @@ impl Dispatcher {
             return false;
         }
         let origin = asker.reply.origin().map(|connection| connection.id);
-        let events = event::events(outcome, rows, asker.private);
+        let events = event::events(outcome, rows, asker.told);
+        if events.iter().any(Event::changes_members) {
+            core.typing.changed(conversation.id);
+        }
         if conversation.large {
             // Lists come first: a connection that is made right now finds the group there, or is found here.
             self.update_lists(core, conversation, rows);
@@ -506,6 +510,9 @@ impl Dispatcher {
                 continue;
             }
             for (user, joined_seq) in audience.present_at(conversation, event.seq()) {
+                if event.only_for().is_some_and(|only| only != user) {
+                    continue;
+                }
                 deliver(core, user, joined_seq, origin, &mut frames);
             }
             if let Some(gone) = concerned(event).filter(|member| !member.is_present()) {
@@ -531,7 +538,7 @@ impl Dispatcher {
             }
         }
         for event in events {
-            if let Event::Receipt { member } | Event::Hidden { member, .. } = event {
+            if let Event::Receipt { member, .. } | Event::Hidden { member, .. } = event {
                 // Marks of others are not shown in large groups, and what is private nowhere.
                 let mut frames = Frames::new(event, conversation);
                 deliver(core, member.user, member.joined_seq, origin, &mut frames);
@@ -617,10 +624,18 @@ fn deliver(
     origin: Option<u64>,
     frames: &mut Frames<'_>,
 ) {
+    let marked = frames.event().marked();
+    let hides_reads = marked.is_some_and(|marked| core.privacy.hides_reads(user, marked));
     core.hub.each(user, |connection: &Arc<Connection>| {
-        if Some(connection.id) != origin {
-            connection.events([frames.get(user, joined_seq, connection.encoding)]);
+        if Some(connection.id) == origin {
+            return;
         }
+        let frame = if hides_reads {
+            frames.without_reads(connection.encoding)
+        } else {
+            frames.get(user, joined_seq, connection.encoding)
+        };
+        connection.events([frame]);
     });
 }
 

@@ -31,12 +31,16 @@ use crate::{
     lane::Lane,
     limits::{Bounds, CURSOR_PERIOD, IN_FLIGHT_MAX, LANE_PERIOD, RATE_TIDY_PERIOD, REMOVAL_MAX},
     lists::Lists,
+    live,
+    marks::Marks,
     node_ids::NodeIds,
+    presence::{self, PresenceBoard, privacy::PrivacyBook},
     rate_limit::RateLimits,
     reply::{Done, Reply},
     router::{self, Router},
     teller::Teller,
     topology::Topology,
+    typing::TypingBoard,
 };
 
 /// What an engine is told about its surroundings.
@@ -65,6 +69,10 @@ pub(crate) struct Core {
     pub(crate) heat: Heat,
     pub(crate) teller: Teller,
     pub(crate) hub: Hub,
+    pub(crate) presence: PresenceBoard,
+    pub(crate) privacy: PrivacyBook,
+    pub(crate) typing: TypingBoard,
+    pub(crate) marks: parking_lot::Mutex<Marks>,
     pub(crate) keys: Keys,
     pub(crate) known_users: KnownUsers,
     pub(crate) limits: Limits,
@@ -204,6 +212,7 @@ impl Engine {
         bounds: Bounds,
     ) -> Result<Self, EngineError> {
         let keys = Keys::load(&*directory).await?;
+        let privacy = PrivacyBook::load(&*directory).await?;
         let map = directory.map().await?;
         let core = Arc::new(Core {
             clock,
@@ -218,6 +227,10 @@ impl Engine {
             heat: Heat::new(),
             teller: Teller::default(),
             hub: Hub::new(),
+            presence: PresenceBoard::new(),
+            privacy,
+            typing: TypingBoard::default(),
+            marks: parking_lot::Mutex::default(),
             keys,
             limits: options.limits,
             rate_limits: options.rate_limits,
@@ -234,7 +247,11 @@ impl Engine {
             dispatcher.repeat_at_start(&core).await?;
         }
         let tasks = parts.into_iter().map(|parts| (parts.shard, parts.spawn(&core))).collect();
-        let cursors = vec![tokio::spawn(advance_cursors(Arc::clone(&core)))];
+        let cursors = vec![
+            tokio::spawn(advance_cursors(Arc::clone(&core))),
+            tokio::spawn(live::run(Arc::clone(&core))),
+            tokio::spawn(presence::write_behind(Arc::clone(&core))),
+        ];
         let routers = vec![
             tokio::spawn(router::look_after_lots(Arc::clone(&core))),
             tokio::spawn(router::follow_map(Arc::clone(&core))),
@@ -465,6 +482,21 @@ impl Engine {
         session: u64,
         encoding: Encoding,
     ) -> Result<Arc<Connection>, EngineError> {
+        let connection = self.connect_in_background(user, session, encoding).await?;
+        self.core.presence.arrive(&connection);
+        Ok(connection)
+    }
+
+    /// The same for a connection that does not make its user look online.
+    ///
+    /// # Errors
+    /// When the user's list cannot be read.
+    pub async fn connect_in_background(
+        &self,
+        user: UserId,
+        session: u64,
+        encoding: Encoding,
+    ) -> Result<Arc<Connection>, EngineError> {
         let core = &self.core;
         let id = core.hub.next_connection_id();
         let connection = Connection::new(id, user, session, encoding, core.bounds.outbox_events);
@@ -489,6 +521,7 @@ impl Engine {
     /// Forgets a connection that is closed.
     pub fn disconnect(&self, connection: &Arc<Connection>) {
         self.core.hub.unregister(connection);
+        live::depart(&self.core, connection);
     }
 
     /// Connections of this node.

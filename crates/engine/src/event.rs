@@ -31,12 +31,23 @@ pub(crate) enum Event<'a> {
     Member { member: &'a Arc<Member> },
     /// The conversation's visible part changed, or it was deleted.
     Conversation { conversation: &'a Arc<Conversation> },
-    /// A member's marks moved.
-    Receipt { member: &'a Arc<Member> },
+    /// A member's marks moved; `is_own` where only the member's own connections learn of it.
+    Receipt { member: &'a Arc<Member>, is_own: bool },
 }
 
-/// The events of a command on a conversation, in rev order. `private` says that its marks are nobody else's business.
-pub(crate) fn events<'a>(outcome: &'a Outcome, rows: &'a [Row], private: bool) -> Vec<Event<'a>> {
+/// Who learns of the marks of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// Everybody who sees marks.
+    Everybody,
+    /// The other connections of the same user.
+    Oneself,
+    /// Nobody: what changed is told in another way.
+    Nobody,
+}
+
+/// The events of a command on a conversation, in rev order.
+pub(crate) fn events<'a>(outcome: &'a Outcome, rows: &'a [Row], told: Told) -> Vec<Event<'a>> {
     let mut events: Vec<(Rev, Event<'a>)> = Vec::with_capacity(1);
     let marks_of = marks_of(outcome);
     for row in rows {
@@ -60,14 +71,15 @@ pub(crate) fn events<'a>(outcome: &'a Outcome, rows: &'a [Row], private: bool) -
             }
             Row::Member(row) if marks_of == Some((row.user, row.mark_rev)) => {
                 // A send's marks are part of its message.
-                let told = matches!(outcome, Outcome::Marked { .. }) && !private;
-                events.extend(told.then_some((Rev::MAX, Event::Receipt { member: row })));
+                let is_mark = matches!(outcome, Outcome::Marked { .. }) && told != Told::Nobody;
+                let receipt = Event::Receipt { member: row, is_own: told == Told::Oneself };
+                events.extend(is_mark.then_some((Rev::MAX, receipt)));
             }
             Row::Member(row) => events.push((row.rev, Event::Member { member: row })),
             _ => {}
         }
     }
-    if let Some(conversation) = told(outcome, rows) {
+    if let Some(conversation) = changed_conversation(outcome, rows) {
         events.push((conversation.info_rev, Event::Conversation { conversation }));
     }
     events.sort_by_key(|(rev, _)| *rev);
@@ -86,7 +98,7 @@ fn marks_of(outcome: &Outcome) -> Option<(UserId, MarkRev)> {
 }
 
 /// The conversation row whose visible part took a rev in this command: its birth, or its change.
-fn told<'a>(outcome: &Outcome, rows: &'a [Row]) -> Option<&'a Arc<Conversation>> {
+fn changed_conversation<'a>(outcome: &Outcome, rows: &'a [Row]) -> Option<&'a Arc<Conversation>> {
     let mut written = rows.iter().filter_map(|row| match row {
         Row::Conversation(row) => Some(row),
         _ => None,
@@ -174,7 +186,7 @@ impl Event<'_> {
                 shown.rev = conversation.info_rev;
                 encode::event(encoding, &ConversationUpdated(shown))
             }
-            Self::Receipt { member } => {
+            Self::Receipt { member, .. } => {
                 let receipt = ReceiptUpdated {
                     conversation_id: member.conversation,
                     user_id: member.user,
@@ -186,6 +198,57 @@ impl Event<'_> {
                 encode::event(encoding, &receipt)
             }
         }
+    }
+
+    /// The frame without how far its member has read.
+    fn frame_without_reads(&self, encoding: Encoding, conversation: &Conversation) -> Bytes {
+        let history = conversation.history;
+        match self {
+            Self::Receipt { member, .. } => {
+                let receipt = ReceiptUpdated {
+                    conversation_id: member.conversation,
+                    user_id: member.user,
+                    read_seq: None,
+                    delivered_seq: Some(member.delivered_seq),
+                    mark_rev: member.mark_rev,
+                    history,
+                };
+                encode::event(encoding, &receipt)
+            }
+            Self::Member { member } => {
+                let mut shown = view::member(member, !conversation.large);
+                shown.read_seq = None;
+                let updated = MemberUpdated {
+                    conversation_id: member.conversation,
+                    history,
+                    rev: member.rev,
+                    member: shown,
+                };
+                encode::event(encoding, &updated)
+            }
+            _ => self.frame(encoding, conversation),
+        }
+    }
+
+    /// Whose marks it shows.
+    pub(crate) fn marked(&self) -> Option<UserId> {
+        match self {
+            Self::Receipt { member, .. } | Self::Member { member } => Some(member.user),
+            _ => None,
+        }
+    }
+
+    /// The only user who learns of it, if not everybody does.
+    pub(crate) fn only_for(&self) -> Option<UserId> {
+        match self {
+            Self::Receipt { member, is_own: true } => Some(member.user),
+            _ => None,
+        }
+    }
+
+    /// Whether other users may be members after it.
+    pub(crate) fn changes_members(&self) -> bool {
+        matches!(self, Self::Member { .. } | Self::Conversation { .. })
     }
 
     /// The frame for the other connections of a message's sender.
@@ -249,6 +312,7 @@ pub(crate) struct Frames<'a> {
     common: [Option<Bytes>; 2],
     own: [Option<Bytes>; 2],
     unquoted: [Option<Bytes>; 2],
+    unread: [Option<Bytes>; 2],
 }
 
 impl<'a> Frames<'a> {
@@ -259,11 +323,19 @@ impl<'a> Frames<'a> {
             common: [None, None],
             own: [None, None],
             unquoted: [None, None],
+            unread: [None, None],
         }
     }
 
     pub(crate) const fn event(&self) -> &'a Event<'a> {
         self.event
+    }
+
+    /// The frame for a user from whom it is hidden how far others have read.
+    pub(crate) fn without_reads(&mut self, encoding: Encoding) -> &Bytes {
+        let (event, conversation) = (self.event, self.conversation);
+        let at = usize::from(encoding == Encoding::Cbor);
+        self.unread[at].get_or_insert_with(|| event.frame_without_reads(encoding, conversation))
     }
 
     /// The frame for a user who joined at this seq.

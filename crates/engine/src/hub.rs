@@ -70,6 +70,13 @@ impl Hub {
         self.large.forget(connection);
     }
 
+    /// Whether a connection is still known.
+    pub(crate) fn holds(&self, connection: &Connection) -> bool {
+        let part = self.part(connection.user).read();
+        let user = part.get(&connection.user);
+        user.is_some_and(|user| user.connections.iter().any(|known| known.id == connection.id))
+    }
+
     pub(crate) fn connection_count(&self) -> usize {
         self.count.load(Ordering::Relaxed)
     }

@@ -28,6 +28,7 @@ use crate::{
     committer::Job,
     engine::Core,
     error::EngineError,
+    event::Told,
     limits::{LANE_PERIOD, LANE_PERIOD_OFFLINE, LANE_RETRY, LANE_USERS_PER_FLUSH},
     reply::{ListAnswer, Reply},
     router::Patience,
@@ -471,7 +472,7 @@ async fn send(
     let (answer, waiting) = oneshot::channel();
     // Without a ticket: it is never parked, but comes back.
     let order = Order { at, command };
-    let job = Job { order, reply: Reply::Lane(answer), private: true, ticket: None };
+    let job = Job { order, reply: Reply::Lane(answer), told: Told::Nobody, ticket: None };
     topology.committers.get(&shard)?.send_inbox(job).await.ok()?;
     Some(waiting)
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ostracon_proto::frame::live::PRESENCE_USERS_MAX;
+
 /// Bounds of what waits inside the engine. A server has the default; tests make them small.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
@@ -88,6 +90,52 @@ pub const HEAT_COUNTERS: usize = 4_096;
 pub const HEAT_WINDOW: Duration = Duration::from_secs(10);
 /// Which part of the newest window is in the smoothed cost.
 pub const HEAT_FADES_BY: f64 = 0.5;
+/// Users that one connection watches; one more is refused.
+pub const WATCHED_MAX: usize = PRESENCE_USERS_MAX;
+/// Changes of presence are collected for so long, then told together.
+pub const PRESENCE_BATCH: Duration = Duration::from_millis(100);
+/// Users whose changes are told under one lock.
+pub const PRESENCE_TOLD_AT_ONCE: usize = 64;
+/// Who was heard so recently is still there: a page is loaded again, a network changes.
+pub const PRESENCE_GRACE: Duration = Duration::from_secs(5);
+/// When users were last online is written at most so often.
+pub const LAST_SEEN_PERIOD: Duration = Duration::from_secs(2);
+/// It is written for who is still online as often as this: a crash loses no more of it.
+pub const LAST_SEEN_REFRESH: Duration = Duration::from_secs(300);
+/// Users whose time is written at once.
+pub const LAST_SEEN_PER_WRITE: usize = 1_000;
+/// Users whose time waits to be written; of more it is not.
+pub const LAST_SEEN_WAITING_MAX: usize = 200_000;
+/// Users with settings of their own that are read at once at a start.
+pub const PRIVATE_PER_READ: u32 = 1_000;
+/// The newest messages of a direct conversation that are looked through for one of a user's.
+pub const CONTACT_MESSAGES_MAX: u32 = 1_000;
+/// Messages read at once for it.
+pub const CONTACT_MESSAGES_PER_READ: u32 = 200;
+/// Direct conversations that are looked through at the same time for one request.
+pub const CONTACTS_AT_ONCE: usize = 16;
+/// Answers of it that are remembered; beyond it all are forgotten.
+pub const CONTACTS_KNOWN_MAX: usize = 200_000;
+/// How long it is believed that a user has not written.
+pub const NO_CONTACT_LIFE: Duration = Duration::from_secs(30);
+/// Changes of one user's typing in one conversation are told at most this often.
+pub const TYPING_GAP: Duration = Duration::from_secs(1);
+/// Who goes on typing is told again after so long.
+pub const TYPING_AGAIN: Duration = Duration::from_secs(4);
+/// Who does not say again that he types has stopped after so long.
+pub const TYPING_LIFE: Duration = Duration::from_secs(6);
+/// Conversations in which one connection types at the same time; in more, nobody is told.
+pub const TYPING_PER_CONNECTION_MAX: usize = 16;
+/// Conversations whose members are remembered for typing; beyond it all are forgotten and read again.
+pub const TYPING_ROOMS_MAX: usize = 50_000;
+/// Users of a large group of whom it is remembered that they are members; beyond it all are asked for again.
+pub const TYPING_LARGE_KNOWN_MAX: usize = 1_000;
+/// How long they are believed.
+pub const TYPING_ROOM_LIFE: Duration = Duration::from_secs(60);
+/// Marks of one connection in one conversation within so long are one commit.
+pub const MARK_WINDOW: Duration = Duration::from_millis(250);
+/// Such windows that are open; beyond it marks are committed one by one.
+pub const MARK_WINDOWS_MAX: usize = 100_000;
 /// Hint to a client that was refused with `busy`, milliseconds.
 pub const BUSY_RETRY_MS: u64 = 250;
 /// Hint to a client whose shard does not answer, milliseconds.

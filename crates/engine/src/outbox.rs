@@ -85,6 +85,23 @@ impl Outbox {
         }
     }
 
+    /// Puts an event in that may be lost without a word: there must be room for twice as many.
+    pub(crate) fn hint(&self, frame: &Bytes) {
+        let mut state = self.state.lock();
+        if state.lossy || state.events >= self.events_max / 2 || state.bytes >= OUTBOX_BYTES_MAX / 2
+        {
+            return;
+        }
+        let was_empty = state.frames.is_empty();
+        state.events += 1;
+        state.bytes += frame.len();
+        state.frames.push(frame.clone());
+        drop(state);
+        if was_empty {
+            self.wake.notify_one();
+        }
+    }
+
     /// Something happened that there is no event for: `sync_required` follows what waits.
     pub(crate) fn missed(&self) {
         self.state.lock().lossy = true;

@@ -22,6 +22,8 @@ pub struct Done {
 pub(crate) enum Reply {
     /// To a connection, which has counted the command as in flight.
     Frame { connection: Arc<Connection>, id: Option<FrameRef> },
+    /// To a connection, for marks that were committed as one.
+    Marks { connection: Arc<Connection>, ids: Vec<Option<FrameRef>> },
     /// To a call that waits.
     Call(oneshot::Sender<Result<Done, EngineError>>),
     /// To a lane.
@@ -43,7 +45,7 @@ impl Reply {
     /// The connection that must not get the events of its own command.
     pub(crate) fn origin(&self) -> Option<&Arc<Connection>> {
         match self {
-            Self::Frame { connection, .. } => Some(connection),
+            Self::Frame { connection, .. } | Self::Marks { connection, .. } => Some(connection),
             Self::Call(_) | Self::Lane(_) => None,
         }
     }
@@ -51,6 +53,10 @@ impl Reply {
     pub(crate) fn fail(self, error: EngineError) {
         match self {
             Self::Frame { connection, id } => connection.finish(id.as_ref(), &error.object()),
+            Self::Marks { connection, ids } => {
+                let object = error.object();
+                ids.iter().for_each(|id| connection.finish(id.as_ref(), &object));
+            }
             // The caller went away: nobody is left to tell.
             Self::Call(call) => drop(call.send(Err(error))),
             Self::Lane(lane) => drop(lane.send(ListAnswer::Failed)),
@@ -69,6 +75,9 @@ impl Reply {
         match self {
             Self::Frame { connection, id } => {
                 answer_frame(&connection, id.as_ref(), &outcome);
+            }
+            Self::Marks { connection, ids } => {
+                ids.iter().for_each(|id| answer_frame(&connection, id.as_ref(), &outcome));
             }
             Self::Call(call) => {
                 let conversation = conversation.cloned();

@@ -35,6 +35,7 @@ use crate::{
     committer::{Asker, Job, Unsent},
     engine::Core,
     error::EngineError,
+    event::Told,
     limits::{PARKING_MAX, ROUTER_PERIOD},
     reply::Reply,
 };
@@ -108,10 +109,17 @@ impl Router {
 
     /// Sends a command to its shard, or parks it. An answer goes to `reply`, also a refusal.
     pub(crate) fn submit(&self, core: &Core, command: Command, reply: Reply) {
-        let private = matches!(
-            &command,
-            Command::Conversation(ConversationCommand { action: Action::ChangeView(_), .. })
-        );
+        let told = match &command {
+            Command::Conversation(ConversationCommand {
+                action: Action::ChangeView(_), ..
+            }) => Told::Nobody,
+            Command::Conversation(ConversationCommand {
+                action: Action::MarkRead { .. },
+                actor,
+                ..
+            }) if !core.privacy.of(*actor).read_receipts => Told::Oneself,
+            _ => Told::Everybody,
+        };
         let slot = slot_of(&command);
         let mut state = self.slot(slot).lock();
         // The map is read under the lock: whoever changes it opens this slot's lot first.
@@ -122,7 +130,7 @@ impl Router {
         core.count_override(at.unit, subject_of(&command));
         state.last_number += 1;
         let ticket = Some(Ticket { slot, number: state.last_number, since: None });
-        let job = Job { order: Order { at, command }, reply, private, ticket };
+        let job = Job { order: Order { at, command }, reply, told, ticket };
         if state.lot.is_some() {
             if self.closed.load(Ordering::Acquire) {
                 return job.reply.fail(EngineError::Unavailable);
@@ -168,12 +176,12 @@ impl Router {
     /// before the others are [answered](Self::answered).
     pub(crate) fn fenced(&self, core: &Core, order: Order, asker: Asker) {
         metrics::counter!("fenced_commands_total").increment(1);
-        let Asker { at, reply, private, ticket, .. } = asker;
+        let Asker { at, reply, told, ticket, .. } = asker;
         let Some(ticket) = ticket else { return reply.fenced() };
         let mut state = self.slot(ticket.slot).lock();
         state.pending = state.pending.saturating_sub(1);
         let stale = core.place_command(&order.command).is_ok_and(|(now, _)| now != at);
-        self.park(&mut state, Job { order, reply, private, ticket: Some(ticket) });
+        self.park(&mut state, Job { order, reply, told, ticket: Some(ticket) });
         if let Some(lot) = &mut state.lot {
             lot.due = stale;
         }

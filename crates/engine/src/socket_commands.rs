@@ -1,6 +1,6 @@
 //! Frames of a connection: each becomes a command, in the order in which it came.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use ostracon_domain::{
     Action, ClientId, Command, ConversationCommand, ConversationId, Edit, NewMessage, Refusal,
@@ -9,8 +9,8 @@ use ostracon_domain::{
 use ostracon_proto::{
     CloseCode, UserRef,
     frame::{
-        ClientFrame, Command as Frame, DeleteScope, FrameError, FrameRef, HeartbeatAnswer,
-        MarkTarget, OutgoingMessage, SendTarget,
+        ClientFrame, Command as Frame, DeleteScope, Done, FrameError, FrameRef, HeartbeatAnswer,
+        Mark, MarkTarget, OutgoingMessage, SendTarget,
     },
 };
 
@@ -18,6 +18,8 @@ use crate::{
     connection::Connection,
     engine::{Engine, no_user},
     error::EngineError,
+    live,
+    marks::{MarkKind, Marked},
     reply::Reply,
 };
 
@@ -47,12 +49,97 @@ impl Engine {
         if let Err(error) = self.check_rate(connection.user, connection.session) {
             return reply(frame.id).fail(error);
         }
-        match self.command(connection.user, frame.command).await {
+        let command = match frame.command {
+            Frame::Typing(_) | Frame::PresenceSubscribe(_) | Frame::PresenceUnsubscribe(_) => {
+                return self.live(connection, frame.id, frame.command).await;
+            }
+            Frame::MarkRead(mark) => {
+                return self.mark(connection, frame.id, MarkKind::Read, mark).await;
+            }
+            Frame::MarkDelivered(mark) => {
+                return self.mark(connection, frame.id, MarkKind::Delivered, mark).await;
+            }
+            command => command,
+        };
+        match self.command(connection.user, command).await {
             Ok(command) => {
                 self.core().submit(Command::Conversation(command), reply(frame.id));
             }
             Err(error) => reply(frame.id).fail(error),
         }
+    }
+
+    /// A frame about what is live: answered here, it becomes no command.
+    async fn live(&self, connection: &Arc<Connection>, id: Option<FrameRef>, frame: Frame<'_>) {
+        let done = match frame {
+            Frame::Typing(typing) => match self.typing(connection, typing).await {
+                // It has no answer.
+                Ok(()) => return connection.forgo(),
+                Err(error) => Err(error),
+            },
+            Frame::PresenceSubscribe(of) => match self.resolve_all(&of.user_ids).await {
+                Ok(users) => self.watch(connection, &users).await,
+                Err(error) => Err(error),
+            },
+            Frame::PresenceUnsubscribe(of) => match self.resolve_all(&of.user_ids).await {
+                Ok(users) => {
+                    self.unwatch(connection, &users);
+                    Ok(())
+                }
+                Err(error) => Err(error),
+            },
+            _ => Err(EngineError::Internal),
+        };
+        match done {
+            Ok(()) => connection.finish(id.as_ref(), &Done::default()),
+            Err(error) => connection.finish(id.as_ref(), &error.object()),
+        }
+    }
+
+    /// A mark: committed now, or with those that follow it.
+    async fn mark(
+        &self,
+        connection: &Arc<Connection>,
+        id: Option<FrameRef>,
+        kind: MarkKind,
+        mark: Mark,
+    ) {
+        let core = self.core();
+        let conversation = mark.conversation_id;
+        let seq = match self.mark_seq(connection.user, conversation, mark.up_to).await {
+            Ok(seq) => seq,
+            Err(error) => return connection.finish(id.as_ref(), &error.object()),
+        };
+        let connection = Arc::clone(connection);
+        let mark = Marked { connection, conversation, kind, seq, ids: vec![id] };
+        let now = core.presence.now();
+        let at_once = core.marks.lock().put(mark, now);
+        if let Some(mark) = at_once {
+            live::submit_mark(core, mark);
+            core.presence.wake.notify_one();
+        }
+    }
+
+    /// The users that a request names, in its order. Numbers are not checked to exist.
+    ///
+    /// # Errors
+    /// `NotFound` when there is nobody of an external id.
+    pub async fn resolve_all(&self, users: &[UserRef]) -> Result<Vec<UserId>, EngineError> {
+        let external = users.iter().filter_map(|user| match user {
+            UserRef::External(id) => Some(id.clone()),
+            UserRef::Id(_) => None,
+        });
+        let external: Vec<_> = external.collect();
+        let mut known = BTreeMap::new();
+        if !external.is_empty() {
+            let found = self.core().directory.users_by_external_id(&external).await?;
+            known.extend(found.into_iter().filter_map(|user| Some((user.external_id?, user.id))));
+        }
+        let id_of = |user: &UserRef| match user {
+            UserRef::Id(id) => Ok(*id),
+            UserRef::External(id) => known.get(id).copied().ok_or_else(|| no_user().into()),
+        };
+        users.iter().map(id_of).collect()
     }
 
     async fn command(
@@ -90,15 +177,12 @@ impl Engine {
                 let action = Action::React { seq: react.seq, emoji, remove: react.remove };
                 (react.conversation_id, action)
             }
-            Frame::MarkRead(mark) => {
-                let seq = self.mark_seq(actor, mark.conversation_id, mark.up_to).await?;
-                (mark.conversation_id, Action::MarkRead { seq })
-            }
-            Frame::MarkDelivered(mark) => {
-                let seq = self.mark_seq(actor, mark.conversation_id, mark.up_to).await?;
-                (mark.conversation_id, Action::MarkDelivered { seq })
-            }
-            Frame::Heartbeat => return Err(EngineError::Internal),
+            Frame::MarkRead(_)
+            | Frame::MarkDelivered(_)
+            | Frame::Typing(_)
+            | Frame::PresenceSubscribe(_)
+            | Frame::PresenceUnsubscribe(_)
+            | Frame::Heartbeat => return Err(EngineError::Internal),
         };
         Ok(ConversationCommand { conversation, actor, action })
     }

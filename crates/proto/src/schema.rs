@@ -66,6 +66,14 @@ named! {
         &["since_joining", "all"]).build();
     GroupSettings => ObjectBuilder::new().description(Some("What an admin may set for a group."))
         .property("history_for", HistoryFor::schema()).build();
+    PresenceFor => words("Who may see whether a user is online: everyone, those to whom the user has written directly, \
+        or nobody.", &["everyone", "contacts", "nobody"]).build();
+    Privacy => ObjectBuilder::new()
+        .description(Some("What a user lets others know; who hides something does not see it of others."))
+        .property("presence", PresenceFor::schema()).required("presence")
+        .property("read_receipts", ObjectBuilder::new().schema_type(Type::Boolean)
+            .description(Some("Whether others see how far this user has read.")).build())
+        .required("read_receipts").build();
     Mention => ObjectBuilder::new()
         .description(Some("A user named in a text; offsets count UTF-16 units, `end` is exclusive."))
         .property("user_id", UserId::schema()).required("user_id")

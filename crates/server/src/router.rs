@@ -15,7 +15,9 @@ use crate::{
     error::ApiError,
     extract::Operator,
     health,
-    routes::{auth, conversations, dialogs, inbox, members, messages, operator, pins, sync, users},
+    routes::{
+        auth, conversations, dialogs, inbox, live, members, messages, operator, pins, sync, users,
+    },
     socket,
 };
 
@@ -32,6 +34,7 @@ pub(crate) fn public(app: Arc<App>, with_operators: bool) -> Router {
         .route("/api/v1/users", get(users::find))
         .route("/api/v1/users/{user_id}", get(users::profile))
         .route("/api/v1/users/lookup", post(users::lookup))
+        .route("/api/v1/presence", get(live::presence))
         .route("/api/v1/dialog/{user_id}/send", post(dialogs::send))
         .route("/api/v1/dialog/{user_id}/list", get(dialogs::list))
         .route("/api/v1/conversations", get(conversations::list).post(conversations::create))
@@ -49,6 +52,7 @@ pub(crate) fn public(app: Arc<App>, with_operators: bool) -> Router {
             "/api/v1/conversations/{conversation_id}/messages/{seq}",
             patch(messages::edit).delete(messages::remove),
         )
+        .route("/api/v1/conversations/{conversation_id}/messages/{seq}/seen", get(live::seen_by))
         .route(
             "/api/v1/conversations/{conversation_id}/messages/{seq}/reactions/{emoji}",
             put(messages::react).delete(messages::unreact),

@@ -3,13 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use ostracon_domain::{MapChange, Millis, PlacementMap, ShardId, UnitId, UserId};
+use ostracon_domain::{MapChange, Millis, PlacementMap, Privacy, ShardId, UnitId, UserId};
 use ostracon_store::{
-    Accounts, Audit, Cluster, DirectoryError, Invites, Moves, Sessions,
+    Accounts, Audit, Cluster, DirectoryError, Invites, Moves, People, Sessions,
     directory::{
         AccountRole, AuditEntry, AuditRow, Garbage, Invite, JobRow, JobState, MoveLost, MovePhase,
-        MoveRefusal, MoveRow, NewInvite, NewJob, NewSession, NewUser, NodeLease, Progress, Session,
-        ShardAdmission, ShardRow, User,
+        MoveRefusal, MoveRow, NewInvite, NewJob, NewSession, NewUser, NodeLease, Person, Progress,
+        Session, ShardAdmission, ShardRow, User,
     },
     memory::directory::MemoryDirectory,
 };
@@ -305,6 +305,22 @@ impl Sessions for FaultyDirectory {
     }
     async fn touch_sessions(&self, seen: &[(u64, Millis)]) -> Result<()> {
         self.plain().touch_sessions(seen).await
+    }
+}
+
+#[async_trait]
+impl People for FaultyDirectory {
+    async fn people(&self, ids: &[UserId]) -> Result<Vec<Person>> {
+        self.plain().people(ids).await
+    }
+    async fn private_people(&self, after: Option<UserId>, limit: u32) -> Result<Vec<Person>> {
+        self.plain().private_people(after, limit).await
+    }
+    async fn note_seen(&self, seen: &[(UserId, Millis)]) -> Result<()> {
+        self.plain().note_seen(seen).await
+    }
+    async fn set_privacy(&self, id: UserId, privacy: Privacy) -> Result<Option<Person>> {
+        self.plain().set_privacy(id, privacy).await
     }
 }
 

@@ -13,6 +13,7 @@ mod job_rows;
 mod map;
 mod move_rows;
 mod moves;
+mod people;
 mod schema;
 mod sessions;
 mod threads;

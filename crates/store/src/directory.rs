@@ -1,6 +1,6 @@
 //! The seam of the directory: the one small transactional store of accounts, sessions, shards, the map and its moves.
 //!
-//! Six traits by noun; a directory is all of them.
+//! Seven traits by noun; a directory is all of them.
 
 pub mod audit;
 pub mod invites;
@@ -9,6 +9,7 @@ pub mod move_error;
 pub mod move_row;
 pub mod move_rules;
 pub mod moves;
+pub mod people;
 
 pub use audit::{Audit, AuditEntry, AuditRow};
 pub use invites::{Invite, Invites, NewInvite};
@@ -16,6 +17,7 @@ pub use job_row::{JobRow, JobState, NewJob};
 pub use move_error::{MoveLost, MoveRefusal};
 pub use move_row::{FREEZES_KEPT, Garbage, MoveKind, MovePhase, MoveRow, NewMove, Progress};
 pub use moves::Moves;
+pub use people::{People, Person};
 
 use std::fmt;
 
@@ -259,6 +261,6 @@ fn first<T>(created: Vec<T>) -> Result<T> {
 }
 
 /// All of a directory.
-pub trait Directory: Accounts + Sessions + Invites + Cluster + Moves + Audit {}
+pub trait Directory: Accounts + Sessions + People + Invites + Cluster + Moves + Audit {}
 
-impl<T: Accounts + Sessions + Invites + Cluster + Moves + Audit> Directory for T {}
+impl<T: Accounts + Sessions + People + Invites + Cluster + Moves + Audit> Directory for T {}

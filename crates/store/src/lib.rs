@@ -24,7 +24,7 @@ pub mod working_set;
 pub use address::redacted;
 pub use digest::Digest;
 pub use directory::{
-    Accounts, Audit, Cluster, Directory, DirectoryError, Invites, Moves, Sessions,
+    Accounts, Audit, Cluster, Directory, DirectoryError, Invites, Moves, People, Sessions,
 };
 pub use read::{
     AnnexPage, AnnexRows, Changes, ChangesSince, InboxChanges, InboxPage, InboxRows, MembersPage,

@@ -117,6 +117,13 @@ impl WebSocket {
         }
     }
 
+    /// Says good-bye; what still comes is not read.
+    pub(crate) async fn leave(&mut self) -> Result<()> {
+        const NORMAL: [u8; 2] = 1_000_u16.to_be_bytes();
+        self.output.extend_from_slice(&[CLOSE, 0x80 | 2, 0, 0, 0, 0, NORMAL[0], NORMAL[1]]);
+        self.flush().await
+    }
+
     /// Reads until a frame has come and gives it to `take`.
     pub(crate) async fn frame<T>(&mut self, take: impl FnOnce(&[u8]) -> T) -> Result<T> {
         loop {

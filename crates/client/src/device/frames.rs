@@ -78,6 +78,8 @@ impl Device {
                     self.listing.due = true;
                 }
             }
+            // Live and never kept: whoever shows it reads the frames.
+            ServerFrame::Typing(_) | ServerFrame::Presence(_) => {}
             ServerFrame::SyncRequired(_) => {
                 if !(self.faults.has(Fault::Coalesce) && self.listing.asked.is_some()) {
                     self.catch_up();

@@ -283,6 +283,7 @@ impl Device {
                     known.unread = (update.user_rev, update.unread);
                 }
             }
+            ServerFrame::Typing(_) | ServerFrame::Presence(_) => {}
             ServerFrame::SyncRequired(_) => self.need_sync = true,
             ServerFrame::Heartbeat(beat) => {
                 self.need_sync |= self.cursor.is_none_or(|(_, user_rev)| user_rev < beat.user_rev);

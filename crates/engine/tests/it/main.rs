@@ -9,6 +9,7 @@ mod faults;
 mod heat;
 mod lanes;
 mod large;
+mod live;
 mod lost;
 mod moves;
 mod order;

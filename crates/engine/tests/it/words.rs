@@ -49,6 +49,12 @@ pub(crate) fn of(frame: &str) -> String {
         ServerFrame::InboxUpdated(i) => {
             format!("inbox r{} m{} u{} unread {}", i.rev, i.mark_rev, i.user_rev, i.unread)
         }
+        ServerFrame::Typing(typing) => {
+            format!("typing {} {}", typing.user_id, typing.is_typing)
+        }
+        ServerFrame::Presence(presence) => {
+            format!("presence {} {:?}", presence.user_id, presence.status)
+        }
         ServerFrame::SyncRequired(_) => "sync_required".to_owned(),
         ServerFrame::Heartbeat(beat) => format!("heartbeat u{}", beat.user_rev),
         ServerFrame::Error(error) => format!("error {}", error.code),

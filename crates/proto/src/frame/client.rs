@@ -1,7 +1,7 @@
 //! What clients send: commands and the heartbeat. Reading borrows from the frame where it can and
 //! never follows nesting. Whether a command is allowed is not known here.
 
-use super::{FrameRef, encode};
+use super::{FrameRef, PresenceOf, Typing, encode};
 use crate::{Body, Encoding, ErrorCode, ErrorObject, Invalid, UserRef, body, schema, text};
 use ostracon_domain::{ConversationId, Mention, MessageId, MessageKind, Rev, Seq};
 use serde::{Deserialize, Serialize, Serializer};
@@ -32,6 +32,12 @@ pub enum Command<'a> {
     MarkRead(Mark),
     /// Answer: `ok`.
     MarkDelivered(Mark),
+    /// No answer.
+    Typing(Typing),
+    /// Answer: `ok`, and a `presence_update` of each user.
+    PresenceSubscribe(PresenceOf),
+    /// Answer: `ok`.
+    PresenceUnsubscribe(PresenceOf),
     /// Answer: `heartbeat`.
     Heartbeat,
 }
@@ -341,6 +347,9 @@ impl Command<'_> {
             Self::React(_) => "react",
             Self::MarkRead(_) => "mark_read",
             Self::MarkDelivered(_) => "mark_delivered",
+            Self::Typing(_) => "typing",
+            Self::PresenceSubscribe(_) => "presence_subscribe",
+            Self::PresenceUnsubscribe(_) => "presence_unsubscribe",
             Self::Heartbeat => "heartbeat",
         }
     }
@@ -355,6 +364,9 @@ impl<'a> Command<'a> {
             "react" => Self::React(React::read_value(data)?),
             "mark_read" => Self::MarkRead(Mark::read_value(data)?),
             "mark_delivered" => Self::MarkDelivered(Mark::read_value(data)?),
+            "typing" => Self::Typing(Typing::read_value(data)?),
+            "presence_subscribe" => Self::PresenceSubscribe(PresenceOf::read_value(data)?),
+            "presence_unsubscribe" => Self::PresenceUnsubscribe(PresenceOf::read_value(data)?),
             "heartbeat" => Heartbeat::read_value(data).map(|_| Self::Heartbeat)?,
             _ => {
                 return Err(ErrorObject::new(ErrorCode::BadRequest, "Unknown frame type."));
@@ -371,6 +383,8 @@ impl Serialize for Command<'_> {
             Self::DeleteMessage(data) => data.serialize(out),
             Self::React(data) => data.serialize(out),
             Self::MarkRead(data) | Self::MarkDelivered(data) => data.serialize(out),
+            Self::Typing(data) => data.serialize(out),
+            Self::PresenceSubscribe(data) | Self::PresenceUnsubscribe(data) => data.serialize(out),
             Self::Heartbeat => Heartbeat {}.serialize(out),
         }
     }

@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod encode;
+pub mod live;
 mod reference;
 pub mod server;
 
@@ -10,6 +11,7 @@ pub use client::{
     ClientFrame, Command, DeleteMessage, DeleteScope, EditMessage, FrameError, Heartbeat, Mark,
     MarkTarget, OutgoingMessage, React, SendMessage, SendTarget,
 };
+pub use live::{Presence, PresenceOf, PresenceStatus, Typing, TypingNotice};
 pub use reference::FrameRef;
 pub use server::{
     ConversationUpdated, Done, HeartbeatAnswer, Hello, InboxUpdated, MemberUpdated, MessageDeleted,

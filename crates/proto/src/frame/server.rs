@@ -2,7 +2,7 @@
 //! read frames in the client. Who gets which frame is decided in `engine`.
 
 use super::client::Envelope;
-use super::{FrameError, FrameRef};
+use super::{FrameError, FrameRef, Presence, TypingNotice};
 use crate::{Conversation, ErrorObject, Inbox, Member, Message, body, schema, text};
 use ostracon_domain::{
     ConversationId, History, MarkRev, MessageId, Millis, Rev, Seq, UserId, UserRev,
@@ -306,6 +306,8 @@ server_frames! {
     "conversation_updated" ConversationUpdated ConversationUpdated<'a>;
     "member_updated" MemberUpdated MemberUpdated;
     "inbox_updated" InboxUpdated InboxUpdated;
+    "typing" Typing TypingNotice;
+    "presence_update" Presence Presence;
     "sync_required" SyncRequired SyncRequired;
     "heartbeat" Heartbeat HeartbeatAnswer;
     "error" Error ErrorObject;

@@ -6,7 +6,8 @@ use crate::{
         ClientFrame, Command, ConversationUpdated, DeleteMessage, DeleteScope, Done, EditMessage,
         FrameRef, HeartbeatAnswer, Hello, InboxUpdated, Mark, MarkTarget, MemberUpdated,
         MessageDeleted, MessageHidden, MessageSent, MessageUpdated, NewMessage, OutgoingMessage,
-        React, ReceiptUpdated, SendMessage, SendTarget, ServerData, SyncRequired, encode,
+        Presence, PresenceOf, PresenceStatus, React, ReceiptUpdated, SendMessage, SendTarget,
+        ServerData, SyncRequired, Typing, TypingNotice, encode,
     },
 };
 use ostracon_domain::{
@@ -87,6 +88,9 @@ pub(super) fn client() -> Result<Vec<String>, IdError> {
         Command::React(React { conversation_id, seq: 7, emoji: "👍".into(), remove: false }),
         Command::MarkRead(Mark { conversation_id, up_to: MarkTarget::Seq(7) }),
         Command::MarkDelivered(Mark { conversation_id, up_to: MarkTarget::Message(cast.message) }),
+        Command::Typing(Typing { conversation_id, is_typing: true }),
+        Command::PresenceSubscribe(PresenceOf { user_ids: vec![cast.bob.into()] }),
+        Command::PresenceUnsubscribe(PresenceOf { user_ids: vec![cast.bob.into()] }),
         Command::Heartbeat,
     ];
     let frame = |(n, command)| {
@@ -216,6 +220,12 @@ pub(super) fn server() -> Result<Vec<String>, IdError> {
             user_rev: 32,
             unread: 1,
             inbox: Some(Inbox { pinned: true, ..Inbox::default() }),
+        }),
+        event(&TypingNotice { conversation_id, user_id: cast.bob, is_typing: true }),
+        event(&Presence {
+            user_id: cast.bob,
+            status: PresenceStatus::Offline,
+            last_seen: Some(NOW),
         }),
         event(&SyncRequired {}),
         answer(7, &HeartbeatAnswer { server_time: NOW + 180_000, user_rev: 32 }),

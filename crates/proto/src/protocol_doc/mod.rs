@@ -11,9 +11,10 @@ use crate::{
     CloseCode, Conversation, ErrorBody, ErrorCode, ErrorObject, Message, cbor,
     frame::{
         DeleteMessage, Done, EditMessage, HeartbeatAnswer, Hello, InboxUpdated, MemberUpdated,
-        MessageDeleted, MessageHidden, MessageSent, OutgoingMessage, React, ReceiptUpdated,
-        SyncRequired,
+        MessageDeleted, MessageHidden, MessageSent, OutgoingMessage, Presence, PresenceOf, React,
+        ReceiptUpdated, SyncRequired, Typing, TypingNotice,
         client::{Heartbeat, MarkWire},
+        live::PRESENCE_USERS_MAX,
     },
     openapi,
     rest::{
@@ -104,6 +105,23 @@ const CLIENT_FRAMES: &[FrameDoc] = &[
         Shape::of::<MarkWire>(),
     ),
     frame(
+        "typing",
+        "You type, or have stopped. Repeat it every few seconds while it goes on. No answer, but `error` where the \
+         conversation is not yours. Nothing happens in groups that are `large`.",
+        Shape::of::<Typing>(),
+    ),
+    frame(
+        "presence_subscribe",
+        "Watch users, besides those watched already; at most 500 in all, more is `invalid`. Answer: `ok`, before it a \
+         `presence_update` of each as it is now. It ends with the connection.",
+        Shape::of::<PresenceOf>(),
+    ),
+    frame(
+        "presence_unsubscribe",
+        "Watch these users no longer. Answer: `ok`.",
+        Shape::of::<PresenceOf>(),
+    ),
+    frame(
         "heartbeat",
         "Still here. Answer: `heartbeat` with `user_rev`.",
         Shape::of::<Heartbeat>(),
@@ -175,6 +193,17 @@ const SERVER_FRAMES: &[FrameDoc] = &[
         "One's own view of a conversation moved on. At most four a second and conversation. If its \
          `rev` is above yours, ask `changes`.",
         Shape::of::<InboxUpdated>(),
+    ),
+    frame(
+        "typing",
+        "Another member types, or has stopped. Who does not go on has stopped after some seconds, also by the message \
+         that comes of it. May be lost.",
+        Shape::of::<TypingNotice>(),
+    ),
+    frame(
+        "presence_update",
+        "A watched user came or went. Several changes within a moment are one.",
+        Shape::of::<Presence>(),
     ),
     frame(
         "sync_required",
@@ -280,6 +309,7 @@ fn limits() -> String {
         ("an emoji", format!("{} bytes", limits::EMOJI_BYTES_MAX), "`invalid`"),
         ("different emoji on a message", limits::EMOJI_PER_MESSAGE_MAX.to_string(), "`conflict`"),
         ("users named in a request", limits::USERS_PER_REQUEST_MAX.to_string(), "`invalid`"),
+        ("users watched by a connection", PRESENCE_USERS_MAX.to_string(), "`invalid`"),
         (
             "members of a group",
             format!("{}, or what the operator sets", limits::Limits::default().group_members_max),

@@ -5,6 +5,7 @@ pub mod admin;
 pub mod auth;
 pub mod conversations;
 pub mod dialog;
+pub mod live;
 pub mod messages;
 pub mod operations;
 pub mod sync;
@@ -16,10 +17,11 @@ pub use conversations::{
     EditInbox, EditMember, EditSettings, Members, MembersAdded, MembersQuery, Unread,
 };
 pub use dialog::{DialogList, DialogMessage, DialogQuery, DialogSend};
+pub use live::{PresenceList, PresenceQuery, SeenBy};
 pub use messages::{
     Anchor, DeleteQuery, Deleted, EditContent, Empty, Hidden, MarkUpTo, MessagePage, MessagesQuery,
     Pins,
 };
 pub use operations::{OPERATIONS, Operation};
 pub use sync::{Changes, ChangesQuery, HiddenMessage, Sync, SyncQuery};
-pub use users::{EditProfile, LookupUsers, Profile, Profiles, UsersQuery};
+pub use users::{EditPrivacy, EditProfile, LookupUsers, OwnProfile, Profile, Profiles, UsersQuery};

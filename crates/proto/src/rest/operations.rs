@@ -129,6 +129,7 @@ pub const ERRORS_WITH_TOKEN: &[ErrorCode] = &[Unauthorized, RateLimited, Interna
 /// Refusals that every call without a token can give.
 pub const ERRORS_WITHOUT_TOKEN: &[ErrorCode] = &[RateLimited, Internal];
 const READ: &[ErrorCode] = &[NotFound, Invalid, ShardUnavailable];
+const READ_OR_FORBIDDEN: &[ErrorCode] = &[Forbidden, NotFound, Invalid, ShardUnavailable];
 const WRITE: &[ErrorCode] = &[
     BadRequest,
     Forbidden,
@@ -259,12 +260,12 @@ pub const OPERATIONS: &[Operation] = &[
         ..call("POST", "/api/v1/auth/ticket", AUTH, "Get a ticket for the WebSocket.")
     },
     Operation {
-        answers: &[ok::<Profile>("One's own profile.")],
+        answers: &[ok::<OwnProfile>("One's own profile.")],
         ..call("GET", "/api/v1/me", USERS, "Read one's own profile.")
     },
     Operation {
         body: Some(Shape::of::<EditProfile>()),
-        answers: &[ok::<Profile>("The profile as it is now.")],
+        answers: &[ok::<OwnProfile>("The profile as it is now.")],
         errors: &[BadRequest, Invalid],
         ..call("PATCH", "/api/v1/me", USERS, "Change one's own profile.")
     },
@@ -293,6 +294,19 @@ pub const OPERATIONS: &[Operation] = &[
         answers: &[ok::<Profiles>("Those that exist.")],
         errors: &[BadRequest, Invalid],
         ..call("POST", "/api/v1/users/lookup", USERS, "Read many profiles at once.")
+    },
+    Operation {
+        notes: "One for each user that was asked for, in that order; what is not for you to see, and who does not \
+                exist, is offline.",
+        query: &[Param {
+            name: "user_ids",
+            kind: ParamKind::Text,
+            required: true,
+            meaning: "User ids with commas between, at most 500.",
+        }],
+        answers: &[ok::<PresenceList>("Who is online.")],
+        errors: &[Invalid, ShardUnavailable],
+        ..call("GET", "/api/v1/presence", USERS, "Read who is online, or was last.")
     },
     Operation {
         notes: "A view of the direct conversation with that user. The same `client_id` with the \
@@ -444,6 +458,18 @@ pub const OPERATIONS: &[Operation] = &[
             "/api/v1/conversations/{conversation_id}/messages/{seq}",
             MESSAGES,
             "Edit a message.",
+        )
+    },
+    Operation {
+        notes: "`forbidden` in groups that are `large`. Who does not tell, and for who does not tell anybody, is among \
+                those it was delivered to.",
+        answers: &[ok::<SeenBy>("Who has read it.")],
+        errors: READ_OR_FORBIDDEN,
+        ..call(
+            "GET",
+            "/api/v1/conversations/{conversation_id}/messages/{seq}/seen",
+            MESSAGES,
+            "Read who has read a message.",
         )
     },
     Operation {

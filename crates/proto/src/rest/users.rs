@@ -5,7 +5,7 @@ use crate::{
     query::{Limit, Query},
     schema,
 };
-use ostracon_domain::UserId;
+use ostracon_domain::{PresenceFor, Privacy, UserId};
 use serde::{Deserialize, Serialize};
 
 /// What everyone may know of a user.
@@ -24,6 +24,37 @@ pub struct Profile {
     pub external_id: Option<String>,
 }
 
+/// `GET /api/v1/me`: one's own profile, with what only its owner knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct OwnProfile {
+    /// The user.
+    #[schema(value_type = schema::UserId)]
+    pub user_id: UserId,
+    /// The name to sign in with; null for users of your own system that have none here.
+    #[schema(required = true)]
+    pub username: Option<String>,
+    /// The name that others see.
+    pub display_name: String,
+    /// The id in your own system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
+    /// What you let others know.
+    #[schema(value_type = schema::Privacy)]
+    pub privacy: Privacy,
+}
+
+/// Changes of what you let others know; what is left out stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct EditPrivacy {
+    /// Who may see whether you are online.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::PresenceFor>)]
+    pub presence: Option<PresenceFor>,
+    /// Whether others see how far you have read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_receipts: Option<bool>,
+}
+
 /// `PATCH /api/v1/me`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct EditProfile {
@@ -31,6 +62,10 @@ pub struct EditProfile {
     #[serde(default, skip_serializing_if = "Patch::is_keep")]
     #[schema(value_type = Option<String>)]
     pub display_name: Patch<String>,
+    /// What you let others know.
+    #[serde(default, deserialize_with = "body::optional_object")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub privacy: Option<EditPrivacy>,
 }
 
 /// `POST /api/v1/users/lookup`: users by id, at most 1,000 in all.
@@ -53,7 +88,7 @@ pub struct Profiles {
     pub users: Vec<Profile>,
 }
 
-body::plain_body!(Profile, EditProfile, LookupUsers, Profiles);
+body::plain_body!(Profile, OwnProfile, EditProfile, LookupUsers, Profiles);
 
 /// `GET /api/v1/users`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -214,8 +214,8 @@ fn every_request_has_these_bytes_and_is_read_back() {
             Login,
             Login { username: "a".into(), password: "p".into(), device_name: Some("d".into()) }
         ),
-        back(EditProfile { display_name: Patch::Set("A".into()) }),
-        back(EditProfile { display_name: Patch::Clear }),
+        back(EditProfile { display_name: Patch::Set("A".into()), privacy: None }),
+        back(EditProfile { display_name: Patch::Clear, privacy: None }),
         back(LookupUsers { ids: vec![user(1)], external_ids: vec!["x".into()] }),
         back_borrowed!(
             DialogSend,

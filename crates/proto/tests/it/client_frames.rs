@@ -189,7 +189,7 @@ fn what_is_no_frame_is_told_apart_from_what_is_no_command() {
         r#"{"id":5,"type":7}"#,
         r#"{"id":"x","type":null}"#,
         r#"{"type":"heartbeat","type":"heartbeat","id":1}"#,
-        r#"{"type":"typing","id":"t"}"#,
+        r#"{"type":"whispering","id":"t"}"#,
         r#"{"type":"\ud800","id":1}"#,
         r#"{"type":["send_message"],"id":1}"#,
     ]
@@ -206,7 +206,7 @@ fn what_is_no_frame_is_told_apart_from_what_is_no_command() {
     {"id":5,"type":7} → bad_request {} Some(5) A frame needs `type` as text.
     {"id":"x","type":null} → bad_request {} Some("x") A frame needs `type` as text.
     {"type":"heartbeat","type":"heartbeat","id":1} → bad_request {} Some(1) A frame needs `type` as text.
-    {"type":"typing","id":"t"} → bad_request {} Some("t") Unknown frame type.
+    {"type":"whispering","id":"t"} → bad_request {} Some("t") Unknown frame type.
     {"type":"\ud800","id":1} → bad_request {} Some(1) A frame needs `type` as text.
     {"type":["send_message"],"id":1} → bad_request {} Some(1) A frame needs `type` as text.
     "#);

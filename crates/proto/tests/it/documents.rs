@@ -71,6 +71,7 @@ fn openapi_names_every_call_once_and_every_schema_it_uses() {
     get_conversations_changes
     get_conversations_members
     get_conversations_messages
+    get_conversations_messages_seen
     get_conversations_pins
     get_conversations_unread
     get_dialog_list
@@ -78,6 +79,7 @@ fn openapi_names_every_call_once_and_every_schema_it_uses() {
     get_me
     get_metrics
     get_openapi_json
+    get_presence
     get_readyz
     get_sync
     get_users
@@ -185,6 +187,9 @@ fn the_protocol_document_has_every_code_frame_and_call() {
         "react",
         "mark_read",
         "mark_delivered",
+        "typing",
+        "presence_subscribe",
+        "presence_unsubscribe",
         "heartbeat",
         "hello",
         "message_sent",
@@ -196,6 +201,7 @@ fn the_protocol_document_has_every_code_frame_and_call() {
         "conversation_updated",
         "member_updated",
         "inbox_updated",
+        "presence_update",
         "sync_required",
         "error",
     ] {

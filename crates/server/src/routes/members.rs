@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use ostracon_domain::{Action, ConversationId, Outcome};
+use ostracon_domain::{Action, ConversationId, Member, Outcome};
 use ostracon_engine::{Done, view};
 use ostracon_proto::{
     Body as _, UserRef,
@@ -14,6 +14,7 @@ use ostracon_store::MembersPage;
 
 use crate::{
     app::App,
+    auth::Identity,
     error::ApiResult,
     extract::{Caller, ListPayload, Params, Payload, QueryText},
     respond::ok,
@@ -44,10 +45,19 @@ pub(crate) async fn list(
         let large = found.conversation.large;
         let shown = found.members.iter();
         let shown = shown.filter(|row| row.is_present() || row.user == caller.user);
-        members.extend(shown.map(|row| view::member(row, !large || row.user == caller.user)));
+        members.extend(shown.map(|row| shown_member(&app, caller, row, large)));
     }
     let next = after.filter(|_| more).map(|after| MembersCursor { after });
     Ok(ok(&rest::Members { members, next_cursor: next.map(|cursor| cursor.encode()) }))
+}
+
+/// A member as the caller sees one.
+fn shown_member(app: &App, caller: Identity, row: &Member, large: bool) -> ostracon_proto::Member {
+    let mut shown = view::member(row, !large || row.user == caller.user);
+    if app.engine.hides_reads(caller.user, row.user) {
+        shown.read_seq = None;
+    }
+    shown
 }
 
 pub(crate) async fn add(
@@ -62,8 +72,7 @@ pub(crate) async fn add(
     match &done.outcome {
         Outcome::Members { members, rev, history } => {
             let large = done.conversation.as_ref().is_some_and(|row| row.large);
-            let shown =
-                members.iter().map(|row| view::member(row, !large || row.user == caller.user));
+            let shown = members.iter().map(|row| shown_member(&app, caller, row, large));
             Ok(ok(&rest::MembersAdded { members: shown.collect(), rev: *rev, history: *history }))
         }
         _ => Err(unexpected(&done)),

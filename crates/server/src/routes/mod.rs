@@ -4,6 +4,7 @@ pub(crate) mod auth;
 pub(crate) mod conversations;
 pub(crate) mod dialogs;
 pub(crate) mod inbox;
+pub(crate) mod live;
 pub(crate) mod members;
 pub(crate) mod messages;
 pub(crate) mod named;

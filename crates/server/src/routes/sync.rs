@@ -51,13 +51,33 @@ pub(crate) async fn changes(
     }
     let conversation = found.info_changed.then(|| view::conversation_within(row, &access));
     let marks = |user| !row.large || user == caller.user;
+    let hides = |user| app.engine.hides_reads(caller.user, user);
     let members = found.members.iter();
     let messages = found.messages.iter();
     Ok(ok(&rest::Changes {
         conversation,
         messages: messages.map(|view| view::message_within(view, caller.user, &access)).collect(),
-        members: members.map(|member| view::member(member, marks(member.user))).collect(),
-        receipts: found.receipts.iter().map(|member| view::receipt(member)).collect(),
+        members: members
+            .map(|member| {
+                let mut shown = view::member(member, marks(member.user));
+                if hides(member.user) {
+                    shown.read_seq = None;
+                }
+                shown
+            })
+            .collect(),
+        receipts: found
+            .receipts
+            .iter()
+            .map(|member| {
+                let mut shown = view::receipt(member);
+                if hides(member.user) {
+                    // Marks only go forward: this one says nothing.
+                    shown.read_seq = 0;
+                }
+                shown
+            })
+            .collect(),
         hidden: found.hidden.iter().map(|annex| view::hidden_message(annex)).collect(),
         rev: found.rev,
         mark_rev: found.mark_rev,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::extract::State;
-use ostracon_domain::limits::USERS_PER_REQUEST_MAX;
+use ostracon_domain::{Privacy, limits::USERS_PER_REQUEST_MAX};
 use ostracon_proto::{Body as _, Patch, UserRef, rest};
 use ostracon_store::directory::User;
 
@@ -24,13 +24,20 @@ pub(crate) fn profile_of(user: User) -> rest::Profile {
     }
 }
 
+/// One's own profile, with what only its owner knows.
+fn own_profile(app: &App, user: User) -> rest::OwnProfile {
+    let privacy = app.engine.privacy(user.id);
+    let rest::Profile { user_id, username, display_name, external_id } = profile_of(user);
+    rest::OwnProfile { user_id, username, display_name, external_id, privacy }
+}
+
 async fn own(app: &App, caller: Identity) -> Result<User, ApiError> {
     let found = app.directory.users(&[caller.user]).await?.pop();
     found.ok_or_else(ApiError::unauthorized)
 }
 
 pub(crate) async fn me(State(app): State<Arc<App>>, Caller(caller): Caller) -> ApiResult {
-    Ok(ok(&profile_of(own(&app, caller).await?)))
+    Ok(ok(&own_profile(&app, own(&app, caller).await?)))
 }
 
 pub(crate) async fn edit_me(
@@ -39,18 +46,37 @@ pub(crate) async fn edit_me(
     body: Payload,
 ) -> ApiResult {
     let body = rest::EditProfile::read(&body.0)?;
+    if let Patch::Set(name) = &body.display_name {
+        check_display_name(name)?;
+    }
     let user = own(&app, caller).await?;
+    if let Some(change) = body.privacy {
+        set_privacy(&app, caller, change).await?;
+    }
     let name = match body.display_name {
-        Patch::Keep => return Ok(ok(&profile_of(user))),
-        Patch::Set(name) => {
-            check_display_name(&name)?;
-            name
-        }
+        Patch::Keep => return Ok(ok(&own_profile(&app, user))),
+        Patch::Set(name) => name,
         // Users of another system have no user name here; they keep what they have.
         Patch::Clear => user.username.unwrap_or(user.display_name),
     };
     let changed = app.directory.set_display_name(caller.user, &name).await?;
-    Ok(ok(&profile_of(changed.ok_or_else(ApiError::unauthorized)?)))
+    Ok(ok(&own_profile(&app, changed.ok_or_else(ApiError::unauthorized)?)))
+}
+
+async fn set_privacy(
+    app: &App,
+    caller: Identity,
+    change: rest::EditPrivacy,
+) -> Result<(), ApiError> {
+    let before = app.engine.privacy(caller.user);
+    let after = Privacy {
+        presence: change.presence.unwrap_or(before.presence),
+        read_receipts: change.read_receipts.unwrap_or(before.read_receipts),
+    };
+    if after != before {
+        app.engine.set_privacy(caller.user, after).await?;
+    }
+    Ok(())
 }
 
 pub(crate) async fn profile(

@@ -68,10 +68,6 @@ pub(super) struct Link {
     stream: WebSocketStream<TcpStream>,
     identity: Identity,
     opcode: OpCode,
-    /// Something was heard since the last ping.
-    heard: bool,
-    /// When something was last heard, to the ping.
-    heard_at: Instant,
     /// Frames since the last ping.
     frames: u32,
     /// Something was written that is not yet flushed.
@@ -95,11 +91,12 @@ impl Link {
     pub(super) async fn run(
         app: Arc<App>,
         caller: Checked,
+        in_background: bool,
         encoding: Encoding,
         stream: TcpStream,
         begun: Vec<u8>,
     ) {
-        let opening = Box::pin(Self::open(app, caller, encoding, stream, begun));
+        let opening = Box::pin(Self::open(app, caller, in_background, encoding, stream, begun));
         let Some(mut link) = opening.await else {
             return;
         };
@@ -114,6 +111,7 @@ impl Link {
     async fn open(
         app: Arc<App>,
         caller: Checked,
+        in_background: bool,
         encoding: Encoding,
         stream: TcpStream,
         begun: Vec<u8>,
@@ -128,7 +126,12 @@ impl Link {
         let (role, config) = (Role::Server, Some(config));
         let identity = caller.identity;
         let mut stream = WebSocketStream::from_partially_read(stream, begun, role, config).await;
-        let connected = app.engine.connect(identity.user, identity.session, encoding).await;
+        let (user, session) = (identity.user, identity.session);
+        let connected = if in_background {
+            app.engine.connect_in_background(user, session, encoding).await
+        } else {
+            app.engine.connect(user, session, encoding).await
+        };
         let connection = match connected {
             Ok(connection) => connection,
             Err(error) => {
@@ -156,8 +159,6 @@ impl Link {
                 Encoding::Json => Data::Text,
                 Encoding::Cbor => Data::Binary,
             }),
-            heard: false,
-            heard_at: Instant::now(),
             frames: 0,
             is_dirty: false,
         })
@@ -196,7 +197,9 @@ impl Link {
                 }
                 () = sleep_until(ping_at) => {
                     self.ping().await?;
-                    ping_at = Instant::now() + every;
+                    // Nobody is believed to be there for longer than the silence that is allowed.
+                    let ends_at = self.connection.connection.heard_at() + self.app.sockets.silence;
+                    ping_at = (Instant::now() + every).min(ends_at);
                 }
             }
         }
@@ -204,7 +207,7 @@ impl Link {
 
     /// Takes in a frame and those that are there already.
     async fn read(&mut self, first: Option<Result<Message, WsError>>) -> Result<(), End> {
-        self.heard = true;
+        self.connection.connection.hear();
         self.take(first).await?;
         for _ in 1..READS_AT_ONCE {
             if self.connection.connection.is_saturated() {
@@ -291,11 +294,8 @@ impl Link {
     /// Once a heartbeat: is the client still there, is the session still good.
     async fn ping(&mut self) -> Result<(), End> {
         let now = Instant::now();
-        if std::mem::take(&mut self.heard) {
-            self.heard_at = now;
-        }
         self.frames = 0;
-        if now.duration_since(self.heard_at) >= self.app.sockets.silence {
+        if now.duration_since(self.connection.connection.heard_at()) >= self.app.sockets.silence {
             return Err(End::closed(CloseCode::NoHeartbeat, "nothing was heard"));
         }
         if self.identity.has_ended(self.app.clock.now()) {

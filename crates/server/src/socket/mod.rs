@@ -35,6 +35,7 @@ async fn upgrade(app: Arc<App>, request: Request) -> Result<Response, ApiError> 
     let (mut parts, body) = request.into_parts();
     let generation = app.auth.generation();
     let identity = identify(&app, &mut parts).await?;
+    let in_background = is_in_background(&parts);
     let caller = Checked { identity, generation };
     let handshake = Handshake::read(&parts.headers)?;
     if app.is_stopping() {
@@ -46,7 +47,9 @@ async fn upgrade(app: Arc<App>, request: Request) -> Result<Response, ApiError> 
     let task = Arc::clone(&app);
     app.tasks.spawn(async move {
         match Box::pin(upgraded(upgrade)).await {
-            Some((stream, begun)) => Link::run(task, caller, encoding, stream, begun).await,
+            Some((stream, begun)) => {
+                Link::run(task, caller, in_background, encoding, stream, begun).await
+            }
             None => tracing::debug!("an upgrade did not happen"),
         }
         drop(open);
@@ -61,6 +64,12 @@ async fn identify(app: &Arc<App>, parts: &mut http::request::Parts) -> Result<Id
         Some(ticket) => app.auth.redeem(&ticket),
         None => Ok(Caller::from_request_parts(parts, app).await?.0),
     }
+}
+
+/// Whether it does not make its user look online: a device that was only woken up.
+fn is_in_background(parts: &http::request::Parts) -> bool {
+    let asked = Query::new(parts.uri.query().unwrap_or_default()).get("background");
+    asked.is_some_and(|value| value == "1" || value == "true")
 }
 
 /// The bare socket, and what was read of it behind the request.

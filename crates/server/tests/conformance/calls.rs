@@ -87,6 +87,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("POST /api/v1/users/lookup", Scope::Own, |stage| {
         Some(json!({"ids": [stage.other], "external_ids": ["nobody"]}))
     }),
+    row("GET /api/v1/presence", Scope::Own, none),
     row("POST /api/v1/dialog/{user_id}/send", Scope::Own, |stage| {
         Some(json!({"to": stage.other, "text": "hello", "client_id": "d-1"}))
     }),
@@ -120,6 +121,11 @@ pub(crate) const ROWS: &[Row] = &[
                 "reply_to": stage.seq,
                 "mentions": [{"user_id": stage.other, "start": 0, "end": 5}]}))
         },
+    ),
+    row(
+        "GET /api/v1/conversations/{conversation_id}/messages/{seq}/seen",
+        group(NOT_MEMBER, OK, OK, OK),
+        none,
     ),
     row(
         "PATCH /api/v1/conversations/{conversation_id}/messages/{seq}",
@@ -227,7 +233,11 @@ impl Row {
             .replace("{job_id}", "1")
             .replace("{emoji}", "%F0%9F%91%8D");
         assert!(!filled.contains('{'), "{filled}: a parameter that this table does not know");
-        if path == "/api/v1/users" { format!("{filled}?query=a") } else { filled }
+        match path {
+            "/api/v1/users" => format!("{filled}?query=a"),
+            "/api/v1/presence" => format!("{filled}?user_ids={}", stage.other),
+            _ => filled,
+        }
     }
 
     /// Its row of the protocol's own table.
@@ -320,8 +330,12 @@ fn has_a_row(command: &Command<'_>) -> bool {
         | Command::React(_)
         | Command::MarkRead(_)
         | Command::MarkDelivered(_) => COMMANDS.iter().any(|row| row.kind == command.kind()),
+        // Without an answer; `live` has its stories.
+        Command::Typing(_) => true,
         // Of no conversation.
-        Command::Heartbeat => true,
+        Command::PresenceSubscribe(_) | Command::PresenceUnsubscribe(_) | Command::Heartbeat => {
+            true
+        }
     }
 }
 

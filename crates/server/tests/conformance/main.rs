@@ -18,6 +18,7 @@ mod hostile;
 mod http;
 mod isolation;
 mod jwt;
+mod live;
 mod order;
 mod own_view;
 mod pins;

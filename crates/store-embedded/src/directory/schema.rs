@@ -178,4 +178,14 @@ CREATE TABLE invite (
     uses_left  INTEGER NOT NULL CHECK (uses_left >= 0)
 ) STRICT;
 ",
+    "
+-- presence 0: everyone sees it; 1: contacts; 2: nobody.
+CREATE TABLE person (
+    user          INTEGER PRIMARY KEY REFERENCES user (id),
+    last_seen_at  INTEGER,
+    presence      INTEGER NOT NULL DEFAULT 0 CHECK (presence IN (0, 1, 2)),
+    read_receipts INTEGER NOT NULL DEFAULT 1 CHECK (read_receipts IN (0, 1))
+) STRICT;
+CREATE INDEX person_private ON person (user) WHERE presence <> 0 OR read_receipts = 0;
+",
 ];

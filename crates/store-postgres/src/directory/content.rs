@@ -25,6 +25,7 @@ const STEPS: Steps = Steps {
     list: &[
         include_str!("../../migrations/directory/0001_directory.sql"),
         include_str!("../../migrations/directory/0002_invites.sql"),
+        include_str!("../../migrations/directory/0003_people.sql"),
     ],
 };
 

@@ -15,6 +15,7 @@ mod map;
 mod move_rows;
 mod moves;
 mod options;
+mod people;
 mod sessions;
 
 use std::{future::Future, sync::Arc};

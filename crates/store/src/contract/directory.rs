@@ -9,6 +9,7 @@ mod invites;
 mod jobs;
 mod moves;
 mod numbers;
+mod people;
 mod sessions;
 mod shards;
 mod stage;
@@ -26,6 +27,7 @@ pub use invites::*;
 pub use jobs::*;
 pub use moves::*;
 pub use numbers::*;
+pub use people::*;
 pub use sessions::*;
 pub use shards::*;
 
@@ -62,6 +64,9 @@ pub async fn run_all(fixture: &dyn Fixture) {
     sessions_survive(fixture).await;
     invites_are_listed_while_they_are_good(fixture).await;
     an_invite_is_used_as_often_as_it_says(fixture).await;
+    people_begin_open(fixture).await;
+    last_online_never_goes_back(fixture).await;
+    privacy_is_kept(fixture).await;
     identity_and_secrets_stay(fixture).await;
     a_cluster_is_founded_once(fixture).await;
     foundings_that_make_no_sense_change_nothing(fixture).await;

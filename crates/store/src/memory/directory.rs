@@ -5,6 +5,7 @@
 mod audit;
 mod invites;
 mod moves;
+mod people;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +16,7 @@ use parking_lot::Mutex;
 use self::{invites::Kept, moves::MoveState};
 use crate::directory::{
     AccountRole, Accounts, AuditRow, Cluster, DirectoryError, NewSession, NewUser, NodeLease,
-    Session, Sessions, ShardRow, User,
+    Person, Session, Sessions, ShardRow, User,
 };
 
 type Result<T> = std::result::Result<T, DirectoryError>;
@@ -37,6 +38,7 @@ struct State {
     moves: MoveState,
     audit: Vec<AuditRow>,
     invites: Vec<Kept>,
+    people: BTreeMap<UserId, Person>,
 }
 
 #[derive(Clone)]
@@ -66,6 +68,7 @@ impl MemoryDirectory {
                 moves: MoveState::new(),
                 audit: Vec::new(),
                 invites: Vec::new(),
+                people: BTreeMap::new(),
             }),
         }
     }

@@ -6,13 +6,13 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use ostracon_domain::{MapChange, Millis, PlacementMap, ShardId, UnitId, UserId};
+use ostracon_domain::{MapChange, Millis, PlacementMap, Privacy, ShardId, UnitId, UserId};
 use ostracon_store::{
-    Accounts, Audit, Cluster, Invites, Moves, Sessions,
+    Accounts, Audit, Cluster, Invites, Moves, People, Sessions,
     directory::{
         AccountRole, AuditEntry, AuditRow, DirectoryError, Garbage, Invite, JobRow, JobState,
         MoveLost, MovePhase, MoveRefusal, MoveRow, NewInvite, NewJob, NewSession, NewUser,
-        NodeLease, Progress, Session, ShardAdmission, ShardRow, User,
+        NodeLease, Person, Progress, Session, ShardAdmission, ShardRow, User,
     },
 };
 use ostracon_store_postgres::PostgresDirectory;
@@ -242,6 +242,22 @@ impl Moves for Turns {
     }
     async fn hold_coordinator(&self, holder: u64, now: Millis, for_ms: u32) -> Result<bool> {
         self.next().hold_coordinator(holder, now, for_ms).await
+    }
+}
+
+#[async_trait]
+impl People for Turns {
+    async fn people(&self, ids: &[UserId]) -> Result<Vec<Person>> {
+        self.next().people(ids).await
+    }
+    async fn private_people(&self, after: Option<UserId>, limit: u32) -> Result<Vec<Person>> {
+        self.next().private_people(after, limit).await
+    }
+    async fn note_seen(&self, seen: &[(UserId, Millis)]) -> Result<()> {
+        self.next().note_seen(seen).await
+    }
+    async fn set_privacy(&self, id: UserId, privacy: Privacy) -> Result<Option<Person>> {
+        self.next().set_privacy(id, privacy).await
     }
 }
 
