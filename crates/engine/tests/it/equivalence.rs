@@ -474,9 +474,9 @@ impl Story {
             let floor = entry.membership.unread_floor;
             let all = MessagePage::Newest { limit: 10_000 };
             let own = engine.messages(reader, *id, all).await.unwrap().0.hidden;
-            let counts =
+            let is_unread =
                 |m: &&Message<'_>| m.seq > floor && m.deleted_at.is_none() && !own.contains(&m.seq);
-            let unread = messages.iter().filter(counts).count();
+            let unread = messages.iter().filter(is_unread).count();
             assert_eq!(entry.unread, unread as u64, "{context}");
             let hidden =
                 entry.inbox.hidden_to > 0 && entry.inbox.hidden_to >= entry.conversation.head_seq;
