@@ -69,4 +69,20 @@ impl Admin {
         let answer = http.ask("GET", "/api/v1/admin/status", "", b"").await?;
         serde_json::from_slice(answer.body).context("the server's status has another form")
     }
+
+    pub(crate) async fn get(&self, path: &str) -> Result<Vec<u8>> {
+        self.ask("GET", path, b"").await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &[u8]) -> Result<Vec<u8>> {
+        self.ask("POST", path, body).await
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: &[u8]) -> Result<Vec<u8>> {
+        let mut http = self.http().await?;
+        let answer = http.ask(method, path, "", body).await?;
+        let said = String::from_utf8_lossy(answer.body);
+        ensure!(answer.status < 300, "{method} {path}: {said}");
+        Ok(answer.body.to_vec())
+    }
 }

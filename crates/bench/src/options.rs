@@ -29,6 +29,8 @@ pub enum Workload {
     Idle,
     /// Sessions that watch each other, some of which come and go.
     Presence,
+    /// A corpus of messages, indexed and searched.
+    Search,
 }
 
 impl Workload {
@@ -46,6 +48,7 @@ impl Workload {
         ("sync", Self::Sync),
         ("idle", Self::Idle),
         ("presence", Self::Presence),
+        ("search", Self::Search),
     ];
 
     /// The workload of a name.

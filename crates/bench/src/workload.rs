@@ -8,6 +8,7 @@ mod mixed;
 mod pairs;
 mod presence;
 mod rest;
+mod search;
 mod sync;
 
 use std::{future::Future, rc::Rc, time::Duration};
@@ -48,6 +49,7 @@ pub fn run(options: &Options) -> Result<Report> {
             Workload::Sync => sync::run(&mut bench).await,
             Workload::Idle => idle::run(&mut bench).await,
             Workload::Presence => presence::run(&mut bench).await,
+            Workload::Search => search::run(&mut bench).await,
         }
     })
 }

@@ -246,6 +246,7 @@ impl Dispatcher {
             self.may_be_lost();
         }
         self.written.count(&items);
+        self.feed_search(core, &items);
         let was_told = position <= self.lost.told;
         let mut lists = BatchLists::of(&items);
         for (asker, decided) in items {
@@ -260,6 +261,20 @@ impl Dispatcher {
         core.heat.add(self.costs.drain(..));
         self.last = self.last.max(position);
         self.pass(core, self.last);
+    }
+
+    /// Names the conversations that moved on to the shard's index, which reads them later.
+    fn feed_search(&self, core: &Core, items: &[(Asker, Decided)]) {
+        let Some(search) = &core.search else { return };
+        search.traffic();
+        let Some(feed) = search.known_feed(self.shard.id()) else { return };
+        feed.note(items.iter().filter_map(|(_, decided)| match decided {
+            Decided::Done { outcome: Outcome::Marked { .. }, .. } | Decided::Refused(_) => None,
+            Decided::Done { rows, .. } => rows.iter().rev().find_map(|row| match row {
+                Row::Conversation(row) => Some((row.id, row.rev)),
+                _ => None,
+            }),
+        }));
     }
 
     const fn may_be_lost(&mut self) {
@@ -328,6 +343,11 @@ impl Dispatcher {
         }
         for LeftOver { conversation, members } in LeftOver::of(rows) {
             let id = conversation.id;
+            if let Some(feed) =
+                core.search.as_ref().and_then(|search| search.known_feed(self.shard.id()))
+            {
+                feed.note([(id, conversation.rev)].into_iter());
+            }
             let Ok((at, _)) = core.place(id) else {
                 self.complete = false;
                 continue;

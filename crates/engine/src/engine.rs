@@ -38,6 +38,7 @@ use crate::{
     rate_limit::RateLimits,
     reply::{Done, Reply},
     router::{self, Router},
+    search::{Indexer, Search},
     teller::Teller,
     topology::Topology,
     typing::TypingBoard,
@@ -53,6 +54,8 @@ pub struct EngineOptions {
     pub max_frame_bytes: u64,
     /// How often a client must be heard, seconds; told to clients.
     pub heartbeat_s: u32,
+    /// Whether messages can be searched.
+    pub search: bool,
 }
 
 /// What every task of an engine shares.
@@ -80,6 +83,8 @@ pub(crate) struct Core {
     pub(crate) max_frame_bytes: u64,
     pub(crate) heartbeat_s: u32,
     pub(crate) bounds: Bounds,
+    /// None where it is switched off.
+    pub(crate) search: Option<Arc<Search>>,
     pub(crate) dispatch_gate: Gate,
     pub(crate) stop_lanes: CancellationToken,
     pub(crate) stop_committers: CancellationToken,
@@ -165,6 +170,7 @@ impl Core {
 
 /// The tasks of one shard.
 struct ShardTasks {
+    indexer: Option<JoinHandle<()>>,
     lane: JoinHandle<()>,
     pipeline: [JoinHandle<()>; 2],
     stop_lane: CancellationToken,
@@ -237,6 +243,7 @@ impl Engine {
             max_frame_bytes: options.max_frame_bytes,
             heartbeat_s: options.heartbeat_s,
             bounds,
+            search: options.search.then(|| Arc::new(Search::new())),
             dispatch_gate: Gate::new(),
             stop_lanes: CancellationToken::new(),
             stop_committers: CancellationToken::new(),
@@ -270,9 +277,16 @@ impl Engine {
     pub async fn stop(&self) {
         let _one = self.changing.lock().await;
         let shards = std::mem::take(&mut *self.shards.lock());
-        let (lanes, pipelines): (Vec<_>, Vec<_>) =
-            shards.into_values().map(|tasks| (tasks.lane, tasks.pipeline)).unzip();
+        let mut indexers = Vec::new();
+        let (lanes, pipelines): (Vec<_>, Vec<_>) = shards
+            .into_values()
+            .map(|tasks| {
+                indexers.extend(tasks.indexer);
+                (tasks.lane, tasks.pipeline)
+            })
+            .unzip();
         self.core.stop_lanes.cancel();
+        join(indexers).await;
         join(lanes).await;
         let cursors = std::mem::take(&mut *self.cursors.lock());
         join(cursors).await;
@@ -336,9 +350,11 @@ impl Engine {
         }
         core.topology.store(Arc::new(core.topology.load().without(id, lane)));
         lane.iter().for_each(|lane| lane.end());
+        core.search.iter().for_each(|search| search.forget(id));
         let tasks = self.shards.lock().remove(&id);
         if let Some(tasks) = tasks {
             tasks.stop_lane.cancel();
+            join(tasks.indexer).await;
             join([tasks.lane]).await;
             tasks.stop_pipeline.cancel();
             join(tasks.pipeline).await;
@@ -593,7 +609,8 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         let shards = std::mem::take(self.shards.get_mut()).into_values();
-        let tasks = shards.flat_map(|tasks| [tasks.lane].into_iter().chain(tasks.pipeline));
+        let tasks = shards
+            .flat_map(|tasks| [tasks.lane].into_iter().chain(tasks.pipeline).chain(tasks.indexer));
         let node = [self.cursors.get_mut(), self.routers.get_mut()].map(std::mem::take);
         tasks.chain(node.into_iter().flatten()).for_each(|task| task.abort());
     }
@@ -630,8 +647,11 @@ impl Parts {
     }
 
     fn spawn(self, core: &Arc<Core>) -> ShardTasks {
-        let Self { committer, committed, dispatcher, lane, stop_lane, stop_pipeline, .. } = self;
+        let Self { shard, committer, committed, dispatcher, lane, stop_lane, stop_pipeline } = self;
+        let here = core.topology.load().shards.get(&shard).cloned();
+        let indexer = here.and_then(|shard| Indexer::of(core, &shard, stop_lane.clone()));
         ShardTasks {
+            indexer: indexer.map(|indexer| tokio::spawn(indexer.run())),
             lane: tokio::spawn(lane.run(Arc::clone(core), stop_lane.clone())),
             pipeline: [
                 tokio::spawn(committer.run(Arc::clone(core), stop_pipeline.clone())),

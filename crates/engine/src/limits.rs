@@ -142,3 +142,40 @@ pub const BUSY_RETRY_MS: u64 = 250;
 pub const UNAVAILABLE_RETRY_MS: u64 = 1_000;
 /// Id time that a node reserves ahead, milliseconds.
 pub const ID_RESERVE_MS: i64 = 5_000;
+
+/// Conversations that wait for one index; which others moved on is found by comparing.
+pub const INDEX_WAITING_MAX: usize = 100_000;
+/// What is committed within so long is indexed together.
+pub const INDEX_PERIOD: Duration = Duration::from_millis(400);
+/// Pause after an index could not be brought up to date.
+pub const INDEX_RETRY: Duration = Duration::from_secs(2);
+/// Conversations that are brought up to date in one turn.
+pub const INDEX_AT_ONCE: usize = 500;
+/// Rows that are read at once; a conversation that is further behind is indexed anew.
+pub const INDEX_ROWS: u32 = 4_000;
+/// Messages that are written into an index at once.
+pub const INDEX_DOCUMENTS: usize = 8_192;
+/// How long one turn of an indexer may take; then its shard counts as silent.
+pub const INDEX_STEP_MAX: Duration = Duration::from_secs(30);
+/// With no commit for so long, indexers do not rest.
+pub const INDEX_IDLE_AFTER: Duration = Duration::from_secs(1);
+/// Beside traffic, indexers rest after so much work.
+pub const INDEX_REST_AFTER: Duration = Duration::from_millis(5);
+/// Conversations that went elsewhere are looked for in an index at most this often.
+pub const INDEX_FORGET_PERIOD: Duration = Duration::from_secs(10);
+/// How often an index does its upkeep.
+pub const INDEX_TEND_PERIOD: Duration = Duration::from_secs(5);
+/// How often everything in an index is compared with its shard.
+pub const INDEX_COMPARE_PERIOD: Duration = Duration::from_secs(15 * 60);
+/// How long an index may take to answer; then its shard is named among those that did not.
+pub const SEARCH_PATIENCE: Duration = Duration::from_secs(3);
+/// Candidates that are read for one answer; then it has fewer messages, and says where to go on.
+pub const SEARCH_EXAMINED_MAX: usize = 2_000;
+/// Messages among which the best are chosen.
+pub const SEARCH_RANKED_MAX: usize = 300;
+/// Messages that are read at the same time for one answer.
+pub const SEARCH_READS: usize = 8;
+/// Conversations of a list whose names are looked at.
+pub const SEARCH_NAMED_MAX: usize = 5_000;
+/// Conversations whose names are read at once.
+pub const SEARCH_NAMED_AT_ONCE: u32 = 500;

@@ -136,3 +136,26 @@ impl Cursor for MembersCursor {
         Some(Self { after: UserId::new(fields.u64()?).ok()? })
     }
 }
+
+/// Where a page of found messages ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SearchCursor {
+    /// Only message ids below this.
+    pub below: u64,
+    /// So many of the best ones were shown; 0 where the newest come first.
+    pub shown: u32,
+}
+
+impl Cursor for SearchCursor {
+    const KIND: u8 = 4;
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.below.to_be_bytes());
+        out.extend_from_slice(&u64::from(self.shown).to_be_bytes());
+    }
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let below = fields.u64().filter(|below| i64::try_from(*below).is_ok())?;
+        Some(Self { below, shown: u32::try_from(fields.u64()?).ok()? })
+    }
+}

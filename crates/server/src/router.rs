@@ -16,7 +16,8 @@ use crate::{
     extract::Operator,
     health,
     routes::{
-        auth, conversations, dialogs, inbox, live, members, messages, operator, pins, sync, users,
+        auth, conversations, dialogs, inbox, live, members, messages, operator, pins, search, sync,
+        users,
     },
     socket,
 };
@@ -73,6 +74,8 @@ pub(crate) fn public(app: Arc<App>, with_operators: bool) -> Router {
             patch(members::edit).delete(members::remove),
         )
         .route("/api/v1/conversations/{conversation_id}/changes", get(sync::changes))
+        .route("/api/v1/search", get(search::messages))
+        .route("/api/v1/search/conversations", get(search::conversations))
         .route("/api/v1/sync", get(sync::sync))
         .route("/api/v1/ws", get(socket::open));
     if with_operators {
@@ -104,6 +107,7 @@ fn operator_routes() -> Router<Arc<App>> {
         .route("/api/v1/admin/stop", post(admin::status::stop))
         .route("/api/v1/admin/verify", post(crate::verify::run))
         .route("/api/v1/admin/doctor", post(crate::doctor::run))
+        .route("/api/v1/admin/search", get(admin::search::list).post(admin::search::again))
         .route("/api/v1/admin/audit", get(admin::audit::list))
         .route("/api/v1/admin/shards", get(admin::shards::list).post(admin::shards::add))
         .route("/api/v1/admin/shards/plan", post(admin::plan::plan))

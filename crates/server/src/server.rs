@@ -123,6 +123,7 @@ impl Server {
             rate_limits: allowance.map(RateLimits::new),
             max_frame_bytes: config.limits.frame_bytes_max as u64,
             heartbeat_s: config.connections.heartbeat_s,
+            search: config.search.enabled,
         };
         let directory = opened.directory;
         let node = opened.ids.node();

@@ -71,7 +71,7 @@ impl DataDir {
         if !is_known {
             write_format(path).map_err(io)?;
         }
-        for name in ["journal", "shards"] {
+        for name in ["journal", "search", "shards"] {
             make_dir(&path.join(name)).map_err(io)?;
         }
         Ok(Self { path: path.to_owned(), _lock: lock })
@@ -92,6 +92,11 @@ impl DataDir {
         self.path.join("journal")
     }
 
+    /// The file of a shard's search index.
+    pub fn search_path(&self, shard: ShardId) -> PathBuf {
+        search_path(&self.path, shard)
+    }
+
     /// The file of a shard's tables.
     pub fn shard_path(&self, shard: ShardId) -> PathBuf {
         shard_path(&self.path, shard)
@@ -101,6 +106,11 @@ impl DataDir {
 /// The file of a shard's tables in a data directory.
 pub fn shard_path(data_dir: &Path, shard: ShardId) -> PathBuf {
     data_dir.join("shards").join(format!("{shard}.db"))
+}
+
+/// The file of a shard's search index in a data directory.
+pub fn search_path(data_dir: &Path, shard: ShardId) -> PathBuf {
+    data_dir.join("search").join(format!("{shard}.db"))
 }
 
 /// The files of all shards in a data directory.

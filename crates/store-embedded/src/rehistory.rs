@@ -15,6 +15,7 @@ use crate::{
     data_dir::{DataDir, shard_files},
     error::TableError,
     journal::Position,
+    search,
     store::OpenError,
     tables::{self, Known, Meta, TableReader, TableWriter},
 };
@@ -48,6 +49,8 @@ pub fn rehistory(
 ) -> Result<(), OpenError> {
     let mut shards = Vec::new();
     for (id, path) in shard_files(data_dir)? {
+        // What it knows belongs to the old lines; it is made again.
+        search::remove(&data_dir.search_path(id))?;
         let conn = tables::open_writer(&path, id)?;
         shards.push((TableWriter::new(conn), path));
     }

@@ -2,15 +2,15 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, OnceLock, atomic::Ordering},
 };
 
 use async_trait::async_trait;
 use ostracon_domain::{ConversationId, InboxEntry, ShardId, UnitAt, UnitId, UserId, UserRev};
 use ostracon_store::{
     AnnexPage, AnnexRows, Batch, Changes, ChangesSince, Commit, InboxChanges, InboxPage, InboxRows,
-    Incarnation, MembersPage, MembersRows, MessagePage, Messages, Overview, Position, Read, Shard,
-    ShardError, ShardStats, Undispatched, Unread,
+    Incarnation, Indexed, MembersPage, MembersRows, MessagePage, Messages, Overview, Position,
+    Read, SearchIndex, Shard, ShardError, ShardStats, Undispatched, Unread,
 };
 use rusqlite::Connection;
 use tokio::sync::Mutex;
@@ -24,6 +24,7 @@ use crate::{
     payload::{self, Payload},
     read,
     readers::{Readers, Size},
+    search::EmbeddedSearch,
     tables::TableReader,
 };
 
@@ -36,6 +37,10 @@ pub struct EmbeddedShard {
     committer: Mutex<Committer>,
     readers: Readers,
     path: PathBuf,
+    /// Where its search index is, and whose it is.
+    search_at: (PathBuf, u128),
+    /// Opened when it is asked for first; none when the disk does not let us.
+    search: OnceLock<Option<Arc<EmbeddedSearch>>>,
 }
 
 impl EmbeddedShard {
@@ -44,8 +49,15 @@ impl EmbeddedShard {
         committer: Committer,
         readers: Readers,
         path: PathBuf,
+        search_at: (PathBuf, u128),
     ) -> Self {
-        Self { core, committer: Mutex::new(committer), readers, path }
+        let committer = Mutex::new(committer);
+        Self { core, committer, readers, path, search_at, search: OnceLock::new() }
+    }
+
+    /// The file of its search index.
+    pub(crate) fn search_path(&self) -> &Path {
+        &self.search_at.0
     }
 
     pub(crate) const fn core(&self) -> &Arc<Core> {
@@ -275,6 +287,33 @@ impl Shard for EmbeddedShard {
             Ok(ShardStats { conversations, messages, users, bytes, overridden, pending_bytes })
         })
         .await
+    }
+
+    async fn conversation_heads(
+        &self,
+        after: Option<ConversationId>,
+        limit: u32,
+    ) -> Result<Vec<(ConversationId, Indexed)>> {
+        // What is newer than this comes through the dispatcher.
+        self.core.flushed().await?;
+        self.ask(Size::Large, move |_, conn| {
+            TableReader::begin(conn)?.conversation_heads(after, limit)
+        })
+        .await
+    }
+
+    fn search_index(&self) -> Option<Arc<dyn SearchIndex>> {
+        let index = self.search.get_or_init(|| {
+            let (path, cluster) = &self.search_at;
+            match EmbeddedSearch::open(path, *cluster, self.core.id) {
+                Ok(index) => Some(Arc::new(index)),
+                Err(error) => {
+                    tracing::error!(shard = %self.core.id, %error, "there is no search in this shard");
+                    None
+                }
+            }
+        });
+        Some(Arc::clone(index.as_ref()?) as Arc<dyn SearchIndex>)
     }
 }
 

@@ -32,6 +32,7 @@ use crate::{
     overlay::Overlay,
     payload::{self, Payload},
     readers::Readers,
+    search,
     shard::EmbeddedShard,
     tables::{self, Meta, TableReader, TableWriter},
 };
@@ -240,11 +241,14 @@ impl EmbeddedStore {
         }
         let thread = self.threads.lock().remove(&id);
         let path = shard.path().to_owned();
+        let search = shard.search_path().to_owned();
         drop(shard);
         let put_aside = tokio::task::spawn_blocking(move || {
             if thread.is_some_and(|thread| thread.join().is_err()) {
                 tracing::error!("an applier panicked");
             }
+            // It can be made again, and holds what its shard does not any more.
+            search::remove(&search)?;
             for end in ["", "-wal", "-shm"] {
                 let mut from = path.clone().into_os_string();
                 from.push(end);
@@ -296,7 +300,8 @@ impl EmbeddedStore {
             self.birth.overlay_bytes_max,
         );
         let readers = Readers::new(shard.path.clone(), gate);
-        let embedded = EmbeddedShard::new(core, committer, readers, shard.path);
+        let search_at = (self.birth.data_dir.search_path(shard.id), self.birth.cluster_id);
+        let embedded = EmbeddedShard::new(core, committer, readers, shard.path, search_at);
         self.shards.write().insert(shard.id, Arc::new(embedded));
         Ok(())
     }

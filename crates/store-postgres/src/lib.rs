@@ -23,6 +23,7 @@ mod outbox;
 mod pool;
 mod read;
 mod replica;
+mod search;
 mod session;
 mod shard;
 mod sql;

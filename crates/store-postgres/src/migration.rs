@@ -20,6 +20,7 @@ pub(crate) const STEPS: Steps = Steps {
         include_str!("../migrations/0001_shard.sql"),
         include_str!("../migrations/0002_moves.sql"),
         include_str!("../migrations/0003_annexes.sql"),
+        include_str!("../migrations/0004_search.sql"),
     ],
 };
 

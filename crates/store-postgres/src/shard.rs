@@ -8,12 +8,19 @@ use ostracon_domain::{
 };
 use ostracon_store::{
     AnnexPage, AnnexRows, Batch, Changes, ChangesSince, Commit, Ids, InboxChanges, InboxPage,
-    InboxRows, Incarnation, MembersPage, MembersRows, MessagePage, Messages, Overview, Position,
-    Read, Shard, ShardError, ShardStats, Undispatched, Unread,
+    InboxRows, Incarnation, Indexed, MembersPage, MembersRows, MessagePage, Messages, Overview,
+    Position, Read, SearchIndex, Shard, ShardError, ShardStats, Undispatched, Unread,
 };
 
 use crate::{
-    commit, error::OpenError, migration, options::PostgresOptions, outbox, pool::Database, read,
+    commit,
+    error::OpenError,
+    migration,
+    options::PostgresOptions,
+    outbox,
+    pool::Database,
+    read,
+    search::{self, PostgresSearch},
     stats,
 };
 
@@ -23,7 +30,7 @@ use crate::{
 pub struct PostgresShard {
     id: ShardId,
     ids: Arc<dyn Ids>,
-    pub(crate) database: Database,
+    pub(crate) database: Arc<Database>,
 }
 
 impl PostgresShard {
@@ -43,7 +50,7 @@ impl PostgresShard {
     /// # Errors
     /// When it is not formatted, somebody else's, newer, or cannot be reached.
     pub async fn connect(options: PostgresOptions) -> Result<Self, OpenError> {
-        let database = Database::open(&options, Vec::new(), true).await?;
+        let database = Arc::new(Database::open(&options, Vec::new(), true).await?);
         Ok(Self { id: options.shard, ids: options.ids, database })
     }
 
@@ -56,7 +63,7 @@ impl PostgresShard {
         options: PostgresOptions,
         units: Vec<(UnitId, Epoch)>,
     ) -> Result<Self, OpenError> {
-        let database = Database::open(&options, units, false).await?;
+        let database = Arc::new(Database::open(&options, units, false).await?);
         Ok(Self { id: options.shard, ids: options.ids, database })
     }
 
@@ -190,5 +197,17 @@ impl Shard for PostgresShard {
 
     async fn stats(&self) -> Result<ShardStats, ShardError> {
         in_session!(self, |session| stats::stats(session))
+    }
+
+    async fn conversation_heads(
+        &self,
+        after: Option<ConversationId>,
+        limit: u32,
+    ) -> Result<Vec<(ConversationId, Indexed)>, ShardError> {
+        in_session!(self, |session| search::conversation_heads(session, after, limit))
+    }
+
+    fn search_index(&self) -> Option<Arc<dyn SearchIndex>> {
+        Some(Arc::new(PostgresSearch::new(Arc::clone(&self.database))))
     }
 }

@@ -16,6 +16,7 @@ pub mod directory;
 pub mod memory;
 pub mod read;
 pub mod record;
+pub mod search;
 pub mod shard;
 pub mod transfer;
 pub mod unit_state;
@@ -29,6 +30,9 @@ pub use directory::{
 pub use read::{
     AnnexPage, AnnexRows, Changes, ChangesSince, InboxChanges, InboxPage, InboxRows, MembersPage,
     MembersRows, MessagePage, Messages, Overview, PagePosition, Place, Unread,
+};
+pub use search::{
+    Document, Hit, Indexed, SearchFor, SearchIndex, SearchStats, Span, Update, Wanted,
 };
 pub use shard::{
     Answer, Batch, Commit, Ids, Incarnation, Order, Position, Read, Shard, ShardError, ShardStats,

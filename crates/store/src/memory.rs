@@ -3,7 +3,9 @@
 
 pub mod directory;
 pub mod ids;
+pub mod search;
 pub mod shard;
 
 pub use ids::CountingIds;
+pub use search::MemorySearch;
 pub use shard::{Hold, MemoryShard};

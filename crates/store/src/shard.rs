@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use ostracon_domain::{
     Command, ConversationId, History, InboxEntry, Limits, MessageId, Millis, Outcome, Refusal, Row,
-    ShardId, UnitAt, UserId, UserRev,
+    ShardId, Subject, UnitAt, UserId, UserRev,
 };
 
 use crate::{
@@ -13,7 +13,8 @@ use crate::{
         AnnexPage, AnnexRows, Changes, ChangesSince, InboxChanges, InboxPage, InboxRows,
         MembersPage, MembersRows, MessagePage, Messages, Overview, Unread,
     },
-    transfer::Transfer,
+    search::{Indexed, SearchIndex},
+    transfer::{SubjectVersion, Transfer},
     unit_state::UnitState,
 };
 
@@ -238,6 +239,38 @@ pub trait Shard: Transfer {
 
     /// What the shard holds.
     async fn stats(&self) -> Result<ShardStats, ShardError>;
+
+    /// Conversations after one, by id, at most `limit`, whatever their units' states, each with how far it has come: for who compares a whole shard with something made from it. Backends have a quicker way than this one.
+    async fn conversation_heads(
+        &self,
+        after: Option<ConversationId>,
+        limit: u32,
+    ) -> Result<Vec<(ConversationId, Indexed)>, ShardError> {
+        let nothing = SubjectVersion { rev: i64::MAX as u64, mark_rev: i64::MAX as u64 };
+        let mut found = Vec::new();
+        for state in self.unit_states().await? {
+            for head in self.heads(state.unit, None, u32::MAX).await? {
+                let Subject::Conversation(id) = head.subject else { continue };
+                if after.is_some_and(|after| id <= after) {
+                    continue;
+                }
+                let rows = self.subjects_since(state.unit, &[(head.subject, nothing)]).await?;
+                for row in rows.into_iter().flatten().flat_map(|rows| rows.rows) {
+                    if let Row::Conversation(row) = row {
+                        found.push((id, Indexed { history: row.history, rev: row.rev }));
+                    }
+                }
+            }
+        }
+        found.sort_unstable_by_key(|(id, _)| *id);
+        found.truncate(limit as usize);
+        Ok(found)
+    }
+
+    /// The index over its messages; `None` where it has none. Made from its rows by whoever runs the shard.
+    fn search_index(&self) -> Option<Arc<dyn SearchIndex>> {
+        None
+    }
 }
 
 /// Shards by number, as an engine holds them.

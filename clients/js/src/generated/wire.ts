@@ -797,6 +797,12 @@ export type Register = {
   username: string;
 };
 
+/** `POST /api/v1/admin/search`: brings the indexes level with their shards. */
+export type Reindex = {
+  /** Forget everything first. */
+  anew?: boolean;
+};
+
 /** What a reply shows of the message it answers. */
 export type Reply = {
   /** The first 140 UTF-16 units of the quoted message as it is now; empty when it is deleted. */
@@ -809,6 +815,40 @@ export type Reply = {
 
 /** What a member may do. */
 export type Role = 'member' | 'admin' | 'owner';
+
+/** `GET /api/v1/search/conversations`: conversations of one's list by name. */
+export type SearchConversations = {
+  /** The conversations, latest activity first. */
+  conversations: Entry[];
+};
+
+/** `GET /api/v1/search`: messages that one may read. */
+export type SearchFound = {
+  /** The messages. */
+  hits: SearchHit[];
+  /** The index is still being made: messages may be missing that will be found later. */
+  indexing?: boolean;
+  /** Where to go on; none at the end. A page may be shorter than `limit` and still have one. */
+  next_cursor?: string | null;
+  /** Shards with conversations of one's own that did not answer: of these, messages may be missing. */
+  unavailable_shards?: number[];
+};
+
+/** A message that was found. */
+export type SearchHit = {
+  /** Its conversation. */
+  conversation_id: ConversationId;
+  /** Where the words stand in its text: UTF-16 units, first and one past the last, by rising start. */
+  highlights: number[][];
+  /** The message as it is now. */
+  message: Message;
+};
+
+/** `GET /api/v1/admin/search`: the index of each shard. */
+export type SearchIndexes = {
+  /** One for each shard of this server. */
+  shards: ShardIndex[];
+};
 
 /** One signed-in device. */
 export type Session = {
@@ -860,6 +900,22 @@ export type Shard = {
 
 /** Whether a shard takes units. */
 export type ShardAdmission = 'accepting' | 'draining';
+
+/** The index of one shard. */
+export type ShardIndex = {
+  /** Whether it answers; the numbers of one that does not are 0. */
+  answers: boolean;
+  /** Bytes on disk. */
+  bytes: number;
+  /** Whether it has everything that was committed a moment ago. */
+  complete: boolean;
+  /** Conversations that it follows. */
+  conversations: number;
+  /** Messages that can be found. */
+  messages: number;
+  /** The shard. */
+  shard: number;
+};
 
 /** All shards. */
 export type Shards = {
@@ -1166,6 +1222,15 @@ export type Operations = {
     query?: { limit?: number; after?: number };
     answer: Audit;
   };
+  /** What each index holds. */
+  'GET /api/v1/admin/search': {
+    answer: SearchIndexes;
+  };
+  /** Bring the indexes level with their shards. Nothing is refused meanwhile; messages are found as far as the indexes know them. */
+  'POST /api/v1/admin/search': {
+    body: Reindex;
+    answer: SearchIndexes;
+  };
   /** What each shard is and holds. Everything under this heading is for users with the admin role, and for the admin socket. */
   'GET /api/v1/admin/shards': {
     answer: Shards;
@@ -1429,6 +1494,16 @@ export type Operations = {
   'PATCH /api/v1/me': {
     body: EditProfile;
     answer: Profile;
+  };
+  /** Find messages by their words. Every word must stand in the text, from the border of a word on: `foo` finds `foo.png`. Words in quotation marks must stand together. See docs/search.md. A message that was edited or deleted is found as it is now; a new one after a second or two. */
+  'GET /api/v1/search': {
+    query: { q: string; conversation_id?: string; from?: string; after?: number; before?: number; has?: 'attachment'; sort?: 'newest' | 'best'; cursor?: string; limit?: number };
+    answer: SearchFound;
+  };
+  /** Find conversations of one's own list by name. Each word of the query must begin a word of the name; case and marks do not matter. A direct conversation has the names of the other user. */
+  'GET /api/v1/search/conversations': {
+    query: { q: string; limit?: number };
+    answer: SearchConversations;
   };
   /** Read which conversations changed. */
   'GET /api/v1/sync': {

@@ -13,11 +13,12 @@ use ostracon_domain::{
     ConversationId, InboxEntry, Row, ShardId, Subject, UnitAt, UnitId, UserId, UserRev,
 };
 use ostracon_store::{
-    AnnexPage, AnnexRows, Answer, Batch, Changes, ChangesSince, Commit, InboxChanges, InboxPage,
-    InboxRows, Incarnation, MembersPage, MembersRows, MessagePage, Messages, Note, Overview, Pair,
-    Position, Purged, Read, Relabel, ScanCursor, ScanPage, Shard, ShardError, ShardStats,
-    SubjectDigest, SubjectHead, SubjectRows, SubjectVersion, Transfer, Undispatched, UnitChange,
-    UnitState, Unread, memory::MemoryShard,
+    AnnexPage, AnnexRows, Answer, Batch, Changes, ChangesSince, Commit, Hit, InboxChanges,
+    InboxPage, InboxRows, Incarnation, Indexed, MembersPage, MembersRows, MessagePage, Messages,
+    Note, Overview, Pair, Position, Purged, Read, Relabel, ScanCursor, ScanPage, SearchFor,
+    SearchIndex, SearchStats, Shard, ShardError, ShardStats, SubjectDigest, SubjectHead,
+    SubjectRows, SubjectVersion, Transfer, Undispatched, UnitChange, UnitState, Unread, Update,
+    memory::MemoryShard,
 };
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -33,6 +34,10 @@ pub(crate) struct TestShard {
     pub(crate) undispatched_fails: AtomicBool,
     /// Whether nobody learns what is unread.
     pub(crate) unread_fails: AtomicBool,
+    /// Whether it has a search index.
+    pub(crate) searchable: AtomicBool,
+    /// Whether the index does not answer those who ask from now on.
+    pub(crate) search_fails: AtomicBool,
     /// Whether reads of members fail.
     pub(crate) members_fail: AtomicBool,
     /// Whether reads of members never answer.
@@ -64,6 +69,8 @@ impl TestShard {
             answers_lost: AtomicUsize::new(0),
             undispatched_fails: AtomicBool::new(false),
             unread_fails: AtomicBool::new(false),
+            searchable: AtomicBool::new(false),
+            search_fails: AtomicBool::new(false),
             members_fail: AtomicBool::new(false),
             members_hang: AtomicBool::new(false),
             damaged: Mutex::default(),
@@ -132,6 +139,15 @@ fn told_to_fail() -> ShardError {
 impl Shard for TestShard {
     fn id(&self) -> ShardId {
         self.memory.id()
+    }
+
+    fn search_index(&self) -> Option<Arc<dyn SearchIndex>> {
+        let index =
+            self.memory.search_index().filter(|_| self.searchable.load(Ordering::SeqCst))?;
+        if self.search_fails.load(Ordering::SeqCst) {
+            return Some(Arc::new(SilentIndex));
+        }
+        Some(index)
     }
 
     fn incarnation(&self) -> Incarnation {
@@ -367,5 +383,43 @@ impl Transfer for TestShard {
             return Err(ShardError::Corrupt("told to be damaged".to_owned()));
         }
         self.memory.members_here(conversation, page).await
+    }
+}
+
+/// An index that does not answer.
+struct SilentIndex;
+
+#[async_trait]
+impl SearchIndex for SilentIndex {
+    async fn indexed(&self, _: &[ConversationId]) -> Result<Vec<Option<Indexed>>, ShardError> {
+        Err(told_to_fail())
+    }
+
+    async fn conversations(
+        &self,
+        _: Option<ConversationId>,
+        _: u32,
+    ) -> Result<Vec<(ConversationId, Option<Indexed>)>, ShardError> {
+        Err(told_to_fail())
+    }
+
+    async fn update(&self, _: Vec<Update>) -> Result<(), ShardError> {
+        Err(told_to_fail())
+    }
+
+    async fn search(&self, _: SearchFor) -> Result<Vec<Hit>, ShardError> {
+        Err(told_to_fail())
+    }
+
+    async fn tend(&self) -> Result<bool, ShardError> {
+        Err(told_to_fail())
+    }
+
+    async fn clear(&self) -> Result<(), ShardError> {
+        Err(told_to_fail())
+    }
+
+    async fn stats(&self) -> Result<SearchStats, ShardError> {
+        Err(told_to_fail())
     }
 }

@@ -16,5 +16,6 @@ mod order;
 mod overload;
 mod rates;
 mod registration;
+mod search;
 mod words;
 mod world;

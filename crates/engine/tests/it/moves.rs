@@ -22,13 +22,13 @@ use crate::{
 };
 
 /// Moves units of a world, one step at a time.
-struct Mover<'a> {
+pub(crate) struct Mover<'a> {
     world: &'a World,
     step: AtomicU64,
 }
 
 impl<'a> Mover<'a> {
-    fn new(world: &'a World) -> Self {
+    pub(crate) fn new(world: &'a World) -> Self {
         Self { world, step: AtomicU64::new(1) }
     }
 
@@ -113,7 +113,7 @@ impl<'a> Mover<'a> {
         self.world.engine().refresh_map().await.unwrap();
     }
 
-    async fn away(&self, unit: UnitId) {
+    pub(crate) async fn away(&self, unit: UnitId) {
         let to = ShardId(1 - self.home(unit).await.shard.0);
         self.to(unit, to).await;
     }

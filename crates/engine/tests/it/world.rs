@@ -59,12 +59,20 @@ pub(crate) struct Plan {
     pub(crate) bounds: Bounds,
     pub(crate) allowance: Option<(u32, u32)>,
     pub(crate) group_members_max: u32,
+    pub(crate) search: bool,
 }
 
 impl Default for Plan {
     fn default() -> Self {
         let bounds = Bounds::default();
-        Self { shards: 2, users: 6, bounds, allowance: None, group_members_max: 2_000 }
+        Self {
+            shards: 2,
+            users: 6,
+            bounds,
+            allowance: None,
+            group_members_max: 2_000,
+            search: false,
+        }
     }
 }
 
@@ -100,7 +108,9 @@ impl World {
             let homes = map.units().filter(|(_, home)| home.shard == ShardId(id));
             let units: Vec<UnitId> = homes.map(|(unit, _)| unit).collect();
             let ids = Arc::clone(&ids) as Arc<dyn Ids>;
-            TestShard::new(MemoryShard::serving(ShardId(id), ids, units))
+            let shard = TestShard::new(MemoryShard::serving(ShardId(id), ids, units));
+            shard.searchable.store(plan.search, Ordering::SeqCst);
+            shard
         };
         let shards = (0..plan.shards).map(shard).collect();
         let clock = Arc::new(ManualClock::new(START));
@@ -125,6 +135,7 @@ impl World {
             rate_limits,
             max_frame_bytes: 65_536,
             heartbeat_s: 30,
+            search: self.plan.search,
         };
         let clock = Arc::clone(&self.clock) as _;
         let bounds = self.plan.bounds;

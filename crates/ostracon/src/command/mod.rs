@@ -10,6 +10,7 @@ mod doctor;
 mod invite;
 mod repair;
 mod restore;
+mod search;
 mod serve;
 mod shards;
 mod user;
@@ -47,6 +48,9 @@ enum Command {
     /// Shards, and moving units between them while people talk
     #[command(subcommand)]
     Shards(shards::Shards),
+    /// The indexes that messages are found with
+    #[command(subcommand)]
+    Search(search::Search),
     /// Hold map, fences, rows, leftovers and moves against each other; exit code 1 when something does not agree
     Doctor(doctor::Doctor),
     /// What operators did
@@ -75,6 +79,7 @@ impl Cli {
             Command::User(command) => command.run(json),
             Command::Debug(command) => command.run(json),
             Command::Shards(command) => command.run(json),
+            Command::Search(command) => command.run(json),
             Command::Doctor(command) => command.run(json),
             Command::Audit(command) => command.run(json),
             Command::Verify(command) => command.run(json),

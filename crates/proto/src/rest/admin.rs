@@ -5,6 +5,7 @@ mod audit;
 mod doctor;
 mod hot;
 mod jobs;
+mod search;
 mod shards;
 
 pub use audit::{Audit, AuditItem};
@@ -14,6 +15,7 @@ pub use jobs::{
     FreezeMs, Job, JobReport, JobState, Jobs, MoveItem, MovePhase, MoveRequest, PlanRequest,
     PlanShard, Planned,
 };
+pub use search::{Reindex, SearchIndexes, ShardIndex};
 pub use shards::{
     AddShard, Garbage, HotUser, IsolatedConversation, Leftover, Overrides, Shard, ShardAdmission,
     Shards, SlotUnits,

@@ -8,6 +8,7 @@ pub mod dialog;
 pub mod live;
 pub mod messages;
 pub mod operations;
+pub mod search;
 pub mod sync;
 pub mod users;
 
@@ -23,5 +24,9 @@ pub use messages::{
     Pins,
 };
 pub use operations::{OPERATIONS, Operation};
+pub use search::{
+    SearchConversations, SearchConversationsQuery, SearchEdge, SearchFound, SearchHit, SearchQuery,
+    SearchSort,
+};
 pub use sync::{Changes, ChangesQuery, HiddenMessage, Sync, SyncQuery};
 pub use users::{EditPrivacy, EditProfile, LookupUsers, OwnProfile, Profile, Profiles, UsersQuery};

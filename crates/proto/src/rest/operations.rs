@@ -201,6 +201,7 @@ const CONVERSATIONS: &str = "Conversations";
 const MESSAGES: &str = "Messages";
 const MEMBERS: &str = "Members";
 const SYNC: &str = "Staying level";
+const SEARCH: &str = "Search";
 const OPERATOR: &str = "Operator";
 const SHARDS: &str = "Shards";
 /// What every call of an operator can be refused with besides.
@@ -639,6 +640,64 @@ pub const OPERATIONS: &[Operation] = &[
         ..call("GET", "/api/v1/sync", SYNC, "Read which conversations changed.")
     },
     Operation {
+        notes: "Every word must stand in the text, from the border of a word on: `foo` finds `foo.png`. Words in \
+                quotation marks must stand together. See docs/search.md. A message that was edited or deleted is \
+                found as it is now; a new one after a second or two.",
+        query: &[
+            Param {
+                required: true,
+                ..param(
+                    "q",
+                    ParamKind::Text,
+                    "What to look for: at most 16 words and 256 UTF-16 units.",
+                )
+            },
+            param("conversation_id", ParamKind::Text, "Only in this conversation."),
+            param(
+                "from",
+                ParamKind::Text,
+                "Only of this user: a number, or `ext:` and an external id.",
+            ),
+            param(
+                "after",
+                ParamKind::Position,
+                "Only messages after this one, or from this time on.",
+            ),
+            param("before", ParamKind::Position, "Only messages before this one, or this time."),
+            param(
+                "has",
+                ParamKind::Words(&["attachment"]),
+                "Only messages with something attached.",
+            ),
+            param(
+                "sort",
+                ParamKind::Words(&["newest", "best"]),
+                "`newest` first, or the `best` of the newest 300 that match.",
+            ),
+            CURSOR,
+            limit(SearchQuery::LIMIT),
+        ],
+        answers: &[ok::<SearchFound<'_>>("What was found.")],
+        errors: READ,
+        ..call("GET", "/api/v1/search", SEARCH, "Find messages by their words.")
+    },
+    Operation {
+        notes: "Each word of the query must begin a word of the name; case and marks do not matter. A direct conversation \
+                has the names of the other user.",
+        query: &[
+            Param { required: true, ..param("q", ParamKind::Text, "The beginning of a name.") },
+            limit(SearchConversationsQuery::LIMIT),
+        ],
+        answers: &[ok::<SearchConversations<'_>>("What was found.")],
+        errors: &[Invalid, ShardUnavailable],
+        ..call(
+            "GET",
+            "/api/v1/search/conversations",
+            SEARCH,
+            "Find conversations of one's own list by name.",
+        )
+    },
+    Operation {
         notes: "`?ticket=` instead of the header for browsers. Frames: see docs/protocol.md.",
         query: &[param("ticket", ParamKind::Text, "A ticket instead of the header.")],
         answers: &[Answer { status: 101, meaning: "The WebSocket is open.", body: None }],
@@ -734,6 +793,18 @@ pub const OPERATIONS: &[Operation] = &[
         ],
         errors: ADMIN_WRITE,
         ..call("POST", "/api/v1/admin/shards/move", SHARDS, "Move slots, a conversation or a user.")
+    },
+    Operation {
+        answers: &[ok::<admin::SearchIndexes>("The index of each shard.")],
+        errors: ADMIN,
+        ..call("GET", "/api/v1/admin/search", SEARCH, "What each index holds.")
+    },
+    Operation {
+        notes: "Nothing is refused meanwhile; messages are found as far as the indexes know them.",
+        body: Some(Shape::of::<admin::Reindex>()),
+        answers: &[ok::<admin::SearchIndexes>("It has begun.")],
+        errors: ADMIN_WRITE,
+        ..call("POST", "/api/v1/admin/search", SEARCH, "Bring the indexes level with their shards.")
     },
     Operation {
         answers: &[ok::<admin::Overrides>("What lives apart from its slot.")],

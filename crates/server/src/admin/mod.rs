@@ -20,7 +20,7 @@
 //! | `POST /api/v1/admin/doctor` [`Repair`](ostracon_proto::rest::admin::Repair) | the same kind of lines; the result is a [`Doctor`](ostracon_proto::rest::admin::Doctor) |
 //! | `POST /api/v1/admin/stop` | 202; then the server stops in good order |
 //!
-//! Calls on shards, jobs and the audit log are in the protocol's own table, `proto::rest`.
+//! Calls on shards, jobs, search indexes and the audit log are in the protocol's own table, `proto::rest`.
 //!
 //! `{user}` is a number, `ext:` with an external id, or a user name (`name:` before it, should it be all digits).
 
@@ -31,6 +31,7 @@ pub(crate) mod invites;
 pub(crate) mod jobs;
 pub(crate) mod messages;
 pub(crate) mod plan;
+pub(crate) mod search;
 pub(crate) mod sharding;
 pub(crate) mod shards;
 pub(crate) mod socket;

@@ -39,6 +39,7 @@ impl Config {
         section(&mut out, "log", &self.log);
         section(&mut out, "admin", &self.admin);
         section(&mut out, "moves", &self.moves);
+        section(&mut out, "search", &self.search);
         out
     }
 }

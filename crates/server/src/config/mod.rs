@@ -18,6 +18,6 @@ pub use load::Flags;
 pub use section::Section;
 pub use sections::{
     Admin, Auth, Config, Connections, Directory, Jwt, JwtAlgorithm, Limits, Log, LogFormat, Moves,
-    RateLimits, Registration, Shard,
+    RateLimits, Registration, Search, Shard,
 };
 pub use shard_url::ShardUrl;

@@ -37,6 +37,8 @@ section! {
         pub admin: Admin,
         /// Live moves between shards.
         pub moves: Moves,
+        /// Search in messages.
+        pub search: Search,
     }
 }
 
@@ -202,4 +204,12 @@ pub enum LogFormat {
     Text,
     /// For machines.
     Json,
+}
+
+section! {
+    /// Search in messages. Each shard has an index, made from its messages and made again when it is missing.
+    pub struct Search {
+        /// Whether there is any. Switched off, indexes stay as they are and are brought up to date when it is on again.
+        pub enabled: bool = true,
+    }
 }

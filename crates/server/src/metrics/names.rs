@@ -137,6 +137,18 @@ pub const METRICS: &[Metric] = &[
     gauge("ostracon_process_cpu_seconds_total", "", "CPU time used"),
     gauge("ostracon_process_resident_memory_bytes", "", "Resident memory"),
     counter("ostracon_purged_rows_total", "Rows of leftovers that were removed"),
+    gauge("ostracon_search_complete", "shard", "1 when the search index has everything"),
+    counter_of(
+        "ostracon_search_indexed_messages_total",
+        "shard",
+        "Messages taken into the search index",
+    ),
+    histogram("ostracon_search_seconds", "", "Time of a search"),
+    gauge(
+        "ostracon_search_waiting_conversations",
+        "shard",
+        "Conversations that moved on and are not in the search index yet",
+    ),
     gauge("ostracon_shard_bytes", "shard", "Bytes of a shard's tables"),
     gauge("ostracon_shard_conversations", "shard", "Conversations of a shard, leftovers included"),
     gauge(

@@ -185,6 +185,8 @@ pub(crate) const ROWS: &[Row] = &[
         none,
     ),
     row("GET /api/v1/conversations/{conversation_id}/changes", all(OK), none),
+    row("GET /api/v1/search", Scope::Own, none),
+    row("GET /api/v1/search/conversations", Scope::Own, none),
     row("GET /api/v1/sync", Scope::Own, none),
     row("GET /api/v1/ws", Scope::Own, none),
     row("GET /healthz", Scope::Open, none),
@@ -210,6 +212,8 @@ pub(crate) const ROWS: &[Row] = &[
     row("GET /api/v1/admin/shards/garbage", Scope::Operator, none),
     row("POST /api/v1/admin/shards/garbage", Scope::Operator, none),
     row("GET /api/v1/admin/audit", Scope::Operator, none),
+    row("GET /api/v1/admin/search", Scope::Operator, none),
+    row("POST /api/v1/admin/search", Scope::Operator, none),
 ];
 
 impl Row {
@@ -236,6 +240,7 @@ impl Row {
         match path {
             "/api/v1/users" => format!("{filled}?query=a"),
             "/api/v1/presence" => format!("{filled}?user_ids={}", stage.other),
+            "/api/v1/search" | "/api/v1/search/conversations" => format!("{filled}?q=a"),
             _ => filled,
         }
     }

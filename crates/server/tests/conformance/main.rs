@@ -27,6 +27,7 @@ mod rate_limits;
 mod relations;
 mod replica;
 mod restoring;
+mod search;
 mod sending;
 mod sessions;
 mod shard_lost;

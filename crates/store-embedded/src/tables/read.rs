@@ -3,10 +3,10 @@
 use std::{ops::RangeInclusive, sync::Arc};
 
 use ostracon_domain::{
-    Annex, AnnexKey, AnnexKind, ClientId, Conversation, ConversationId, InboxEntry, MarkRev,
-    Member, Message, Millis, Rev, Seq, Subject, UnitId, UserId, UserRev, UserState,
+    Annex, AnnexKey, AnnexKind, ClientId, Conversation, ConversationId, History, InboxEntry,
+    MarkRev, Member, Message, Millis, Rev, Seq, Subject, UnitId, UserId, UserRev, UserState,
 };
-use ostracon_store::{SubjectHead, SubjectVersion, UnitState};
+use ostracon_store::{Indexed, SubjectHead, SubjectVersion, UnitState};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
 use super::{
@@ -590,6 +590,24 @@ impl<'a> TableReader<'a> {
             ),
             params![unit.0, above as i64],
             columns::user_state,
+        )
+    }
+
+    /// Conversations after one, by id, at most `limit`, whatever their units.
+    pub(crate) fn conversation_heads(
+        &self,
+        after: Option<ConversationId>,
+        limit: u32,
+    ) -> Result<Vec<(ConversationId, Indexed)>> {
+        let after = after.map_or([0; 16], |id| id.as_u128().to_be_bytes());
+        self.all(
+            "SELECT id, history, rev FROM conversation WHERE id > ? AND kind >= 0 ORDER BY id LIMIT ?",
+            params![after, limit],
+            |row| {
+                let history = History(row.get::<_, i64>(1)?.cast_unsigned());
+                let rev = row.get::<_, i64>(2)?.cast_unsigned();
+                Ok((columns::conversation_id(row, 0)?, Indexed { history, rev }))
+            },
         )
     }
 

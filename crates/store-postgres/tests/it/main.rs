@@ -9,6 +9,7 @@ mod moves;
 mod opening;
 mod order;
 mod placement;
+mod search;
 mod server_lost;
 mod tls;
 mod writers;

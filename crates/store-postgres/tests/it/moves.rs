@@ -559,8 +559,11 @@ async fn a_shard_of_the_first_version_is_brought_up() {
     let shard = formatted(&options, &units()).await;
     say(&*shard, "one").await.unwrap();
     drop(shard);
-    let older =
-        "DROP TABLE note; DROP FUNCTION change_unit; DELETE FROM migration WHERE version = 2";
+    let older = "DROP TABLE search_conversation, search_message, annex; DROP VIEW placed_message; \
+         ALTER TABLE conversation DROP COLUMN extra; ALTER TABLE member DROP COLUMN extra; \
+         ALTER TABLE message DROP COLUMN extra; ALTER TABLE user_state DROP COLUMN extra; \
+         ALTER TABLE inbox DROP COLUMN extra; CREATE VIEW placed_message AS SELECT m.* FROM message AS m; \
+         DROP TABLE note; DROP FUNCTION change_unit; DELETE FROM migration WHERE version >= 2";
     sql(&options).await.batch_execute(older).await.unwrap();
     let shard = open(&options).await;
     let unit = direct().slot().unit();

@@ -27,11 +27,13 @@ pub use gate::Hold;
 use tables::Tables;
 
 use crate::{
+    memory::MemorySearch,
     read::{
         AnnexPage, AnnexRows, Changes, ChangesSince, InboxChanges, InboxPage, InboxRows,
         MembersPage, MembersRows, MessagePage, Messages, Overview, Unread,
     },
     record,
+    search::SearchIndex,
     shard::{
         Answer, Batch, Commit, Ids, Incarnation, Position, Read, Shard, ShardError, ShardStats,
         Undispatched,
@@ -48,6 +50,7 @@ pub struct MemoryShard {
     id: ShardId,
     ids: Arc<dyn Ids>,
     gate: Arc<Gate>,
+    search: Arc<MemorySearch>,
     state: Mutex<State>,
 }
 
@@ -85,7 +88,7 @@ impl Default for State {
 impl MemoryShard {
     /// A shard without any unit.
     pub fn new(id: ShardId, ids: Arc<dyn Ids>) -> Self {
-        Self { id, ids, gate: Arc::default(), state: Mutex::default() }
+        Self { id, ids, gate: Arc::default(), search: Arc::default(), state: Mutex::default() }
     }
 
     /// A shard that serves these units at epoch 1.
@@ -305,6 +308,10 @@ impl Shard for MemoryShard {
         let kept = state.dispatched.saturating_add(1);
         state.batches = state.batches.split_off(&kept);
         Ok(())
+    }
+
+    fn search_index(&self) -> Option<Arc<dyn SearchIndex>> {
+        Some(Arc::clone(&self.search) as Arc<dyn SearchIndex>)
     }
 
     async fn stats(&self) -> Result<ShardStats, ShardError> {
