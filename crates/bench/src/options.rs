@@ -35,7 +35,7 @@ pub enum Workload {
 
 impl Workload {
     /// All of them, by name.
-    pub const ALL: [(&'static str, Self); 12] = [
+    pub const ALL: [(&'static str, Self); 13] = [
         ("ping", Self::Ping),
         ("pairs", Self::Pairs),
         ("group", Self::Group),

@@ -210,10 +210,20 @@ export type EditMember = {
   role: Role;
 };
 
+/** Changes of what you let others know; what is left out stays. */
+export type EditPrivacy = {
+  /** Who may see whether you are online. */
+  presence?: PresenceFor | null;
+  /** Whether others see how far you have read. */
+  read_receipts?: boolean | null;
+};
+
 /** `PATCH /api/v1/me`. */
 export type EditProfile = {
   /** The name that others see; null makes it the user name again. */
   display_name?: string | null;
+  /** What you let others know. */
+  privacy?: EditPrivacy | null;
 };
 
 /** Changes of a group's settings. */
@@ -687,6 +697,20 @@ export type Overrides = {
   users: HotUser[];
 };
 
+/** `GET /api/v1/me`: one's own profile, with what only its owner knows. */
+export type OwnProfile = {
+  /** The name that others see. */
+  display_name: string;
+  /** The id in your own system. */
+  external_id?: string | null;
+  /** What you let others know. */
+  privacy: Privacy;
+  /** The user. */
+  user_id: UserId;
+  /** The name to sign in with; null for users of your own system that have none here. */
+  username: string | null;
+};
+
 /** `GET /api/v1/conversations/{id}/pins`. */
 export type Pins = {
   /** The line of numbers that seq and rev belong to. */
@@ -743,6 +767,29 @@ export type Planned = {
   title: string;
   /** Units that get another home. */
   units: number;
+};
+
+/** A user's presence; the data of `presence_update`. */
+export type Presence = {
+  /** When the user was last online: now, of who is. Null before the first time, and where it is not for you to see. */
+  last_seen: Millis | null;
+  status: 'online' | 'offline';
+  /** The user. */
+  user_id: UserId;
+};
+
+/** Who may see whether a user is online: everyone, those to whom the user has written directly, or nobody. */
+export type PresenceFor = 'everyone' | 'contacts' | 'nobody';
+
+/** `GET /api/v1/presence`: one for each user that was asked for, in that order. */
+export type PresenceList = Presence[];
+
+/** What a user lets others know; who hides something does not see it of others. */
+export type Privacy = {
+  /** Who may see whether a user is online: everyone, those to whom the user has written directly, or nobody. */
+  presence: 'everyone' | 'contacts' | 'nobody';
+  /** Whether others see how far this user has read. */
+  read_receipts: boolean;
 };
 
 /** What everyone may know of a user. */
@@ -848,6 +895,14 @@ export type SearchHit = {
 export type SearchIndexes = {
   /** One for each shard of this server. */
   shards: ShardIndex[];
+};
+
+/** `GET /api/v1/conversations/{id}/messages/{seq}/seen`. */
+export type SeenBy = {
+  /** Members whose devices it has reached and who have not read it, or do not tell. */
+  delivered: UserId[];
+  /** Members that have read it, without its sender, by rising user id. */
+  read: UserId[];
 };
 
 /** One signed-in device. */
@@ -1059,6 +1114,23 @@ export type ClientFrames = {
     /** Everything up to this seq; clamped to the head. */
     seq?: number | null;
   };
+  /** You type, or have stopped. Repeat it every few seconds while it goes on. No answer, but `error` where the conversation is not yours. Nothing happens in groups that are `large`. */
+  typing: {
+    /** The conversation. */
+    conversation_id: ConversationId;
+    /** False takes it back. */
+    is_typing: boolean;
+  };
+  /** Watch users, besides those watched already; at most 500 in all, more is `invalid`. Answer: `ok`, before it a `presence_update` of each as it is now. It ends with the connection. */
+  presence_subscribe: {
+    /** The users, at most 500. */
+    user_ids: UserRef[];
+  };
+  /** Watch these users no longer. Answer: `ok`. */
+  presence_unsubscribe: {
+    /** The users, at most 500. */
+    user_ids: UserRef[];
+  };
   /** Still here. Answer: `heartbeat` with `user_rev`. */
   heartbeat: Record<string, unknown>;
 };
@@ -1192,6 +1264,23 @@ export type ServerFrames = {
     unread: number;
     /** Newest change of this user's own view. Only `/sync` moves the stored cursor. */
     user_rev: number;
+  };
+  /** Another member types, or has stopped. Who does not go on has stopped after some seconds, also by the message that comes of it. May be lost. */
+  typing: {
+    /** The conversation. */
+    conversation_id: ConversationId;
+    /** False: has stopped, or has not gone on. */
+    is_typing: boolean;
+    /** Who. */
+    user_id: UserId;
+  };
+  /** A watched user came or went. Several changes within a moment are one. */
+  presence_update: {
+    /** When the user was last online: now, of who is. Null before the first time, and where it is not for you to see. */
+    last_seen: Millis | null;
+    status: 'online' | 'offline';
+    /** The user. */
+    user_id: UserId;
   };
   /** Events were dropped for this connection: do as after a reconnect. */
   sync_required: Record<string, unknown>;
@@ -1453,6 +1542,11 @@ export type Operations = {
     path: { conversation_id: ConversationId; seq: number; emoji: string };
     answer: Changed;
   };
+  /** Read who has read a message. `forbidden` in groups that are `large`. Who does not tell, and for who does not tell anybody, is among those it was delivered to. */
+  'GET /api/v1/conversations/{conversation_id}/messages/{seq}/seen': {
+    path: { conversation_id: ConversationId; seq: number };
+    answer: SeenBy;
+  };
   /** Pinned messages. */
   'GET /api/v1/conversations/{conversation_id}/pins': {
     path: { conversation_id: ConversationId };
@@ -1488,12 +1582,17 @@ export type Operations = {
   };
   /** Read one's own profile. */
   'GET /api/v1/me': {
-    answer: Profile;
+    answer: OwnProfile;
   };
   /** Change one's own profile. */
   'PATCH /api/v1/me': {
     body: EditProfile;
-    answer: Profile;
+    answer: OwnProfile;
+  };
+  /** Read who is online, or was last. One for each user that was asked for, in that order; what is not for you to see, and who does not exist, is offline. */
+  'GET /api/v1/presence': {
+    query: { user_ids: string };
+    answer: PresenceList;
   };
   /** Find messages by their words. Every word must stand in the text, from the border of a word on: `foo` finds `foo.png`. Words in quotation marks must stand together. See docs/search.md. A message that was edited or deleted is found as it is now; a new one after a second or two. */
   'GET /api/v1/search': {
