@@ -151,11 +151,12 @@ export class Conversation {
   }
 
   /** The user looks at it, or at one place of it. */
-  look(at: number | undefined): void {
-    this.open = true;
+  look(at: number | undefined, options: Options): void {
     const { window } = this;
-    // Who left is told no changes: they are asked for.
-    this.#due ||= this.line?.state.membership.left_seq != null && (window ?? this.asleep) !== undefined;
+    // While nobody looked, marks were not asked for; and who left is told no changes.
+    const missed = (options.marks && !this.open) || this.line?.state.membership.left_seq != null;
+    this.#due ||= missed && (window ?? this.asleep) !== undefined;
+    this.open = true;
     if (window) {
       window.focus = at;
       if (at === undefined || window.find(at)) {
@@ -428,7 +429,7 @@ export class Conversation {
         const want = this.#want;
         this.#want = undefined;
         if (typeof want === 'object') {
-          this.look(want.around);
+          this.look(want.around, options);
         } else {
           this.want(want ?? 'newest');
         }
@@ -447,6 +448,8 @@ export class Conversation {
     const heard = (request.kind === 'changes' ? this.#changes : this.#page)?.heard ?? 0;
     if (request.kind === 'changes') {
       this.#changes = undefined;
+      // It may have been asked for what no rev tells of.
+      this.#due ||= !error;
     } else if (request.kind === 'page') {
       this.#page = undefined;
     } else if (request.kind === 'members') {
@@ -473,7 +476,7 @@ export class Conversation {
   /** After a reconnect, or when events were dropped: marks of others are asked for where they are
    * looked at, and what the server could not tell before is asked again. */
   catchUp(options: Options): void {
-    this.#due ||= options.marks && this.window !== undefined && this.open;
+    this.#due ||= options.marks && this.open && (this.window ?? this.asleep) !== undefined;
     this.#stalled = undefined;
   }
 

@@ -195,7 +195,7 @@ export class Device {
   /** The user looks at a conversation: its newest messages, or those around a position. They are
    * loaded and kept up to date. */
   open(id: string, position?: number): void {
-    this.conversation(id).look(position);
+    this.conversation(id).look(position, this.options);
     this.react();
   }
 
