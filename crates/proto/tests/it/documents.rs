@@ -59,6 +59,7 @@ fn openapi_names_every_call_once_and_every_schema_it_uses() {
     delete_conversations_messages_reactions_by_emoji
     delete_conversations_pins_by_seq
     get_admin_audit
+    get_admin_search
     get_admin_shards
     get_admin_shards_garbage
     get_admin_shards_hot
@@ -81,6 +82,8 @@ fn openapi_names_every_call_once_and_every_schema_it_uses() {
     get_openapi_json
     get_presence
     get_readyz
+    get_search
+    get_search_conversations
     get_sync
     get_users
     get_users_by_user_id
@@ -90,6 +93,7 @@ fn openapi_names_every_call_once_and_every_schema_it_uses() {
     patch_conversations_members_by_user_id
     patch_conversations_messages_by_seq
     patch_me
+    post_admin_search
     post_admin_shards
     post_admin_shards_accept
     post_admin_shards_drain

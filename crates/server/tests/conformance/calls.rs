@@ -78,6 +78,7 @@ pub(crate) const ROWS: &[Row] = &[
     }),
     row("POST /api/v1/auth/logout", Scope::Own, none),
     row("GET /api/v1/auth/sessions", Scope::Own, none),
+    row("DELETE /api/v1/auth/sessions", Scope::Own, none),
     row("DELETE /api/v1/auth/sessions/{session_id}", Scope::Own, none),
     row("POST /api/v1/auth/ticket", Scope::Own, none),
     row("GET /api/v1/me", Scope::Own, none),

@@ -127,6 +127,9 @@ async fn profiles_are_found_and_changed() {
     assert_eq!(me["username"], "alice");
     let changed = alice.patch("/api/v1/me", json!({"display_name": "Alice Liddell"})).await.is(200);
     assert_eq!(changed["display_name"], "Alice Liddell");
+    // What she lets others know is hers.
+    let mut changed = changed;
+    assert!(changed.as_object_mut().unwrap().remove("privacy").is_some());
     let seen = bob.get(&format!("/api/v1/users/{}", alice.id)).await.is(200);
     assert_eq!(seen, changed);
     let found = bob.get("/api/v1/users?query=alice").await.is(200);

@@ -185,9 +185,10 @@ async fn cbor_of_other_writers_is_read() {
             .frame("a heartbeat", |frame| frame["type"] == "heartbeat" && frame["id"] == id)
             .await;
     }
-    // Two keys of one name, keys that are no text, byte strings, NaN: refused, not guessed.
+    // Keys that are no names, byte strings that are no ids, NaN: refused, not guessed.
     for bytes in [
-        vec![0xa1, 0x01, 0x02],
+        vec![0xa1, 0x18, 0xff, 0x02],
+        vec![0xa1, 0x20, 0x02],
         vec![0xa1, 0x64, b't', b'y', b'p', b'e', 0x41, 0],
         vec![0xa1, 0x64, b't', b'y', b'p', b'e', 0xf9, 0x7e, 0],
     ] {
