@@ -58,6 +58,8 @@ pub(super) fn end(
     conversation.deleted_at = Some(now.max(conversation.created_at));
     conversation.retained_from = conversation.head_seq + 1;
     conversation.name = String::new();
+    // The list of pins among it.
+    conversation.extra = None;
     conversation.rev += 1;
     conversation.info_rev = conversation.rev;
     slice.remove_messages(conversation.id, conversation.retained_from);

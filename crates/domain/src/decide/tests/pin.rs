@@ -74,3 +74,12 @@ fn there_is_a_limit() {
     room.done(ALICE, pin(101, false));
     assert_eq!(pins(&room).len(), 100);
 }
+
+#[test]
+fn a_group_that_has_ended_has_none() {
+    let mut room = Room::group(&[BOB]);
+    room.say(ALICE, "one");
+    room.done(ALICE, pin(1, false));
+    room.done(ALICE, Action::DeleteGroup);
+    assert!(room.head().extra.is_none() && room.annexes.is_empty());
+}
