@@ -40,7 +40,7 @@ pub(super) struct Conversation {
     pub(super) fresh: bool,
     /// The page wanted, also while it is under way.
     want: Option<Want>,
-    page: Option<(RequestId, Anchor)>,
+    page: Option<AskedPage>,
     changes: Option<AskedChanges>,
     members_due: Option<Option<String>>,
     members_asked: Option<RequestId>,
@@ -64,6 +64,14 @@ struct AskedChanges {
     id: RequestId,
     since: Rev,
     /// What had been heard of when it was asked: the answer must reach it.
+    heard: Rev,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct AskedPage {
+    id: RequestId,
+    anchor: Anchor,
+    /// What had been heard of when it was asked: a refusal says nothing of what came later.
     heard: Rev,
 }
 
@@ -133,7 +141,9 @@ impl Conversation {
         faults: Faults,
     ) {
         let keep = faults.has(Fault::KeepRequests);
-        let had = self.is_loading_or_loaded() || self.page.is_some();
+        // What the line shows of it is gone as well, and the list may have told it already.
+        let shown = self.open || self.line.is_some();
+        let had = shown || self.is_loading_or_loaded() || self.page.is_some();
         self.history = history;
         self.heard = rev;
         self.window = None;
@@ -154,7 +164,7 @@ impl Conversation {
 
     fn cancel(&mut self, desk: &mut Desk) {
         desk.cancel(self.changes.take().map(|asked| asked.id));
-        desk.cancel(self.page.take().map(|(id, _)| id));
+        desk.cancel(self.page.take().map(|asked| asked.id));
         desk.cancel(self.members_asked.take());
         self.members_due = None;
         self.marks_due = false;
@@ -180,14 +190,19 @@ impl Conversation {
                 desk.changed(self.id);
             }
         } else {
-            if self.open && self.want.is_none() {
-                self.want = Some(Want::Newest);
-            }
+            self.appeared();
             if faults.has(Fault::Forget) {
                 return;
             }
         }
         self.heard = self.heard.max(rev);
+    }
+
+    /// One that is looked at is loaded when it is heard of.
+    fn appeared(&mut self) {
+        if self.open {
+            self.want(Want::Newest);
+        }
     }
 
     /// One's own view moved on. True when the chat list must be asked for more.
@@ -202,7 +217,7 @@ impl Conversation {
         if !self.same_line(frame.history, faults) {
             self.drop_history(Some(frame.history), frame.rev, desk, faults);
             self.line.iter_mut().for_each(|line| line.inbox_updated(frame));
-            return self.want.is_none() || self.line.is_none();
+            return true;
         }
         // Without its messages, the line's newest message is only known from events and the list.
         let missed = self.window.is_none() && frame.rev > self.heard;
@@ -210,6 +225,7 @@ impl Conversation {
             self.heard = self.heard.max(frame.rev);
             self.history.get_or_insert(frame.history);
         }
+        self.appeared();
         self.line.iter_mut().for_each(|line| line.inbox_updated(frame));
         (missed && !faults.has(Fault::Forget)) || self.line.is_none()
     }
@@ -230,6 +246,10 @@ impl Conversation {
             self.heard = self.heard.max(rev);
         } else {
             self.drop_history(Some(history), rev, desk, faults);
+            // The entry has what the line shows.
+            if !self.open && self.page.is_none() {
+                self.want = None;
+            }
         }
         self.members.mark(
             me,
@@ -245,6 +265,7 @@ impl Conversation {
         self.line =
             Some(Line::new(old, entry.membership, entry.inbox, last, entry.unread, position));
         self.info(entry.conversation.into_owned());
+        self.appeared();
         desk.changed(self.id);
     }
 
@@ -299,6 +320,8 @@ impl Conversation {
             None if matches!(asked, Anchor::Before(_) | Anchor::After(_)) => {
                 self.want = Some(Want::Newest);
             }
+            // Only its line of the list was wanting.
+            None if !self.open => {}
             None => {
                 self.window = Some(Window::new(page, self.heard));
                 self.history = Some(history);
@@ -387,8 +410,8 @@ impl Conversation {
     ) {
         match answer {
             Answer::Page(page) => {
-                if let Some((_, asked)) = self.page.take_if(|(asked, _)| *asked == id) {
-                    self.page(page, asked, desk, options, faults);
+                if let Some(asked) = self.page.take_if(|asked| asked.id == id) {
+                    self.page(page, asked.anchor, desk, options, faults);
                 }
             }
             Answer::Changes(changes) => {
@@ -410,18 +433,17 @@ impl Conversation {
 
     /// A request has no answer. True when the conversation is not there for this user.
     pub(super) fn failed(&mut self, asked: Asked, failure: &Failure, desk: &mut Desk) -> bool {
-        let members = match asked {
+        let unanswered = matches!(failure, Failure::Again);
+        let (members, heard) = match asked {
             Asked::Changes(_) => {
-                self.changes = None;
-                false
+                // It may have been asked for marks, which no rev tells of.
+                self.marks_due |= unanswered;
+                (false, self.changes.take().map(|asked| asked.heard))
             }
-            Asked::Page(_) => {
-                self.page = None;
-                false
-            }
+            Asked::Page(_) => (false, self.page.take().map(|asked| asked.heard)),
             Asked::Members(_) => {
                 self.members_asked = None;
-                true
+                (true, None)
             }
             Asked::Sync => return false,
         };
@@ -433,6 +455,10 @@ impl Conversation {
         };
         let lost =
             matches!(error.code, ErrorCode::NotFound | ErrorCode::NotMember | ErrorCode::Forbidden);
+        if lost && heard.is_some_and(|heard| self.heard > heard) {
+            // Refused before what was heard since: it may be there (again).
+            return false;
+        }
         if !members {
             // Not asked again before something new is heard.
             self.want = None;
@@ -481,7 +507,8 @@ impl Conversation {
         {
             let anchor = self.anchor(want);
             let request = Request::Page { conversation: id, anchor, limit: options.page_limit };
-            self.page = Some((desk.ask(Asked::Page(id), request), anchor));
+            let asked = desk.ask(Asked::Page(id), request);
+            self.page = Some(AskedPage { id: asked, anchor, heard: self.heard });
         }
         if self.members_asked.is_none()
             && let Some(cursor) = self.members_due.take()
@@ -513,7 +540,7 @@ impl Conversation {
 impl Conversation {
     /// The requests under way: changes, page. For tests that compare whole states.
     pub(super) fn under_way(&self) -> (Option<RequestId>, Option<RequestId>) {
-        (self.changes.map(|asked| asked.id), self.page.map(|(id, _)| id))
+        (self.changes.map(|asked| asked.id), self.page.map(|asked| asked.id))
     }
 
     /// What decides about later requests, besides what is open to the module.

@@ -19,7 +19,7 @@ pub(super) struct Listing {
 }
 
 /// One listing, over all its answers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Chain {
     reset: bool,
     named: BTreeSet<ConversationId>,
@@ -37,7 +37,7 @@ pub(super) enum Next {
 }
 
 impl Listing {
-    /// Asks if it is due; true when a new listing begins.
+    /// Asks if it is due; true when it does. What is heard of from then on may be younger than the answer.
     pub(super) fn react(&mut self, desk: &mut Desk, limit: u32) -> bool {
         if !self.due || self.asked.is_some() {
             return false;
@@ -45,7 +45,7 @@ impl Listing {
         self.due = false;
         let request = Request::Sync { cursor: self.cursor.clone(), limit };
         self.asked = Some(desk.ask(Asked::Sync, request));
-        self.chain.is_none()
+        true
     }
 
     /// Takes the position and the names of an answer.
@@ -53,8 +53,9 @@ impl Listing {
         self.asked = None;
         self.cursor = Some(answer.cursor.clone());
         self.user_rev = answer.user_rev;
-        let mut chain = self.chain.take().unwrap_or_default();
-        chain.reset |= answer.reset;
+        // A listing that starts anew, even in the middle, forgets what was named before.
+        let anew = Chain { reset: answer.reset, named: BTreeSet::new() };
+        let mut chain = self.chain.take().filter(|_| !answer.reset).unwrap_or(anew);
         let named = answer.conversations.iter();
         chain.named.extend(named.map(|entry| entry.conversation.conversation_id));
         if answer.more {

@@ -1,5 +1,7 @@
 //! Stories of one device: what goes in, what it asks and sends, what it shows.
 
+mod late;
+
 use super::*;
 use ostracon_domain::{ConversationKind, GroupSettings, History, MessageId, MessageKind, Role};
 use ostracon_proto::{
