@@ -31,11 +31,13 @@ pub enum Workload {
     Presence,
     /// A corpus of messages, indexed and searched.
     Search,
+    /// A file that is downloaded, and messages beside pictures that are uploaded.
+    Media,
 }
 
 impl Workload {
     /// All of them, by name.
-    pub const ALL: [(&'static str, Self); 13] = [
+    pub const ALL: [(&'static str, Self); 14] = [
         ("ping", Self::Ping),
         ("pairs", Self::Pairs),
         ("group", Self::Group),
@@ -49,6 +51,7 @@ impl Workload {
         ("idle", Self::Idle),
         ("presence", Self::Presence),
         ("search", Self::Search),
+        ("media", Self::Media),
     ];
 
     /// The workload of a name.

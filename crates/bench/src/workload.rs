@@ -4,6 +4,7 @@ mod group;
 mod history;
 mod hub;
 mod idle;
+mod media;
 mod mixed;
 mod pairs;
 mod presence;
@@ -50,6 +51,7 @@ pub fn run(options: &Options) -> Result<Report> {
             Workload::Idle => idle::run(&mut bench).await,
             Workload::Presence => presence::run(&mut bench).await,
             Workload::Search => search::run(&mut bench).await,
+            Workload::Media => media::run(&mut bench).await,
         }
     })
 }

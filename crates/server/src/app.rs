@@ -13,7 +13,7 @@ use ostracon_engine::{Clock, Engine};
 use ostracon_store::Directory;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{auth::Auth, backends::Backends, metrics::Metrics, moves::Moves};
+use crate::{auth::Auth, backends::Backends, media::Media, metrics::Metrics, moves::Moves};
 
 pub(crate) struct App {
     pub(crate) engine: Engine,
@@ -23,6 +23,7 @@ pub(crate) struct App {
     /// Shards come and go one at a time.
     pub(crate) changing_shards: tokio::sync::Mutex<()>,
     pub(crate) auth: Auth,
+    pub(crate) media: Media,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
     pub(crate) started_at: Millis,

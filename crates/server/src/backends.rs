@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 
 mod adding;
 mod directory;
+mod files;
 mod home;
 mod node_file;
 mod postgres;
@@ -207,13 +208,15 @@ impl Backends {
         self.store()?.failure()
     }
 
-    /// Copies everything to a new folder: the shards as of one moment, then the directory, which knows all their users.
+    /// Copies everything to a new folder: the shards as of one moment, then the directory, which knows all their users, then
+    /// objects of files, among which are all that the directory knows.
     ///
     /// # Errors
     /// A sentence.
     pub(crate) async fn backup(
         &self,
         to: &Path,
+        objects: Option<&Path>,
         copied: impl Fn(u64, u64) + Send + Sync + 'static,
     ) -> Result<(), String> {
         let Some(directory) = &self.file else {
@@ -231,6 +234,11 @@ impl Backends {
         // What has this name is whole.
         let (part, whole) = (to.join("directory.db.part"), to.join(DIRECTORY));
         directory.copy_to(&part).await.map_err(|error| error.to_string())?;
+        if let Some(objects) = objects.map(Path::to_owned) {
+            let to = to.join("media").join("objects");
+            let copied = tokio::task::spawn_blocking(move || files::copy_all(&objects, &to)).await;
+            copied.map_err(|e| e.to_string())?.map_err(|error| format!("media: {error}"))?;
+        }
         let named = std::fs::rename(part, whole).and_then(|()| File::open(to)?.sync_all());
         named.map_err(|error| error.to_string())
     }

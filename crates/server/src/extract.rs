@@ -16,7 +16,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use ostracon_domain::{ConversationId, Seq, UserId};
 use ostracon_engine::Remaining;
 use ostracon_proto::{ErrorCode, UserRef, query::Query};
-use ostracon_store::directory::AccountRole;
+use ostracon_store::directory::{AccountRole, MediaId};
 
 use crate::{app::App, auth::Identity, error::ApiError};
 
@@ -180,6 +180,13 @@ impl FromParams for u64 {
     }
 }
 
+/// A file.
+impl FromParams for MediaId {
+    fn from_params(values: &[&str]) -> Result<Self, ApiError> {
+        values[0].parse().map_err(|_| ApiError::new(ErrorCode::NotFound, "No such file."))
+    }
+}
+
 impl FromParams for String {
     fn from_params(values: &[&str]) -> Result<Self, ApiError> {
         Ok(values[0].to_owned())
@@ -255,7 +262,7 @@ pub(crate) async fn read(request: Request, max: usize) -> Result<Bytes, ApiError
 }
 
 /// Reads what is left of a body, up to a bound of bytes and of time.
-async fn discard(body: &mut Body) {
+pub(crate) async fn discard(body: &mut Body) {
     let rest = async {
         let mut left = DISCARD_BYTES_MAX;
         while let Some(Ok(frame)) = body.frame().await {

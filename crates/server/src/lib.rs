@@ -17,6 +17,7 @@ mod extract;
 mod fetch;
 mod health;
 mod http1;
+mod media;
 pub mod metrics;
 mod moves;
 pub mod offline;

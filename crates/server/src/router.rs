@@ -16,8 +16,8 @@ use crate::{
     extract::Operator,
     health,
     routes::{
-        auth, conversations, dialogs, inbox, live, members, messages, operator, pins, search, sync,
-        users,
+        auth, conversations, dialogs, inbox, live, media, members, messages, operator, pins,
+        search, sync, tus, users,
     },
     socket,
 };
@@ -76,6 +76,15 @@ pub(crate) fn public(app: Arc<App>, with_operators: bool) -> Router {
         .route("/api/v1/conversations/{conversation_id}/changes", get(sync::changes))
         .route("/api/v1/search", get(search::messages))
         .route("/api/v1/search/conversations", get(search::conversations))
+        .route("/api/v1/media/upload", post(media::upload))
+        .route("/api/v1/media/uploads", post(tus::create).options(tus::abilities))
+        .route(
+            "/api/v1/media/uploads/{upload_id}",
+            patch(tus::append).head(tus::head).delete(tus::remove).options(tus::abilities),
+        )
+        .route("/api/v1/media/{media_id}", get(media::show))
+        .route("/api/v1/media/file/{media_id}", get(media::file))
+        .route("/api/v1/media/thumbnail/{media_id}", get(media::thumbnail))
         .route("/api/v1/sync", get(sync::sync))
         .route("/api/v1/ws", get(socket::open));
     if with_operators {

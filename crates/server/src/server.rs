@@ -27,6 +27,7 @@ use crate::{
     config::{Config, ConfigError, Moves as MovesConfig},
     error::ApiError,
     http1,
+    media::{self, Media},
     metrics::Metrics,
     moves::{self, Moves},
     router,
@@ -117,6 +118,7 @@ impl Server {
         let opened = backends::open(&config, &*clock).await?;
         let auth = Auth::new(&config, Arc::clone(&opened.directory), Arc::clone(&clock))
             .map_err(ConfigError::new)?;
+        let files = Media::open(&config, Arc::clone(&opened.directory)).await?;
         let allowance = allowance(&config);
         let options = EngineOptions {
             limits: Limits { group_members_max: config.limits.group_members_max },
@@ -143,6 +145,7 @@ impl Server {
             directory,
             backends: opened.backends,
             auth,
+            media: files,
             metrics,
             started_at: clock.now(),
             clock,
@@ -174,6 +177,7 @@ impl Server {
         let app = self.app;
         let mut upkeep = tokio::spawn(upkeep(Arc::clone(&app)));
         let moves = tokio::spawn(move_units(Arc::clone(&app)));
+        let collecting = tokio::spawn(media::collect::run(Arc::clone(&app)));
         let public = router::public(Arc::clone(&app), self.own.is_none());
         let operators = router::operators(Arc::clone(&app));
         if let Some(own) = self.own {
@@ -191,6 +195,8 @@ impl Server {
         app.stop.cancel();
         // Nothing is frozen any more for a move that this process will not end.
         drop(moves.await);
+        // A collection under way ends, so that nothing is half done for long.
+        drop(collecting.await);
         drop(public.await);
         app.engine.close_all(CloseCode::GoingAway, "the server stops");
         app.tasks.close();

@@ -5,9 +5,10 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use ostracon_domain::{MapChange, Millis, PlacementMap, Privacy, ShardId, UnitId, UserId};
 use ostracon_store::{
-    Accounts, Audit, Cluster, DirectoryError, Invites, Moves, People, Sessions,
+    Accounts, Audit, Cluster, DirectoryError, Invites, MediaIndex, Moves, People, Sessions,
     directory::{
-        AccountRole, AuditEntry, AuditRow, Garbage, Invite, JobRow, JobState, MoveLost, MovePhase,
+        AccountRole, AuditEntry, AuditRow, ContentHash, Garbage, Invite, JobRow, JobState, MediaId,
+        MediaObject, MediaRow, MediaTotals, MediaUse, MessagesGone, MoveLost, MovePhase,
         MoveRefusal, MoveRow, NewInvite, NewJob, NewSession, NewUser, NodeLease, Person, Progress,
         Session, ShardAdmission, ShardRow, User,
     },
@@ -331,6 +332,53 @@ impl Audit for FaultyDirectory {
     }
     async fn audit(&self, after: Option<u64>, limit: u32) -> Result<Vec<AuditRow>> {
         self.plain().audit(after, limit).await
+    }
+}
+
+#[async_trait]
+impl MediaIndex for FaultyDirectory {
+    async fn add_media(&self, row: &MediaRow, keep_until: Millis) -> Result<()> {
+        self.plain().add_media(row, keep_until).await
+    }
+    async fn media(&self, ids: &[MediaId]) -> Result<Vec<MediaRow>> {
+        self.plain().media(ids).await
+    }
+    async fn keep_media(&self, ids: &[MediaId], until: Millis) -> Result<Vec<MediaRow>> {
+        self.plain().keep_media(ids, until).await
+    }
+    async fn media_bytes(&self, owner: UserId) -> Result<u64> {
+        self.plain().media_bytes(owner).await
+    }
+    async fn use_media(&self, uses: &[MediaUse]) -> Result<()> {
+        self.plain().use_media(uses).await
+    }
+    async fn unuse_media(&self, gone: &[MessagesGone], keep_until: Millis) -> Result<()> {
+        self.plain().unuse_media(gone, keep_until).await
+    }
+    async fn media_uses(&self, media: MediaId, limit: u32) -> Result<Vec<MediaUse>> {
+        self.plain().media_uses(media, limit).await
+    }
+    async fn forget_media(&self, now: Millis, limit: u32) -> Result<u32> {
+        self.plain().forget_media(now, limit).await
+    }
+    async fn remove_media(&self, id: MediaId) -> Result<bool> {
+        self.plain().remove_media(id).await
+    }
+    async fn dying_objects(&self, limit: u32) -> Result<Vec<MediaObject>> {
+        self.plain().dying_objects(limit).await
+    }
+    async fn objects_removed(&self, hashes: &[ContentHash]) -> Result<()> {
+        self.plain().objects_removed(hashes).await
+    }
+    async fn media_objects(
+        &self,
+        after: Option<ContentHash>,
+        limit: u32,
+    ) -> Result<Vec<MediaObject>> {
+        self.plain().media_objects(after, limit).await
+    }
+    async fn media_totals(&self) -> Result<MediaTotals> {
+        self.plain().media_totals().await
     }
 }
 

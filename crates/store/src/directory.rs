@@ -1,10 +1,11 @@
 //! The seam of the directory: the one small transactional store of accounts, sessions, shards, the map and its moves.
 //!
-//! Seven traits by noun; a directory is all of them.
+//! Eight traits by noun; a directory is all of them.
 
 pub mod audit;
 pub mod invites;
 pub mod job_row;
+pub mod media;
 pub mod move_error;
 pub mod move_row;
 pub mod move_rules;
@@ -14,6 +15,10 @@ pub mod people;
 pub use audit::{Audit, AuditEntry, AuditRow};
 pub use invites::{Invite, Invites, NewInvite};
 pub use job_row::{JobRow, JobState, NewJob};
+pub use media::{
+    ContentHash, MediaId, MediaIndex, MediaObject, MediaRow, MediaTotals, MediaUse, MessagesGone,
+    NoMediaId,
+};
 pub use move_error::{MoveLost, MoveRefusal};
 pub use move_row::{FREEZES_KEPT, Garbage, MoveKind, MovePhase, MoveRow, NewMove, Progress};
 pub use moves::Moves;
@@ -261,6 +266,12 @@ fn first<T>(created: Vec<T>) -> Result<T> {
 }
 
 /// All of a directory.
-pub trait Directory: Accounts + Sessions + People + Invites + Cluster + Moves + Audit {}
+pub trait Directory:
+    Accounts + Sessions + People + Invites + Cluster + Moves + Audit + MediaIndex
+{
+}
 
-impl<T: Accounts + Sessions + People + Invites + Cluster + Moves + Audit> Directory for T {}
+impl<T: Accounts + Sessions + People + Invites + Cluster + Moves + Audit + MediaIndex> Directory
+    for T
+{
+}

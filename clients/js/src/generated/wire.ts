@@ -473,6 +473,30 @@ export type MarkUpTo = {
   seq?: number | null;
 };
 
+/** A file that was uploaded. */
+export type Media = {
+  /** Milliseconds of audio or video, if its header says them. */
+  duration_ms?: number | null;
+  /** Pixels, as it is to be seen. */
+  height?: number | null;
+  /** Its id. */
+  media_id: string;
+  /** Its type, found out from its bytes. */
+  mime: string;
+  /** Its name, as it was uploaded. */
+  name?: string | null;
+  /** Bytes. */
+  size: number;
+  /** A tiny preview of a picture: a thumbhash in base64. */
+  thumbhash?: string | null;
+  /** The address of a picture's small picture. */
+  thumbnail_url?: string | null;
+  /** Its address, signed, good for a day at least. Without a host, where none is configured. */
+  url: string;
+  /** Pixels, as it is to be seen. */
+  width?: number | null;
+};
+
 /** A member of a conversation as the others see it. */
 export type Member = {
   /** Delivered mark; in large groups only one's own. */
@@ -1603,6 +1627,41 @@ export type Operations = {
   'GET /api/v1/search/conversations': {
     query: { q: string; limit?: number };
     answer: SearchConversations;
+  };
+  /** Download a file. The address is `url` of a file, with its signature; it needs no token. `Range`, `If-Range` and `If-None-Match` are understood; the answer may be kept for as long as the address is good. What a browser might run is a download of no type. */
+  'GET /api/v1/media/file/{media_id}': {
+    path: { media_id: string };
+    query: { expires: string; signature: string };
+    answer: undefined;
+  };
+  /** Download a small picture. The address is `thumbnail_url` of a file; as for the file itself. */
+  'GET /api/v1/media/thumbnail/{media_id}': {
+    path: { media_id: string };
+    query: { expires: string; signature: string };
+    answer: undefined;
+  };
+  /** Upload a file. The body is `multipart/form-data` with one part `file`. The type is found out from the bytes; the name of the part and the type it says only name the file, but what is said to be a picture, sound or film must be one (`unsupported_media`). Pictures are turned as they are to be seen and lose their metadata; damaged and overlong ones are refused, as are drawings (SVG) with scripts. */
+  'POST /api/v1/media/upload': {
+    answer: Media;
+  };
+  /** Begin an upload that may be interrupted. The protocol is tus 1.0.0 with its extensions creation, termination and expiration: every call has `Tus-Resumable: 1.0.0` (else 412), this one `Upload-Length` and perhaps `Upload-Metadata` with `filename` and `filetype`. The answer's `Location` is the upload; it is gone after a day. */
+  'POST /api/v1/media/uploads': {
+    answer: undefined;
+  };
+  /** Add bytes to an upload. The body is `application/offset+octet-stream`, `Upload-Offset` where it begins: `conflict` at another place, 423 while another call writes. What has come stays if the call is cut off; `HEAD` on the same path says in `Upload-Offset` how far that is. The last answer has the id of the file in `Media-Id`, and `HEAD` has it from then on. A file that is refused takes its upload with it. */
+  'PATCH /api/v1/media/uploads/{upload_id}': {
+    path: { upload_id: string };
+    answer: undefined;
+  };
+  /** Give an upload up. */
+  'DELETE /api/v1/media/uploads/{upload_id}': {
+    path: { upload_id: string };
+    answer: undefined;
+  };
+  /** Look a file up. For who uploaded it, and for who may read a message with it: with new addresses. */
+  'GET /api/v1/media/{media_id}': {
+    path: { media_id: string };
+    answer: Media;
   };
   /** Read which conversations changed. */
   'GET /api/v1/sync': {

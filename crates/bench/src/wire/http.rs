@@ -47,10 +47,22 @@ impl Http {
         token: &str,
         body: &[u8],
     ) -> Result<Answer<'_>> {
+        self.ask_as(method, path, token, "application/json", body).await
+    }
+
+    /// The same with a body of another type.
+    pub(crate) async fn ask_as(
+        &mut self,
+        method: &str,
+        path: &str,
+        token: &str,
+        kind: &str,
+        body: &[u8],
+    ) -> Result<Answer<'_>> {
         self.output.clear();
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+             Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
         self.output.extend_from_slice(head.as_bytes());

@@ -6,6 +6,7 @@ pub mod auth;
 pub mod conversations;
 pub mod dialog;
 pub mod live;
+pub mod media;
 pub mod messages;
 pub mod operations;
 pub mod search;
@@ -19,6 +20,7 @@ pub use conversations::{
 };
 pub use dialog::{DialogList, DialogMessage, DialogQuery, DialogSend};
 pub use live::{PresenceList, PresenceQuery, SeenBy};
+pub use media::Media;
 pub use messages::{
     Anchor, DeleteQuery, Deleted, EditContent, Empty, Hidden, MarkUpTo, MessagePage, MessagesQuery,
     Pins,

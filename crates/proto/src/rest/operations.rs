@@ -144,6 +144,23 @@ const WRITE: &[ErrorCode] = &[
 const WRITE_NO_BODY: &[ErrorCode] =
     &[Forbidden, NotMember, NotFound, Conflict, Invalid, Busy, ShardUnavailable];
 
+const UPLOAD: &[ErrorCode] =
+    &[BadRequest, NotFound, Conflict, TooLarge, UnsupportedMedia, Invalid, Busy, ShardUnavailable];
+const SIGNED: &[Param] = &[
+    Param {
+        name: "expires",
+        kind: ParamKind::Text,
+        required: true,
+        meaning: "Until when the address is good, seconds of Unix time.",
+    },
+    Param {
+        name: "signature",
+        kind: ParamKind::Text,
+        required: true,
+        meaning: "The server's signature over path and query before it.",
+    },
+];
+
 const fn limit(limit: Limit) -> Param {
     Param {
         name: "limit",
@@ -199,6 +216,7 @@ const USERS: &str = "Users";
 const DIALOGS: &str = "Dialogs";
 const CONVERSATIONS: &str = "Conversations";
 const MESSAGES: &str = "Messages";
+const MEDIA: &str = "Files";
 const MEMBERS: &str = "Members";
 const SYNC: &str = "Staying level";
 const SEARCH: &str = "Search";
@@ -603,6 +621,58 @@ pub const OPERATIONS: &[Operation] = &[
             MEMBERS,
             "Remove a member, or leave.",
         )
+    },
+    Operation {
+        notes: "The body is `multipart/form-data` with one part `file`. The type is found out from the bytes; the name of the part and the type it says only name the file, but what is said to be a picture, sound or film must be one (`unsupported_media`). Pictures are turned as they are to be seen and lose their metadata; damaged and overlong ones are refused, as are drawings (SVG) with scripts.",
+        answers: &[created::<Media>("Stored.")],
+        errors: UPLOAD,
+        ..call("POST", "/api/v1/media/upload", MEDIA, "Upload a file.")
+    },
+    Operation {
+        notes: "The protocol is tus 1.0.0 with its extensions creation, termination and expiration: every call has `Tus-Resumable: 1.0.0` (else 412), this one `Upload-Length` and perhaps `Upload-Metadata` with `filename` and `filetype`. The answer's `Location` is the upload; it is gone after a day.",
+        answers: &[Answer { status: 201, meaning: "Begun.", body: None }],
+        errors: UPLOAD,
+        ..call("POST", "/api/v1/media/uploads", MEDIA, "Begin an upload that may be interrupted.")
+    },
+    Operation {
+        notes: "The body is `application/offset+octet-stream`, `Upload-Offset` where it begins: `conflict` at another place, 423 while another call writes. What has come stays if the call is cut off; `HEAD` on the same path says in `Upload-Offset` how far that is. The last answer has the id of the file in `Media-Id`, and `HEAD` has it from then on. A file that is refused takes its upload with it.",
+        answers: &[Answer { status: 204, meaning: "Added.", body: None }],
+        errors: UPLOAD,
+        ..call("PATCH", "/api/v1/media/uploads/{upload_id}", MEDIA, "Add bytes to an upload.")
+    },
+    Operation {
+        answers: &[NO_CONTENT],
+        errors: &[NotFound],
+        ..call("DELETE", "/api/v1/media/uploads/{upload_id}", MEDIA, "Give an upload up.")
+    },
+    Operation {
+        notes: "For who uploaded it, and for who may read a message with it: with new addresses.",
+        answers: &[ok::<Media>("What is known of it.")],
+        errors: &[NotFound, ShardUnavailable],
+        ..call("GET", "/api/v1/media/{media_id}", MEDIA, "Look a file up.")
+    },
+    Operation {
+        notes: "The address is `url` of a file, with its signature; it needs no token. `Range`, `If-Range` and `If-None-Match` are understood; the answer may be kept for as long as the address is good. What a browser might run is a download of no type.",
+        auth: false,
+        query: SIGNED,
+        answers: &[
+            Answer { status: 200, meaning: "Its bytes.", body: None },
+            Answer { status: 206, meaning: "A part of them.", body: None },
+            Answer { status: 304, meaning: "The client has them.", body: None },
+        ],
+        errors: &[Forbidden, NotFound, ShardUnavailable],
+        ..call("GET", "/api/v1/media/file/{media_id}", MEDIA, "Download a file.")
+    },
+    Operation {
+        notes: "The address is `thumbnail_url` of a file; as for the file itself.",
+        auth: false,
+        query: SIGNED,
+        answers: &[
+            Answer { status: 200, meaning: "Its bytes.", body: None },
+            Answer { status: 304, meaning: "The client has them.", body: None },
+        ],
+        errors: &[Forbidden, NotFound, ShardUnavailable],
+        ..call("GET", "/api/v1/media/thumbnail/{media_id}", MEDIA, "Download a small picture.")
     },
     Operation {
         notes: "The newest state of every row that changed after `since_rev`, in rev order, \

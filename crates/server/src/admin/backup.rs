@@ -31,7 +31,9 @@ pub(crate) async fn backup(
     audit::record(&app, operator, "server.backup", target, "").await;
     let answer = lines::answer(|steps| async move {
         let told = move |done, total| steps.at(done, total, || "bytes of a shard".to_owned());
-        app.backends.backup(&to.dir, told).await?;
+        // What the copy of the directory knows is not removed before it is copied.
+        let _nothing_goes = app.media.collecting.lock().await;
+        app.backends.backup(&to.dir, app.media.library.objects().folder(), told).await?;
         let bytes = size(&to.dir).map_err(|error| error.to_string())?;
         Ok::<_, String>(types::Backup { dir: to.dir, bytes })
     });

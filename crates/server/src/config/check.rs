@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::SocketAddr};
 
-use super::{Config, JwtAlgorithm, Shard};
+use super::{Config, JwtAlgorithm, MediaStore, Shard};
 use crate::backends::{check_url, is_url};
 
 /// What is wrong with a configuration, one sentence a line.
@@ -131,6 +131,33 @@ impl Config {
             (20..=4_000).contains(&moves.freeze_budget_ms),
             "moves.freeze_budget_ms: must be 20 to 4,000 (commands wait 5 seconds at most).",
         );
+        let media = &self.media;
+        need(
+            (1..=16 << 30).contains(&media.file_bytes_max),
+            "media.file_bytes_max: must be 1 to 17,179,869,184.",
+        );
+        need(
+            (1..=1_000_000_000).contains(&media.picture_pixels_max),
+            "media.picture_pixels_max: must be 1 to 1,000,000,000.",
+        );
+        need((1..=256).contains(&media.threads), "media.threads: must be 1 to 256.");
+        need(media.uploads_per_minute > 0, "media.uploads_per_minute: must be 1 or more.");
+        need((1..=8_760).contains(&media.url_hours), "media.url_hours: must be 1 to 8,760.");
+        need(media.unused_hours > 0, "media.unused_hours: must be 1 or more.");
+        need(
+            media.base_url.is_empty() || is_web(&media.base_url),
+            "media.base_url: must be empty or begin with http:// or https://.",
+        );
+        if media.store == MediaStore::S3 {
+            need(
+                is_web(&media.s3_endpoint),
+                "media.s3_endpoint: must begin with http:// or https://.",
+            );
+            need(!media.s3_bucket.is_empty(), "media.s3_bucket: must name a bucket.");
+            need(!media.s3_key_id.is_empty(), "media.s3_key_id: must be there.");
+            let place = crate::media::place(media);
+            need(place.is_ok(), &place.err().unwrap_or_default());
+        }
         if self.jwt.algorithm != JwtAlgorithm::Off
             && let Err(sentence) = crate::auth::JwtVerifier::load(&self.jwt)
         {
@@ -142,6 +169,12 @@ impl Config {
 
 fn sentence<E: std::fmt::Display>(checked: &Result<(), E>) -> String {
     checked.as_ref().err().map(ToString::to_string).unwrap_or_default()
+}
+
+/// An address of the web, without a query.
+fn is_web(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(['?', '#', ' ']))
 }
 
 /// `host:port`, where the host may be a name.

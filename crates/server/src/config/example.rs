@@ -40,6 +40,7 @@ impl Config {
         section(&mut out, "admin", &self.admin);
         section(&mut out, "moves", &self.moves);
         section(&mut out, "search", &self.search);
+        section(&mut out, "media", &self.media);
         out
     }
 }

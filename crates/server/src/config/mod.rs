@@ -17,7 +17,7 @@ pub use example::example;
 pub use load::Flags;
 pub use section::Section;
 pub use sections::{
-    Admin, Auth, Config, Connections, Directory, Jwt, JwtAlgorithm, Limits, Log, LogFormat, Moves,
-    RateLimits, Registration, Search, Shard,
+    Admin, Auth, Config, Connections, Directory, Jwt, JwtAlgorithm, Limits, Log, LogFormat, Media,
+    MediaStore, Moves, RateLimits, Registration, Search, Shard,
 };
 pub use shard_url::ShardUrl;

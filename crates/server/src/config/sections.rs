@@ -39,6 +39,8 @@ section! {
         pub moves: Moves,
         /// Search in messages.
         pub search: Search,
+        /// Uploaded files.
+        pub media: Media,
     }
 }
 
@@ -166,6 +168,53 @@ section! {
         /// How long units may be frozen at the end of a move, milliseconds; beyond it they thaw and the end is tried again.
         pub freeze_budget_ms: u32 = 250,
     }
+}
+
+section! {
+    /// Uploaded files.
+    pub struct Media {
+        /// Where they lie: `local`, in the data directory, or `s3`, in a bucket. It is not changed while there are any.
+        pub store: MediaStore = MediaStore::Local,
+        /// Bytes of one file; a larger one is `too_large`.
+        pub file_bytes_max: u64 = 100 << 20,
+        /// Bytes of all files of one user that are still there; one more is `too_large`. 0: no limit.
+        pub user_bytes_max: u64 = 10 << 30,
+        /// Width times height of one picture; a larger one is `too_large`. It may need eight times as many bytes of memory.
+        pub picture_pixels_max: u64 = 50_000_000,
+        /// Files looked into at once, each on a thread of low priority; others wait, and when too many wait they are `busy`.
+        pub threads: usize = 2,
+        /// Uploads of one user a minute, where there are rate limits.
+        pub uploads_per_minute: u32 = 60,
+        /// What addresses of files begin with, such as `https://media.example`, where a CDN stands in front; empty: they begin
+        /// with the path.
+        pub base_url: String = String::new(),
+        /// How long an address of a file is good at least, hours; at most it is twice as long.
+        pub url_hours: u32 = 24,
+        /// How long a file is kept that no message uses, hours.
+        pub unused_hours: u32 = 24,
+        /// Of `s3`: the server, such as `https://s3.eu-central-1.amazonaws.com`.
+        pub s3_endpoint: String = String::new(),
+        /// Of `s3`: its region.
+        pub s3_region: String = "us-east-1".to_owned(),
+        /// Of `s3`: the bucket, which must be there.
+        pub s3_bucket: String = String::new(),
+        /// Of `s3`: the folder in the bucket; empty: none.
+        pub s3_prefix: String = String::new(),
+        /// Of `s3`: the id of the key.
+        pub s3_key_id: String = String::new(),
+        /// Of `s3`: a file with the secret key.
+        pub s3_secret_file: PathBuf = PathBuf::new(),
+    }
+}
+
+/// Where uploaded files lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MediaStore {
+    /// In the data directory.
+    Local,
+    /// In a bucket of S3.
+    S3,
 }
 
 /// Whether anyone may sign up.

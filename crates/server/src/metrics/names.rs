@@ -95,6 +95,10 @@ pub const METRICS: &[Metric] = &[
         "ostracon_move_directory_unavailable_total",
         "Questions of a mover that the directory did not answer; a frozen unit waits for it",
     ),
+    counter("ostracon_media_collected_total", "Objects of files removed because nothing used them"),
+    counter("ostracon_media_download_bytes_total", "Bytes of files read for downloads"),
+    counter("ostracon_media_upload_bytes_total", "Bytes of files that were stored"),
+    counter("ostracon_media_uploads_total", "Files that were stored"),
     gauge("ostracon_moves", "phase", "Moves under way"),
     gauge("ostracon_open_sockets", "", "Open sockets, WebSockets included"),
     counter(

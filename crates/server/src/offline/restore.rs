@@ -1,9 +1,9 @@
 //! From a back-up to a new data directory.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{DirBuilder, File, OpenOptions},
     io::{Read as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -16,6 +16,7 @@ use super::{OfflineError, new_history};
 const FORMAT: &str = "FORMAT";
 const DIRECTORY: &str = "directory.db";
 const SHARDS: &str = "shards";
+const OBJECTS: &str = "media/objects";
 /// Bytes copied at a time.
 const PORTION: usize = 1 << 20;
 
@@ -55,6 +56,10 @@ pub fn restore(
         // The directory's name comes last of all.
         let target =
             if name == Path::new(DIRECTORY) { to.join("directory.db.new") } else { to.join(name) };
+        if let Some(folder) = target.parent() {
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+            made.map_err(OfflineError::io(folder))?;
+        }
         copy(&from.join(name), &target, &mut |bytes| {
             done += bytes;
             progress(done, all);
@@ -84,6 +89,16 @@ fn files(from: &Path) -> Result<Vec<(PathBuf, u64)>, OfflineError> {
     }
     if files.len() < 2 || !from.join(FORMAT).exists() || from.join("LOCK").exists() {
         return Err(no_backup());
+    }
+    // Of files, if there were any.
+    let objects = from.join(OBJECTS);
+    for first in std::fs::read_dir(&objects).into_iter().flatten() {
+        let folder = first.map_err(OfflineError::io(&objects))?.file_name();
+        let within = objects.join(&folder);
+        for entry in std::fs::read_dir(&within).map_err(OfflineError::io(&within))? {
+            let entry = entry.map_err(OfflineError::io(&within))?;
+            files.push(Path::new(OBJECTS).join(&folder).join(entry.file_name()));
+        }
     }
     let size = |name: PathBuf| {
         let path = from.join(&name);

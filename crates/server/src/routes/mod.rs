@@ -5,6 +5,7 @@ pub(crate) mod conversations;
 pub(crate) mod dialogs;
 pub(crate) mod inbox;
 pub(crate) mod live;
+pub(crate) mod media;
 pub(crate) mod members;
 pub(crate) mod messages;
 pub(crate) mod named;
@@ -12,6 +13,7 @@ pub(crate) mod operator;
 pub(crate) mod pins;
 pub(crate) mod search;
 pub(crate) mod sync;
+pub(crate) mod tus;
 pub(crate) mod users;
 
 use ostracon_engine::Done;

@@ -188,6 +188,13 @@ pub(crate) const ROWS: &[Row] = &[
     row("GET /api/v1/conversations/{conversation_id}/changes", all(OK), none),
     row("GET /api/v1/search", Scope::Own, none),
     row("GET /api/v1/search/conversations", Scope::Own, none),
+    row("POST /api/v1/media/upload", Scope::Own, none),
+    row("POST /api/v1/media/uploads", Scope::Own, none),
+    row("PATCH /api/v1/media/uploads/{upload_id}", Scope::Own, none),
+    row("DELETE /api/v1/media/uploads/{upload_id}", Scope::Own, none),
+    row("GET /api/v1/media/{media_id}", Scope::Own, none),
+    row("GET /api/v1/media/file/{media_id}", Scope::Open, none),
+    row("GET /api/v1/media/thumbnail/{media_id}", Scope::Open, none),
     row("GET /api/v1/sync", Scope::Own, none),
     row("GET /api/v1/ws", Scope::Own, none),
     row("GET /healthz", Scope::Open, none),
@@ -236,6 +243,8 @@ impl Row {
             .replace("{session_id}", &stage.session)
             .replace("{shard_id}", "0")
             .replace("{job_id}", "1")
+            .replace("{media_id}", "0123456789abcdef0123456789abcdef")
+            .replace("{upload_id}", "0123456789abcdef0123456789abcdef")
             .replace("{emoji}", "%F0%9F%91%8D");
         assert!(!filled.contains('{'), "{filled}: a parameter that this table does not know");
         match path {

@@ -23,7 +23,9 @@ async fn every_call_of_the_table_is_there_and_asks_for_a_token() {
             .replace("{emoji}", "x")
             .replace("{session_id}", "1")
             .replace("{shard_id}", "1")
-            .replace("{job_id}", "1");
+            .replace("{job_id}", "1")
+            .replace("{media_id}", "0123456789abcdef0123456789abcdef")
+            .replace("{upload_id}", "0123456789abcdef0123456789abcdef");
         assert!(!path.contains('{'), "{path}");
         let answer = nobody.send(operation.method, &path, "").await;
         if operation.auth {

@@ -14,6 +14,7 @@ mod dialogs;
 mod directory;
 mod hostile;
 mod limits;
+mod media;
 mod messages;
 mod metrics;
 mod offline;

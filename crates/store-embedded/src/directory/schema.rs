@@ -188,4 +188,43 @@ CREATE TABLE person (
 ) STRICT;
 CREATE INDEX person_private ON person (user) WHERE presence <> 0 OR read_receipts = 0;
 ",
+    "
+-- Nothing of an upload changes but until when it is kept without use.
+CREATE TABLE media (
+    id             BLOB PRIMARY KEY CHECK (length(id) = 16),
+    owner          INTEGER NOT NULL,
+    hash           BLOB NOT NULL CHECK (length(hash) = 32),
+    size           INTEGER NOT NULL,
+    mime           TEXT NOT NULL,
+    width          INTEGER,
+    height         INTEGER,
+    duration_ms    INTEGER,
+    thumbhash      TEXT,
+    thumbnail      BLOB CHECK (length(thumbnail) = 32),
+    thumbnail_size INTEGER,
+    name           TEXT,
+    created_at     INTEGER NOT NULL,
+    keep_until     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX media_by_owner ON media (owner, size);
+CREATE INDEX media_by_hash ON media (hash);
+CREATE INDEX media_by_thumbnail ON media (thumbnail) WHERE thumbnail IS NOT NULL;
+CREATE INDEX media_by_end ON media (keep_until);
+
+CREATE TABLE media_use (
+    media        BLOB NOT NULL REFERENCES media (id),
+    conversation BLOB NOT NULL CHECK (length(conversation) = 16),
+    seq          INTEGER NOT NULL,
+    PRIMARY KEY (media, conversation, seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX media_use_by_message ON media_use (conversation, seq);
+
+-- dying 1: no upload has it, its bytes are being removed.
+CREATE TABLE media_object (
+    hash  BLOB PRIMARY KEY CHECK (length(hash) = 32),
+    size  INTEGER NOT NULL,
+    dying INTEGER NOT NULL CHECK (dying IN (0, 1))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX media_object_dying ON media_object (hash) WHERE dying = 1;
+",
 ];

@@ -26,6 +26,7 @@ const STEPS: Steps = Steps {
         include_str!("../../migrations/directory/0001_directory.sql"),
         include_str!("../../migrations/directory/0002_invites.sql"),
         include_str!("../../migrations/directory/0003_people.sql"),
+        include_str!("../../migrations/directory/0004_media.sql"),
     ],
 };
 

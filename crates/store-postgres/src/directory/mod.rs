@@ -12,6 +12,7 @@ mod failure;
 mod invites;
 mod job_rows;
 mod map;
+mod media;
 mod move_rows;
 mod moves;
 mod options;

@@ -7,6 +7,7 @@ mod cluster;
 mod hot_users;
 mod invites;
 mod jobs;
+mod media;
 mod moves;
 mod numbers;
 mod people;
@@ -25,6 +26,7 @@ pub use cluster::*;
 pub use hot_users::*;
 pub use invites::*;
 pub use jobs::*;
+pub use media::*;
 pub use moves::*;
 pub use numbers::*;
 pub use people::*;
@@ -108,6 +110,12 @@ pub async fn run_all(fixture: &dyn Fixture) {
     ranks_only_rise(fixture).await;
     one_coordinates_at_a_time(fixture).await;
     the_audit_log_keeps_everything(fixture).await;
+    uploads_are_known_by_id(fixture).await;
+    bytes_are_counted_by_owner(fixture).await;
+    uses_are_noted_once(fixture).await;
+    an_upload_is_forgotten_when_nothing_uses_it(fixture).await;
+    an_object_lives_while_an_upload_has_it(fixture).await;
+    uploads_at_once_share_an_object(fixture).await;
 }
 
 fn person(username: &str) -> NewUser {

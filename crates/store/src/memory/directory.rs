@@ -4,6 +4,7 @@
 
 mod audit;
 mod invites;
+mod media;
 mod moves;
 mod people;
 
@@ -13,7 +14,7 @@ use async_trait::async_trait;
 use ostracon_domain::{Millis, PlacementMap, ShardId, UserId};
 use parking_lot::Mutex;
 
-use self::{invites::Kept, moves::MoveState};
+use self::{invites::Kept, media::MediaState, moves::MoveState};
 use crate::directory::{
     AccountRole, Accounts, AuditRow, Cluster, DirectoryError, NewSession, NewUser, NodeLease,
     Person, Session, Sessions, ShardRow, User,
@@ -39,6 +40,7 @@ struct State {
     audit: Vec<AuditRow>,
     invites: Vec<Kept>,
     people: BTreeMap<UserId, Person>,
+    media: MediaState,
 }
 
 #[derive(Clone)]
@@ -69,6 +71,7 @@ impl MemoryDirectory {
                 audit: Vec::new(),
                 invites: Vec::new(),
                 people: BTreeMap::new(),
+                media: MediaState::default(),
             }),
         }
     }

@@ -8,11 +8,12 @@ use std::sync::{
 use async_trait::async_trait;
 use ostracon_domain::{MapChange, Millis, PlacementMap, Privacy, ShardId, UnitId, UserId};
 use ostracon_store::{
-    Accounts, Audit, Cluster, Invites, Moves, People, Sessions,
+    Accounts, Audit, Cluster, Invites, MediaIndex, Moves, People, Sessions,
     directory::{
-        AccountRole, AuditEntry, AuditRow, DirectoryError, Garbage, Invite, JobRow, JobState,
-        MoveLost, MovePhase, MoveRefusal, MoveRow, NewInvite, NewJob, NewSession, NewUser,
-        NodeLease, Person, Progress, Session, ShardAdmission, ShardRow, User,
+        AccountRole, AuditEntry, AuditRow, ContentHash, DirectoryError, Garbage, Invite, JobRow,
+        JobState, MediaId, MediaObject, MediaRow, MediaTotals, MediaUse, MessagesGone, MoveLost,
+        MovePhase, MoveRefusal, MoveRow, NewInvite, NewJob, NewSession, NewUser, NodeLease, Person,
+        Progress, Session, ShardAdmission, ShardRow, User,
     },
 };
 use ostracon_store_postgres::PostgresDirectory;
@@ -268,5 +269,52 @@ impl Audit for Turns {
     }
     async fn audit(&self, after: Option<u64>, limit: u32) -> Result<Vec<AuditRow>> {
         self.next().audit(after, limit).await
+    }
+}
+
+#[async_trait]
+impl MediaIndex for Turns {
+    async fn add_media(&self, row: &MediaRow, keep_until: Millis) -> Result<()> {
+        self.next().add_media(row, keep_until).await
+    }
+    async fn media(&self, ids: &[MediaId]) -> Result<Vec<MediaRow>> {
+        self.next().media(ids).await
+    }
+    async fn keep_media(&self, ids: &[MediaId], until: Millis) -> Result<Vec<MediaRow>> {
+        self.next().keep_media(ids, until).await
+    }
+    async fn media_bytes(&self, owner: UserId) -> Result<u64> {
+        self.next().media_bytes(owner).await
+    }
+    async fn use_media(&self, uses: &[MediaUse]) -> Result<()> {
+        self.next().use_media(uses).await
+    }
+    async fn unuse_media(&self, gone: &[MessagesGone], keep_until: Millis) -> Result<()> {
+        self.next().unuse_media(gone, keep_until).await
+    }
+    async fn media_uses(&self, media: MediaId, limit: u32) -> Result<Vec<MediaUse>> {
+        self.next().media_uses(media, limit).await
+    }
+    async fn forget_media(&self, now: Millis, limit: u32) -> Result<u32> {
+        self.next().forget_media(now, limit).await
+    }
+    async fn remove_media(&self, id: MediaId) -> Result<bool> {
+        self.next().remove_media(id).await
+    }
+    async fn dying_objects(&self, limit: u32) -> Result<Vec<MediaObject>> {
+        self.next().dying_objects(limit).await
+    }
+    async fn objects_removed(&self, hashes: &[ContentHash]) -> Result<()> {
+        self.next().objects_removed(hashes).await
+    }
+    async fn media_objects(
+        &self,
+        after: Option<ContentHash>,
+        limit: u32,
+    ) -> Result<Vec<MediaObject>> {
+        self.next().media_objects(after, limit).await
+    }
+    async fn media_totals(&self) -> Result<MediaTotals> {
+        self.next().media_totals().await
     }
 }
