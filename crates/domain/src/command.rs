@@ -3,6 +3,7 @@
 use crate::{
     annex::AnnexKey,
     conversation::GroupSettings,
+    extra::Attachment,
     id::{ConversationId, Millis, Seq, UserId},
     inbox::Applied,
     member::Role,
@@ -140,12 +141,14 @@ pub struct NewMessage {
     pub content: String,
     /// The sender's own id; the same id again gives the first result.
     pub client_id: Option<ClientId>,
-    /// Keyed hash over kind, content, reply and mentions as the client gave them.
+    /// Keyed hash over kind, content, reply, mentions and attachments as the client gave them.
     pub payload_hash: u128,
     /// Seq of the message it answers.
     pub reply_to: Option<Seq>,
     /// Users named in the text.
     pub mentions: Vec<Mention>,
+    /// Files; none where one of them is not there for this user.
+    pub attachments: Option<Vec<Attachment>>,
 }
 
 /// A new text for a message.

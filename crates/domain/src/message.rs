@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    extra::MessageExtra,
+    extra::{Attachment, MessageExtra},
     id::{ConversationId, MessageId, Millis, Rev, Seq, Slot, UserId},
     limits::{CLIENT_ID_BYTES_MAX, EXCERPT_UNITS},
 };
@@ -99,6 +99,13 @@ pub struct Message {
     pub content_rev: Rev,
     /// What few messages have.
     pub extra: Option<Box<MessageExtra>>,
+}
+
+impl Message {
+    /// Files that it carries.
+    pub fn attachments(&self) -> &[Attachment] {
+        self.extra.as_ref().map_or(&[], |extra| &extra.attachments)
+    }
 }
 
 /// The users who reacted with one emoji.

@@ -30,6 +30,12 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// A file that is not there, or not for this user.
+    #[must_use]
+    pub const fn no_file() -> Self {
+        Self::new(RefusalCode::NotFound, "No such file.")
+    }
+
     const fn new(code: RefusalCode, message: &'static str) -> Self {
         Self { code, message: Cow::Borrowed(message), field: None }
     }

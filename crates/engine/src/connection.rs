@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use tokio::time::{Duration, Instant};
 
 use crate::{
+    addresses::Addresses,
     limits::IN_FLIGHT_MAX,
     outbox::{Drained, Outbox},
 };
@@ -29,7 +30,6 @@ pub struct Closing {
 }
 
 /// One open socket. Safe from any task.
-#[derive(Debug)]
 pub struct Connection {
     /// Unique in this process.
     pub id: u64,
@@ -39,6 +39,8 @@ pub struct Connection {
     pub session: u64,
     /// How its frames are written.
     pub encoding: Encoding,
+    /// Where attached files are.
+    pub(crate) addresses: Arc<dyn Addresses>,
     outbox: Outbox,
     in_flight: AtomicU32,
     closing: Mutex<Option<Closing>>,
@@ -50,6 +52,17 @@ pub struct Connection {
     pub(crate) is_present: AtomicBool,
 }
 
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { id, user, session, .. } = self;
+        f.debug_struct("Connection")
+            .field("id", id)
+            .field("user", user)
+            .field("session", session)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Connection {
     pub(crate) fn new(
         id: u64,
@@ -57,12 +70,14 @@ impl Connection {
         session: u64,
         encoding: Encoding,
         outbox_events: u32,
+        addresses: Arc<dyn Addresses>,
     ) -> Arc<Self> {
         Arc::new(Self {
             id,
             user,
             session,
             encoding,
+            addresses,
             outbox: Outbox::new(outbox_events),
             in_flight: AtomicU32::new(0),
             closing: Mutex::default(),

@@ -164,6 +164,7 @@ impl Dispatcher {
                 for left in LeftOver::of(rows) {
                     self.repeat_one(core, left).await?;
                 }
+                core.media_uses.put(rows);
                 self.last = self.last.max(*position);
                 self.pass(core, *position);
             }
@@ -252,6 +253,7 @@ impl Dispatcher {
         for (asker, decided) in items {
             match decided {
                 Decided::Done { outcome, rows } => {
+                    core.media_uses.put(&rows);
                     let told = self.done(core, &mut lists, asker, outcome, rows, was_told).await;
                     self.complete &= told;
                 }
@@ -326,6 +328,7 @@ impl Dispatcher {
                     return Ok(());
                 }
                 self.tell_lost(core, &rows).await;
+                core.media_uses.put(&rows);
                 self.last = position;
                 self.lost.told = position;
                 self.pass(core, position);
@@ -404,6 +407,7 @@ impl Dispatcher {
         for lane in core.topology.load().all_lanes() {
             lane.mark(source, position);
         }
+        core.media_uses.mark(source, position);
     }
 
     /// Tells everybody whom a command concerns, unless they were told, then who asked; `false` when it could not tell
@@ -524,7 +528,7 @@ impl Dispatcher {
             return;
         };
         for event in events {
-            let mut frames = Frames::new(event, conversation);
+            let mut frames = Frames::new(event, conversation, &*core.addresses);
             if let Some(member) = event.only() {
                 deliver(core, member.user, member.joined_seq, origin, &mut frames);
                 continue;
@@ -560,7 +564,7 @@ impl Dispatcher {
         for event in events {
             if let Event::Receipt { member, .. } | Event::Hidden { member, .. } = event {
                 // Marks of others are not shown in large groups, and what is private nowhere.
-                let mut frames = Frames::new(event, conversation);
+                let mut frames = Frames::new(event, conversation, &*core.addresses);
                 deliver(core, member.user, member.joined_seq, origin, &mut frames);
                 continue;
             }
@@ -569,7 +573,11 @@ impl Dispatcher {
                 subscribe(core, id, member.user, member.joined_seq);
             }
             if let Some(group) = core.hub.large.get(id)
-                && group.hold(conversation, &mut Frames::new(event, conversation), origin)
+                && group.hold(
+                    conversation,
+                    &mut Frames::new(event, conversation, &*core.addresses),
+                    origin,
+                )
             {
                 tokio::spawn(async move {
                     tokio::time::sleep(LARGE_COALESCE).await;

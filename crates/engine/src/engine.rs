@@ -1,6 +1,6 @@
 //! The engine as a value: built from seams, started, asked, stopped.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use ostracon_domain::{
@@ -18,6 +18,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    addresses::Addresses,
+    attachments::MediaUses,
     clock::Clock,
     committer::{Committer, Handed, Job, Unsent, committer},
     connection::Connection,
@@ -56,6 +58,10 @@ pub struct EngineOptions {
     pub heartbeat_s: u32,
     /// Whether messages can be searched.
     pub search: bool,
+    /// Where attached files are.
+    pub addresses: Arc<dyn Addresses>,
+    /// How long a file is kept for who is about to send it, and after its last message went.
+    pub media_kept: Duration,
 }
 
 /// What every task of an engine shares.
@@ -82,6 +88,9 @@ pub(crate) struct Core {
     pub(crate) rate_limits: Option<RateLimits>,
     pub(crate) max_frame_bytes: u64,
     pub(crate) heartbeat_s: u32,
+    pub(crate) addresses: Arc<dyn Addresses>,
+    pub(crate) media_kept_ms: i64,
+    pub(crate) media_uses: MediaUses,
     pub(crate) bounds: Bounds,
     /// None where it is switched off.
     pub(crate) search: Option<Arc<Search>>,
@@ -160,7 +169,8 @@ impl Core {
     pub(crate) fn submit(&self, command: Command, reply: Reply) {
         // What a user does to the own list puts nothing into a lane, and reading it must go on.
         let fills_lanes = matches!(command, Command::Conversation(_));
-        if fills_lanes && self.topology.load().lanes.values().any(|lane| lane.is_full()) {
+        let is_full = || self.topology.load().lanes.values().any(|lane| lane.is_full());
+        if fills_lanes && (is_full() || self.media_uses.is_full()) {
             metrics::counter!("commands_refused_busy_total").increment(1);
             return reply.fail(EngineError::Busy);
         }
@@ -242,6 +252,9 @@ impl Engine {
             rate_limits: options.rate_limits,
             max_frame_bytes: options.max_frame_bytes,
             heartbeat_s: options.heartbeat_s,
+            addresses: options.addresses,
+            media_kept_ms: i64::try_from(options.media_kept.as_millis()).unwrap_or(i64::MAX),
+            media_uses: MediaUses::new(),
             bounds,
             search: options.search.then(|| Arc::new(Search::new())),
             dispatch_gate: Gate::new(),
@@ -258,6 +271,7 @@ impl Engine {
             tokio::spawn(advance_cursors(Arc::clone(&core))),
             tokio::spawn(live::run(Arc::clone(&core))),
             tokio::spawn(presence::write_behind(Arc::clone(&core))),
+            tokio::spawn(MediaUses::run(Arc::clone(&core), core.stop_lanes.clone())),
         ];
         let routers = vec![
             tokio::spawn(router::look_after_lots(Arc::clone(&core))),
@@ -515,7 +529,14 @@ impl Engine {
     ) -> Result<Arc<Connection>, EngineError> {
         let core = &self.core;
         let id = core.hub.next_connection_id();
-        let connection = Connection::new(id, user, session, encoding, core.bounds.outbox_events);
+        let connection = Connection::new(
+            id,
+            user,
+            session,
+            encoding,
+            core.bounds.outbox_events,
+            Arc::clone(&core.addresses),
+        );
         // Registered first, read second: what is dispatched in between arrives as an event.
         let registered = Registered::new(core, &connection);
         let user_rev = self.subscribe(&connection).await?;
@@ -682,7 +703,8 @@ async fn drained(
     }
     loop {
         let empty = lane.is_none_or(|lane| lane.is_empty());
-        if empty && topology.all_lanes().all(|lane| lane.is_done_with(id)) {
+        let is_noted = core.media_uses.is_done_with(id);
+        if empty && is_noted && topology.all_lanes().all(|lane| lane.is_done_with(id)) {
             let done = topology.done(id);
             // What was set aside or could not be told would go with the shard.
             if leaving.undispatched(Some(done), 1).await?.is_empty() {
@@ -757,7 +779,7 @@ async fn advance_cursors(core: Arc<Core>) {
 async fn note_cursors(core: &Core, noted: &mut BTreeMap<ShardId, Position>) {
     let topology = core.topology.load_full();
     for (id, shard) in &topology.shards {
-        let done = topology.done(*id);
+        let done = topology.done(*id).min(core.media_uses.done(*id));
         let known = noted.entry(*id).or_default();
         if done <= *known {
             continue;

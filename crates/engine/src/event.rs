@@ -14,7 +14,7 @@ use ostracon_proto::{
     },
 };
 
-use crate::view;
+use crate::{addresses::Addresses, view};
 
 /// One change of a conversation, to be told to its members.
 #[derive(Debug)]
@@ -119,35 +119,45 @@ fn changed_conversation<'a>(outcome: &Outcome, rows: &'a [Row]) -> Option<&'a Ar
 
 impl Event<'_> {
     /// The frame for those who joined after the answered message: without its excerpt.
-    fn unquoted_frame(&self, encoding: Encoding, conversation: &Conversation) -> Bytes {
+    fn unquoted_frame(
+        &self,
+        encoding: Encoding,
+        conversation: &Conversation,
+        to: &dyn Addresses,
+    ) -> Bytes {
         let history = Some(conversation.history);
         match self {
             Self::New { message, mark_rev } => {
-                let mut shown = view::message(message, history);
+                let mut shown = view::message(message, history, to);
                 shown.mark_rev = Some(*mark_rev);
                 view::hide_quote(&mut shown, Seq::MAX);
                 encode::event(encoding, &NewMessage(shown))
             }
             Self::Updated { message } => {
-                let mut shown = view::message(message, history);
+                let mut shown = view::message(message, history, to);
                 view::hide_quote(&mut shown, Seq::MAX);
                 encode::event(encoding, &MessageUpdated(shown))
             }
-            _ => self.frame(encoding, conversation),
+            _ => self.frame(encoding, conversation, to),
         }
     }
 
     /// The event's frame, without anything that only the sender of a message may see.
-    pub(crate) fn frame(&self, encoding: Encoding, conversation: &Conversation) -> Bytes {
+    pub(crate) fn frame(
+        &self,
+        encoding: Encoding,
+        conversation: &Conversation,
+        to: &dyn Addresses,
+    ) -> Bytes {
         let history = conversation.history;
         match self {
             Self::New { message, mark_rev } => {
-                let mut shown = view::message(message, Some(history));
+                let mut shown = view::message(message, Some(history), to);
                 shown.mark_rev = Some(*mark_rev);
                 encode::event(encoding, &NewMessage(shown))
             }
             Self::Updated { message } => {
-                encode::event(encoding, &MessageUpdated(view::message(message, Some(history))))
+                encode::event(encoding, &MessageUpdated(view::message(message, Some(history), to)))
             }
             Self::Deleted { message } => {
                 let (deleted_at, deleted_by) =
@@ -201,7 +211,12 @@ impl Event<'_> {
     }
 
     /// The frame without how far its member has read.
-    fn frame_without_reads(&self, encoding: Encoding, conversation: &Conversation) -> Bytes {
+    fn frame_without_reads(
+        &self,
+        encoding: Encoding,
+        conversation: &Conversation,
+        to: &dyn Addresses,
+    ) -> Bytes {
         let history = conversation.history;
         match self {
             Self::Receipt { member, .. } => {
@@ -226,7 +241,7 @@ impl Event<'_> {
                 };
                 encode::event(encoding, &updated)
             }
-            _ => self.frame(encoding, conversation),
+            _ => self.frame(encoding, conversation, to),
         }
     }
 
@@ -252,17 +267,23 @@ impl Event<'_> {
     }
 
     /// The frame for the other connections of a message's sender.
-    pub(crate) fn own_frame(&self, encoding: Encoding, conversation: &Conversation) -> Bytes {
+    pub(crate) fn own_frame(
+        &self,
+        encoding: Encoding,
+        conversation: &Conversation,
+        to: &dyn Addresses,
+    ) -> Bytes {
         let history = Some(conversation.history);
         match self {
             Self::New { message, mark_rev } => encode::event(
                 encoding,
-                &NewMessage(view::own_message(message, history, Some(*mark_rev))),
+                &NewMessage(view::own_message(message, history, Some(*mark_rev), to)),
             ),
-            Self::Updated { message } => {
-                encode::event(encoding, &MessageUpdated(view::own_message(message, history, None)))
-            }
-            _ => self.frame(encoding, conversation),
+            Self::Updated { message } => encode::event(
+                encoding,
+                &MessageUpdated(view::own_message(message, history, None, to)),
+            ),
+            _ => self.frame(encoding, conversation, to),
         }
     }
 
@@ -309,6 +330,7 @@ impl Event<'_> {
 pub(crate) struct Frames<'a> {
     event: &'a Event<'a>,
     conversation: &'a Conversation,
+    to: &'a dyn Addresses,
     common: [Option<Bytes>; 2],
     own: [Option<Bytes>; 2],
     unquoted: [Option<Bytes>; 2],
@@ -316,10 +338,15 @@ pub(crate) struct Frames<'a> {
 }
 
 impl<'a> Frames<'a> {
-    pub(crate) const fn new(event: &'a Event<'a>, conversation: &'a Conversation) -> Self {
+    pub(crate) const fn new(
+        event: &'a Event<'a>,
+        conversation: &'a Conversation,
+        to: &'a dyn Addresses,
+    ) -> Self {
         Self {
             event,
             conversation,
+            to,
             common: [None, None],
             own: [None, None],
             unquoted: [None, None],
@@ -333,21 +360,22 @@ impl<'a> Frames<'a> {
 
     /// The frame for a user from whom it is hidden how far others have read.
     pub(crate) fn without_reads(&mut self, encoding: Encoding) -> &Bytes {
-        let (event, conversation) = (self.event, self.conversation);
+        let (event, conversation, to) = (self.event, self.conversation, self.to);
         let at = usize::from(encoding == Encoding::Cbor);
-        self.unread[at].get_or_insert_with(|| event.frame_without_reads(encoding, conversation))
+        self.unread[at].get_or_insert_with(|| event.frame_without_reads(encoding, conversation, to))
     }
 
     /// The frame for a user who joined at this seq.
     pub(crate) fn get(&mut self, user: UserId, joined_seq: Seq, encoding: Encoding) -> &Bytes {
-        let (event, conversation) = (self.event, self.conversation);
+        let (event, conversation, to) = (self.event, self.conversation, self.to);
         let at = usize::from(encoding == Encoding::Cbor);
         if event.quoted(conversation).is_some_and(|quoted| quoted < joined_seq) {
-            self.unquoted[at].get_or_insert_with(|| event.unquoted_frame(encoding, conversation))
+            self.unquoted[at]
+                .get_or_insert_with(|| event.unquoted_frame(encoding, conversation, to))
         } else if event.owner() == Some(user) {
-            self.own[at].get_or_insert_with(|| event.own_frame(encoding, conversation))
+            self.own[at].get_or_insert_with(|| event.own_frame(encoding, conversation, to))
         } else {
-            self.common[at].get_or_insert_with(|| event.frame(encoding, conversation))
+            self.common[at].get_or_insert_with(|| event.frame(encoding, conversation, to))
         }
     }
 }

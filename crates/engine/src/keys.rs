@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use ostracon_domain::{ConversationId, Mention, MessageKind, Seq, UserId};
+use ostracon_proto::frame::AttachmentRef;
 use ostracon_store::{Directory, DirectoryError};
 
 /// The cluster's hash keys.
@@ -30,6 +31,7 @@ impl Keys {
         content: &str,
         reply_to: Option<Seq>,
         mentions: &[Mention],
+        attachments: &[AttachmentRef<'_>],
     ) -> u128 {
         let mut hasher = blake3::Hasher::new_keyed(&self.payload);
         hasher.update(&[ostracon_store::record::message_kind_byte(kind)]);
@@ -40,6 +42,10 @@ impl Keys {
             hasher.update(&mention.user_id.get().to_le_bytes());
             hasher.update(&mention.start.to_le_bytes());
             hasher.update(&mention.end.to_le_bytes());
+        }
+        for attachment in attachments {
+            hasher.update(&(attachment.media_id.len() as u64).to_le_bytes());
+            hasher.update(attachment.media_id.as_bytes());
         }
         first_half(&hasher)
     }

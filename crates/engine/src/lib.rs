@@ -9,7 +9,9 @@
 //!
 //! It sees the seams of `store` only: no backend, no socket, no HTTP.
 
+mod addresses;
 mod aside;
+mod attachments;
 mod audience;
 mod batch_lists;
 mod clock;
@@ -45,6 +47,7 @@ mod topology;
 mod typing;
 pub mod view;
 
+pub use addresses::{Addresses, NoAddresses};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use connection::{Closing, Connection};
 pub use engine::{Engine, EngineOptions, lease};

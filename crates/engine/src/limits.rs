@@ -72,6 +72,8 @@ pub const LARGE_COALESCE_EVENTS: usize = 64;
 pub const AUDIENCES_MAX: usize = 50_000;
 /// Users known to exist; beyond it all are forgotten and looked up again.
 pub const KNOWN_USERS_MAX: usize = 1_000_000;
+/// Changes of the use of files that may wait for the directory; with more, commands are `busy`.
+pub const MEDIA_CHANGES_MAX: usize = 100_000;
 /// Pause before a dispatcher reads members again that it could not read.
 pub const READ_RETRY: Duration = Duration::from_millis(200);
 /// How long another shard may take to say who is a member, before what a crash left of its conversations is set aside.

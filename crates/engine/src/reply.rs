@@ -91,7 +91,8 @@ impl Reply {
 fn answer_frame(connection: &Connection, id: Option<&FrameRef>, outcome: &Outcome) {
     match outcome {
         Outcome::Sent { message, mark_rev, history, .. } => {
-            let shown = view::own_message(message, Some(*history), Some(*mark_rev));
+            let shown =
+                view::own_message(message, Some(*history), Some(*mark_rev), &*connection.addresses);
             let sent = MessageSent {
                 message_id: message.message.message_id,
                 conversation_id: message.message.conversation,
@@ -105,7 +106,8 @@ fn answer_frame(connection: &Connection, id: Option<&FrameRef>, outcome: &Outcom
             connection.finish(id, &sent);
         }
         Outcome::Changed { message, history } => {
-            let message = view::message_for(message, connection.user, Some(*history));
+            let message =
+                view::message_for(message, connection.user, Some(*history), &*connection.addresses);
             connection.finish(id, &DoneFrame { message: Some(message), ..DoneFrame::default() });
         }
         Outcome::Deleted { rev, history, at, by, .. } => {

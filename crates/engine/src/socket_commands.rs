@@ -155,7 +155,7 @@ impl Engine {
                         ConversationId::direct(actor, self.resolve(user).await?)
                     }
                 };
-                (conversation, Action::Send(self.new_message(&send.message)?))
+                (conversation, Action::Send(self.new_message(actor, &send.message).await?))
             }
             Frame::EditMessage(edit) => {
                 let action = Action::Edit(Edit {
@@ -190,8 +190,25 @@ impl Engine {
     /// A message to send, from its body on either transport.
     ///
     /// # Errors
+    /// `Invalid` when the client id is not one; what the directory or a shard says when files are attached.
+    pub async fn new_message(
+        &self,
+        actor: UserId,
+        body: &OutgoingMessage<'_>,
+    ) -> Result<NewMessage, EngineError> {
+        let plain = self.plain_message(body)?;
+        // Plain messages ask nobody.
+        if body.attachments.is_empty() {
+            return Ok(plain);
+        }
+        Ok(NewMessage { attachments: self.attach(actor, &body.attachments).await?, ..plain })
+    }
+
+    /// The same without its files.
+    ///
+    /// # Errors
     /// `Invalid` when the client id is not one.
-    pub fn new_message(&self, body: &OutgoingMessage<'_>) -> Result<NewMessage, EngineError> {
+    pub fn plain_message(&self, body: &OutgoingMessage<'_>) -> Result<NewMessage, EngineError> {
         let client_id = match &body.client_id {
             Some(text) => Some(ClientId::new(text).ok_or(Refusal::invalid(
                 "client_id",
@@ -200,7 +217,9 @@ impl Engine {
             None => None,
         };
         let keys = &self.core().keys;
-        let payload_hash = keys.payload(body.kind, &body.content, body.reply_to, &body.mentions);
+        let attached = &body.attachments;
+        let payload_hash =
+            keys.payload(body.kind, &body.content, body.reply_to, &body.mentions, attached);
         Ok(NewMessage {
             kind: body.kind,
             content: body.content.clone().into_owned(),
@@ -208,6 +227,7 @@ impl Engine {
             payload_hash,
             reply_to: body.reply_to,
             mentions: body.mentions.clone(),
+            attachments: Some(Vec::new()),
         })
     }
 

@@ -3,15 +3,19 @@
 use std::borrow::Cow;
 
 use ostracon_domain::{
-    Access, Annex, Conversation, History, InboxEntry, MarkRev, Member, MessageView, Seq, UserId,
-    limits::REACTION_USERS_SHOWN, unread,
+    Access, Annex, Attachment, Conversation, History, InboxEntry, MarkRev, Member, MessageView,
+    Seq, UserId, limits::REACTION_USERS_SHOWN, unread,
 };
 use ostracon_proto as proto;
 
-use crate::reads::EntryRows;
+use crate::{addresses::Addresses, reads::EntryRows};
 
 /// A message as everybody but its sender sees it.
-pub fn message(view: &MessageView, history: Option<History>) -> proto::Message<'_> {
+pub fn message<'a>(
+    view: &'a MessageView,
+    history: Option<History>,
+    to: &dyn Addresses,
+) -> proto::Message<'a> {
     let row = &*view.message;
     let deleted = row.deleted.is_some();
     proto::Message {
@@ -34,6 +38,7 @@ pub fn message(view: &MessageView, history: Option<History>) -> proto::Message<'
             excerpt: Cow::Borrowed(quote.excerpt.as_str()),
         }),
         mentions: row.mentions.clone(),
+        attachments: row.attachments().iter().map(|one| attachment(one, to)).collect(),
         reactions: view
             .reactions
             .iter()
@@ -52,25 +57,27 @@ pub fn message(view: &MessageView, history: Option<History>) -> proto::Message<'
 }
 
 /// A message as its sender sees it: with the sender's own id of it.
-pub fn own_message(
-    view: &MessageView,
+pub fn own_message<'a>(
+    view: &'a MessageView,
     history: Option<History>,
     mark_rev: Option<MarkRev>,
-) -> proto::Message<'_> {
+    to: &dyn Addresses,
+) -> proto::Message<'a> {
     let client_id = view.message.client_id.as_ref().map(|id| Cow::Borrowed(id.as_str()));
-    proto::Message { client_id, mark_rev, ..message(view, history) }
+    proto::Message { client_id, mark_rev, ..message(view, history, to) }
 }
 
 /// A message as this user sees it.
-pub fn message_for(
-    view: &MessageView,
+pub fn message_for<'a>(
+    view: &'a MessageView,
     reader: UserId,
     history: Option<History>,
-) -> proto::Message<'_> {
+    to: &dyn Addresses,
+) -> proto::Message<'a> {
     if view.message.sender == reader {
-        own_message(view, history, None)
+        own_message(view, history, None, to)
     } else {
-        message(view, history)
+        message(view, history, to)
     }
 }
 
@@ -79,8 +86,9 @@ pub fn message_within<'a>(
     view: &'a MessageView,
     reader: UserId,
     access: &Access,
+    to: &dyn Addresses,
 ) -> proto::Message<'a> {
-    let mut shown = message_for(view, reader, None);
+    let mut shown = message_for(view, reader, None, to);
     // What was answered may have been edited since a former member left: then its excerpt is not for him.
     let from = if access.content_until.is_some() { Seq::MAX } else { access.from };
     hide_quote(&mut shown, from);
@@ -90,7 +98,14 @@ pub fn message_within<'a>(
     }
     if access.withholds(&view.message) {
         let (mentions, reactions) = (Vec::new(), Vec::new());
-        return proto::Message { content: None, withheld: true, mentions, reactions, ..shown };
+        return proto::Message {
+            content: None,
+            withheld: true,
+            mentions,
+            reactions,
+            attachments: Vec::new(),
+            ..shown
+        };
     }
     shown
 }
@@ -98,7 +113,15 @@ pub fn message_within<'a>(
 /// A message that its reader has deleted for himself: its place and nothing of its content.
 pub fn hidden(shown: proto::Message<'_>) -> proto::Message<'_> {
     let (mentions, reactions) = (Vec::new(), Vec::new());
-    proto::Message { content: None, hidden: true, reply_to: None, mentions, reactions, ..shown }
+    proto::Message {
+        content: None,
+        hidden: true,
+        reply_to: None,
+        mentions,
+        reactions,
+        attachments: Vec::new(),
+        ..shown
+    }
 }
 
 /// Messages of a page, as this reader may see them.
@@ -107,9 +130,10 @@ pub fn messages_within<'a>(
     hidden_seqs: &[Seq],
     reader: UserId,
     access: &Access,
+    to: &dyn Addresses,
 ) -> Vec<proto::Message<'a>> {
     let show = |view: &'a MessageView| {
-        let shown = message_within(view, reader, access);
+        let shown = message_within(view, reader, access, to);
         if hidden_seqs.binary_search(&view.message.seq).is_ok() { hidden(shown) } else { shown }
     };
     views.iter().map(show).collect()
@@ -121,6 +145,23 @@ pub(crate) fn hide_quote(message: &mut proto::Message<'_>, from: Seq) {
         && reply.seq < from
     {
         reply.excerpt = Cow::Borrowed("");
+    }
+}
+
+/// An attached file.
+fn attachment(row: &Attachment, to: &dyn Addresses) -> proto::rest::Media {
+    let id = row.media_id.as_str();
+    proto::rest::Media {
+        media_id: id.to_owned(),
+        mime: row.mime.clone(),
+        size: row.size,
+        width: row.width,
+        height: row.height,
+        duration_ms: row.duration_ms,
+        thumbhash: row.thumbhash.clone(),
+        name: row.name.clone(),
+        url: to.file(id),
+        thumbnail_url: row.thumbhash.is_some().then(|| to.thumbnail(id)),
     }
 }
 
@@ -195,7 +236,7 @@ pub fn inbox(entry: Option<&InboxEntry>, member: Option<&Member>) -> proto::Inbo
 }
 
 /// A line of the chat list.
-pub fn entry(rows: &EntryRows) -> proto::Entry<'_> {
+pub fn entry<'a>(rows: &'a EntryRows, to: &dyn Addresses) -> proto::Entry<'a> {
     let overview = &rows.overview;
     let member = &*rows.member;
     let row = &*overview.conversation;
@@ -211,7 +252,7 @@ pub fn entry(rows: &EntryRows) -> proto::Entry<'_> {
             unread_floor: ostracon_domain::unread::unread_floor(row, member),
         },
         last_message: last.map(|view| {
-            let shown = message_within(view, member.user, &rows.access);
+            let shown = message_within(view, member.user, &rows.access, to);
             if overview.last_hidden { hidden(shown) } else { shown }
         }),
         unread: unread(row, member, overview.uncounted),

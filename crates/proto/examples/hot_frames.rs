@@ -50,6 +50,7 @@ fn main() -> Result<(), IdError> {
         deleted_by: None,
         reply_to: None,
         mentions: Vec::new(),
+        attachments: Vec::new(),
         reactions: Vec::new(),
         pinned_at: None,
         hidden: false,

@@ -1,7 +1,7 @@
 //! A message as it stands on the wire. Text is borrowed where it can be: the same type is encoded
 //! from stored rows and read from a frame without a copy.
 
-use crate::{schema, text};
+use crate::{rest::Media, schema, text};
 use ostracon_domain::{
     ConversationId, History, MarkRev, Mention, MessageId, MessageKind, Millis, Rev, Seq, UserId,
 };
@@ -63,6 +63,9 @@ pub struct Message<'a> {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<schema::Mention>)]
     pub mentions: Vec<Mention>,
+    /// Files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Media>,
     /// Reactions, one for each emoji.
     #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
     pub reactions: Vec<Reaction<'a>>,
@@ -133,6 +136,7 @@ impl Message<'_> {
                 excerpt: Cow::Borrowed(&reply.excerpt),
             }),
             mentions: self.mentions.clone(),
+            attachments: self.attachments.clone(),
             reactions: self
                 .reactions
                 .iter()
@@ -172,6 +176,7 @@ impl Message<'_> {
                 excerpt: text(reply.excerpt),
             }),
             mentions: self.mentions,
+            attachments: self.attachments,
             reactions: self
                 .reactions
                 .into_iter()

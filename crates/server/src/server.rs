@@ -126,6 +126,8 @@ impl Server {
             max_frame_bytes: config.limits.frame_bytes_max as u64,
             heartbeat_s: config.connections.heartbeat_s,
             search: config.search.enabled,
+            addresses: files.addresses(Arc::clone(&clock)),
+            media_kept: files.deleted,
         };
         let directory = opened.directory;
         let node = opened.ids.node();

@@ -123,6 +123,18 @@ impl TestServer {
         work(&self.running.as_ref().expect("it runs").app.engine)
     }
 
+    /// Returns when every use of a file is noted.
+    pub async fn settle_media(&self) {
+        let app = &self.running.as_ref().expect("it runs").app;
+        app.engine.settle_media().await.expect("shards answer");
+    }
+
+    /// Collects files that nothing uses, as of now.
+    pub async fn collect_media(&self) {
+        let app = &self.running.as_ref().expect("it runs").app;
+        crate::media::collect::collect(app).await;
+    }
+
     /// Stops it in good order; it can be started again.
     pub async fn stop(&mut self) {
         if let Some(Running { app, stop, task }) = self.running.take() {

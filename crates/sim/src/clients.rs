@@ -53,6 +53,7 @@ pub(crate) fn new_message(user: UserId, number: u64) -> (String, NewMessage) {
         payload_hash: u128::from(number),
         reply_to: None,
         mentions: Vec::new(),
+        attachments: Some(Vec::new()),
     };
     (text, message)
 }

@@ -140,6 +140,7 @@ async fn main() {
                             payload_hash: u128::from(number),
                             reply_to: None,
                             mentions: Vec::new(),
+                            attachments: Some(Vec::new()),
                         };
                         Order {
                             at: pair.at,

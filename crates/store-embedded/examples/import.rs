@@ -63,6 +63,7 @@ fn order(unit: UnitId, n: u64, conversations: u64) -> Order {
                 payload_hash: u128::from(n),
                 reply_to: None,
                 mentions: Vec::new(),
+                attachments: Some(Vec::new()),
             }),
         }),
     }

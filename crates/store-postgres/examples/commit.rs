@@ -50,6 +50,7 @@ fn send(pair: &Pair, number: u64, content: &str) -> Order {
                 payload_hash: u128::from(number),
                 reply_to: None,
                 mentions: Vec::new(),
+                attachments: Some(Vec::new()),
             }),
         }),
     }

@@ -12,6 +12,12 @@ export type AddShard = {
   url: string;
 };
 
+/** A file to attach. */
+export type AttachmentRef = {
+  /** Its id. */
+  media_id: string;
+};
+
 /** What operators did, newest first. */
 export type Audit = {
   /** The entries. */
@@ -563,6 +569,8 @@ export type Mention = {
 
 /** One message, or the tombstone of a deleted one. */
 export type Message = {
+  /** Files. */
+  attachments?: Media[];
   /** The sender's own id of it; on the sender's own connections only. */
   client_id?: string | null;
   /** The text; left out when deleted or withheld. */
@@ -699,6 +707,8 @@ export type MoveRequest = {
 
 /** The data of a message that is to be sent; the same on both transports. */
 export type OutgoingMessage = {
+  /** Files, at most ten: what you have uploaded, or may read. */
+  attachments?: AttachmentRef[];
   /** Your own id of this send, at most 64 bytes without control characters: makes a retry harmless. */
   client_id?: string | null;
   /** The text: at most 10,000 UTF-16 units, not empty. */
@@ -1079,6 +1089,8 @@ export type ClientFrames = {
     /** A user: the direct conversation, which begins with its first message. */
     to?: UserRef;
   } & {
+    /** Files, at most ten: what you have uploaded, or may read. */
+    attachments?: AttachmentRef[];
     /** Your own id of this send, at most 64 bytes without control characters: makes a retry harmless. */
     client_id?: string | null;
     /** The text: at most 10,000 UTF-16 units, not empty. */

@@ -49,6 +49,7 @@ fn message(seq: Seq, rev: Rev, text: &str) -> Message<'static> {
         withheld: false,
         history: None,
         mark_rev: None,
+        attachments: Vec::new(),
     }
 }
 

@@ -11,18 +11,24 @@ use crate::{
     slice::ConversationSlice,
 };
 
-/// The text it has already changes nothing. Mentions belong to the old text and go with it.
+/// The text it has already changes nothing. Mentions belong to the old text and go with it; files stay, and a message that
+/// has some may lose its text.
 pub(super) fn edit(
     slice: &mut ConversationSlice,
     command: &ConversationCommand,
     edit: &Edit,
     context: &Context<'_>,
 ) -> Result<Outcome, Refusal> {
-    text::check_content(&edit.content)?;
+    if !edit.content.is_empty() {
+        text::check_content(&edit.content)?;
+    }
     let (conversation, member) = super::present(slice, command.actor)?;
     let view = super::readable(slice, &conversation, &member, edit.seq)?.clone();
     if view.message.sender != command.actor {
         return Err(Refusal::forbidden("Only the sender may edit a message."));
+    }
+    if view.message.attachments().is_empty() {
+        text::check_content(&edit.content)?;
     }
     if edit.if_content_rev.is_some_and(|rev| rev != view.message.content_rev) {
         return Err(Refusal::conflict("The message was changed meanwhile."));

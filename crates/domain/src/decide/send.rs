@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Context, open, text};
 use crate::{
     command::{ConversationCommand, NewMessage},
+    extra::{Attachment, MessageExtra},
     id::{History, Party},
     member::Member,
     message::{Message, MessageKind, Quote},
@@ -32,10 +33,14 @@ pub(super) fn send(
         let history = slice.conversation.as_ref().map_or(History(0), |row| row.history);
         return Ok(Outcome::Sent { message: first, mark_rev, history, duplicate: true });
     }
-    if new.kind != MessageKind::Text {
-        return Err(Refusal::invalid("type", "Only text messages can be sent."));
+    let attachments = new.attachments.as_deref().ok_or(Refusal::no_file())?;
+    if new.kind == MessageKind::System || (new.kind != MessageKind::Text && attachments.is_empty())
+    {
+        return Err(Refusal::invalid("type", "A message of this type needs attachments."));
     }
-    text::check_content(&new.content)?;
+    if attachments.is_empty() || !new.content.is_empty() {
+        text::check_content(&new.content)?;
+    }
     text::check_mentions(&new.mentions, &new.content)?;
     if matches!(command.conversation.party(), Party::Direct { .. }) && slice.conversation.is_none()
     {
@@ -83,7 +88,7 @@ pub(super) fn send(
         created_rev: rev,
         rev,
         content_rev: rev,
-        extra: None,
+        extra: extra(attachments),
     };
     slice.put_conversation(conversation);
     slice.put_member(Member {
@@ -94,4 +99,10 @@ pub(super) fn send(
     });
     let message = slice.put_message(message, Vec::new(), quote);
     Ok(Outcome::Sent { message, mark_rev, history, duplicate: false })
+}
+
+/// What few messages have, where there is something.
+fn extra(attachments: &[Attachment]) -> Option<Box<MessageExtra>> {
+    let extra = || MessageExtra { attachments: attachments.to_vec(), ..MessageExtra::default() };
+    (!attachments.is_empty()).then(|| Box::new(extra()))
 }

@@ -21,7 +21,14 @@ fn mark(connection: &Arc<Connection>, kind: MarkKind, seq: Seq, id: i64) -> Mark
 }
 
 fn line(id: u64) -> Arc<Connection> {
-    Connection::new(id, UserId::new(1).unwrap(), 1, Encoding::Json, 16)
+    Connection::new(
+        id,
+        UserId::new(1).unwrap(),
+        1,
+        Encoding::Json,
+        16,
+        Arc::new(crate::NoAddresses),
+    )
 }
 
 #[test]

@@ -757,7 +757,11 @@ pub(crate) async fn sync(
 ) -> Result<SyncAnswer, EngineError> {
     let page = engine.sync(user, cursor, limit).await?;
     Ok(SyncAnswer {
-        entries: page.entries.iter().map(|rows| view::entry(rows).into_owned()).collect(),
+        entries: page
+            .entries
+            .iter()
+            .map(|rows| view::entry(rows, &ostracon_engine::NoAddresses).into_owned())
+            .collect(),
         removed: page.removed,
         cursor: (page.history, page.user_rev),
         more: page.more,
@@ -772,7 +776,8 @@ async fn page(
     page: MessagePage,
 ) -> Result<(Rev, Conversation<'static>, Vec<Message<'static>>), EngineError> {
     let (found, access) = engine.messages(user, id, page).await?;
-    let shown = |row| view::message_within(row, user, &access).into_owned();
+    let shown =
+        |row| view::message_within(row, user, &access, &ostracon_engine::NoAddresses).into_owned();
     let rows = found.messages.iter().map(shown).collect();
     let info = view::conversation(&found.conversation).into_owned();
     Ok((found.conversation.rev, info, rows))
@@ -815,7 +820,9 @@ async fn changes(
     let since = ChangesSince { conversation: id, reader: user, rev, mark_rev, limit };
     let (found, access) = engine.changes(since).await?;
     let row = &found.conversation;
-    let shown = |view: &_| view::message_within(view, user, &access).into_owned();
+    let shown = |view: &_| {
+        view::message_within(view, user, &access, &ostracon_engine::NoAddresses).into_owned()
+    };
     let large = row.large;
     Ok(ChangesAnswer {
         info: found.info_changed.then(|| view::conversation(row).into_owned()),

@@ -391,7 +391,8 @@ impl Story {
             }
             if !row.large {
                 let told = known.unread.1;
-                let unread = ostracon_engine::view::entry(&entry).unread;
+                let unread =
+                    ostracon_engine::view::entry(&entry, &ostracon_engine::NoAddresses).unread;
                 assert_eq!(told, unread, "{context}: unread");
             }
         }

@@ -136,6 +136,8 @@ impl World {
             max_frame_bytes: 65_536,
             heartbeat_s: 30,
             search: self.plan.search,
+            addresses: Arc::new(ostracon_engine::NoAddresses),
+            media_kept: std::time::Duration::from_secs(300),
         };
         let clock = Arc::clone(&self.clock) as _;
         let bounds = self.plan.bounds;
@@ -191,7 +193,7 @@ impl World {
     }
 
     pub(crate) fn text(&self, text: &str) -> Action {
-        Action::Send(self.engine().new_message(&OutgoingMessage::text(text)).unwrap())
+        Action::Send(self.engine().plain_message(&OutgoingMessage::text(text)).unwrap())
     }
 
     /// A group of the first one and the others; the name is its client id too.

@@ -80,7 +80,22 @@ pub struct OutgoingMessage<'a> {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<schema::Mention>, required = false)]
     pub mentions: Vec<Mention>,
+    /// Files, at most ten: what you have uploaded, or may read.
+    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub attachments: Vec<AttachmentRef<'a>>,
 }
+
+/// A file to attach.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct AttachmentRef<'a> {
+    /// Its id.
+    #[serde(borrow)]
+    pub media_id: Cow<'a, str>,
+}
+
+/// Files of one message.
+pub const ATTACHMENTS_MAX: usize = 10;
 
 const fn plain_text() -> MessageKind {
     MessageKind::Text
@@ -95,12 +110,12 @@ impl<'a> OutgoingMessage<'a> {
             client_id: None,
             reply_to: None,
             mentions: Vec::new(),
+            attachments: Vec::new(),
         }
     }
 }
 
-/// `OutgoingMessage` is checked as `SendMessage` is; attachments are seen so that they are refused
-/// and not lost in silence.
+/// `OutgoingMessage` is checked as `SendMessage` is.
 #[derive(Deserialize)]
 #[doc(hidden)]
 #[derive(Debug)]
@@ -119,8 +134,8 @@ pub struct OutgoingWire<'a> {
     reply_to: Option<Seq>,
     #[serde(default, deserialize_with = "body::objects")]
     mentions: Vec<Mention>,
-    #[serde(borrow, default)]
-    attachments: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "body::objects")]
+    attachments: Vec<AttachmentRef<'a>>,
 }
 
 impl<'a> Body<'a> for OutgoingMessage<'a> {
@@ -130,9 +145,8 @@ impl<'a> Body<'a> for OutgoingMessage<'a> {
         if wire.kind == MessageKind::System {
             return Err(Invalid::new("type", "is made by the server only"));
         }
-        let attached = wire.attachments.map_or("[]", RawValue::get);
-        if attached.bytes().filter(|b| !b.is_ascii_whitespace()).ne(*b"[]") {
-            return Err(Invalid::new("attachments", "are not supported by this server"));
+        if wire.attachments.len() > ATTACHMENTS_MAX {
+            return Err(Invalid::new("attachments", "must be ten at most"));
         }
         Ok(Self {
             content: wire.content,
@@ -140,6 +154,7 @@ impl<'a> Body<'a> for OutgoingMessage<'a> {
             client_id: wire.client_id,
             reply_to: wire.reply_to,
             mentions: wire.mentions,
+            attachments: wire.attachments,
         })
     }
 }

@@ -8,8 +8,8 @@ mod reference;
 pub mod server;
 
 pub use client::{
-    ClientFrame, Command, DeleteMessage, DeleteScope, EditMessage, FrameError, Heartbeat, Mark,
-    MarkTarget, OutgoingMessage, React, SendMessage, SendTarget,
+    ATTACHMENTS_MAX, AttachmentRef, ClientFrame, Command, DeleteMessage, DeleteScope, EditMessage,
+    FrameError, Heartbeat, Mark, MarkTarget, OutgoingMessage, React, SendMessage, SendTarget,
 };
 pub use live::{Presence, PresenceOf, PresenceStatus, Typing, TypingNotice};
 pub use reference::FrameRef;

@@ -59,6 +59,7 @@ fn message(cast: &Cast) -> Message<'static> {
         withheld: false,
         history: Some(HISTORY),
         mark_rev: None,
+        attachments: Vec::new(),
     }
 }
 

@@ -58,7 +58,7 @@ fn nesting_does_not_reach_the_stack() {
             format!(
                 r#"{{"type":"send_message","data":{{"to":2,"content":"x","attachments":{arrays}}}}}"#
             ),
-            "invalid attachments",
+            "invalid attachments[0]",
         ),
         (
             format!(

@@ -44,6 +44,7 @@ pub(crate) fn message(content: &str) -> Message<'_> {
         withheld: false,
         history: None,
         mark_rev: None,
+        attachments: Vec::new(),
     }
 }
 

@@ -151,6 +151,7 @@ async fn a_conversation_of_a_million_messages_moves_while_it_grows() {
         payload_hash: 0,
         reply_to: None,
         mentions: Vec::new(),
+        attachments: Some(Vec::new()),
     };
     let send = Action::Send(message);
     let command = ConversationCommand { conversation: id, actor: user(1), action: send };

@@ -243,6 +243,7 @@ impl World {
             payload_hash: 0,
             reply_to: None,
             mentions: Vec::new(),
+            attachments: Some(Vec::new()),
         };
         match self.act(id, actor, Action::Send(message)).await {
             Outcome::Sent { message, .. } => message.message.seq,

@@ -143,6 +143,10 @@ impl Config {
         need((1..=256).contains(&media.threads), "media.threads: must be 1 to 256.");
         need(media.uploads_per_minute > 0, "media.uploads_per_minute: must be 1 or more.");
         need((1..=8_760).contains(&media.url_hours), "media.url_hours: must be 1 to 8,760.");
+        need(
+            (1..=10_080).contains(&media.deleted_minutes),
+            "media.deleted_minutes: must be 1 to 10,080 (a message on its way needs some time).",
+        );
         need(media.unused_hours > 0, "media.unused_hours: must be 1 or more.");
         need(
             media.base_url.is_empty() || is_web(&media.base_url),

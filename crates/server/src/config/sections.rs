@@ -192,6 +192,8 @@ section! {
         pub url_hours: u32 = 24,
         /// How long a file is kept that no message uses, hours.
         pub unused_hours: u32 = 24,
+        /// How long a file is kept after the last message with it was deleted, minutes.
+        pub deleted_minutes: u32 = 5,
         /// Of `s3`: the server, such as `https://s3.eu-central-1.amazonaws.com`.
         pub s3_endpoint: String = String::new(),
         /// Of `s3`: its region.

@@ -7,6 +7,9 @@ use crate::app::App;
 /// How often it is looked.
 const PERIOD: Duration = Duration::from_secs(60);
 
+/// How long dispatchers may take to pass what is committed.
+const SETTLE_WAIT: Duration = Duration::from_secs(30);
+
 /// Collects until the server stops.
 pub(crate) async fn run(app: Arc<App>) {
     loop {
@@ -21,7 +24,16 @@ pub(crate) async fn run(app: Arc<App>) {
 /// Collects once, as of now.
 pub(crate) async fn collect(app: &App) {
     let _alone = app.media.collecting.lock().await;
+    // Every message that was committed before this moment is noted before anything is looked for.
     let now = app.clock.now();
+    match tokio::time::timeout(SETTLE_WAIT, app.engine.settle_media()).await {
+        Ok(Ok(())) => {}
+        _ => {
+            return tracing::warn!(
+                "a shard or the directory does not answer; no files are collected"
+            );
+        }
+    }
     app.media.uploads.tidy();
     let tidied = {
         // A few files at most; the calls are short.

@@ -6,20 +6,16 @@ mod resumable;
 
 use std::{sync::Arc, time::Duration};
 
-use ostracon_domain::{Millis, UserId};
-use ostracon_engine::EngineError;
+use ostracon_domain::Millis;
+use ostracon_engine::{Addresses, Clock, EngineError};
 use ostracon_media::{Library, MediaError, PictureLimits, Place, Settings, Signer, What};
 use ostracon_proto::{ErrorCode, ErrorObject, rest};
-use ostracon_store::{
-    Directory, MessagePage, PagePosition,
-    directory::{MediaId, MediaRow},
-};
+use ostracon_store::{Directory, directory::MediaRow};
 
 use allowance::Uploads;
 pub(crate) use resumable::{Held, KEPT_MS as RESUMABLE_KEPT_MS, Resumable, Upload};
 
 use crate::{
-    app::App,
     config::{Config, Media as MediaConfig, MediaStore},
     error::ApiError,
     server::StartError,
@@ -27,8 +23,6 @@ use crate::{
 
 /// The name of the secret that addresses are signed with.
 const SECRET: &str = "media";
-/// Messages that are tried when somebody asks for a file that somebody else has uploaded.
-const USES_TRIED: u32 = 64;
 
 /// Everything about files. Safe from any task.
 pub(crate) struct Media {
@@ -36,6 +30,8 @@ pub(crate) struct Media {
     pub(crate) signer: Signer,
     pub(crate) resumable: Resumable,
     pub(crate) uploads: Uploads,
+    /// How long a file stays after the last message with it was deleted; a sender has as long to send what he may.
+    pub(crate) deleted: Duration,
     /// Held while files are removed, and while they must not be.
     pub(crate) collecting: tokio::sync::Mutex<()>,
 }
@@ -66,7 +62,20 @@ impl Media {
         let opened = opened.await.map_err(|error| refused(&error))?;
         let (library, resumable) = opened.map_err(|error| refused(&error))?;
         let uploads = Uploads::new(&config.rate_limits, media.uploads_per_minute);
-        Ok(Self { library, signer, resumable, uploads, collecting: tokio::sync::Mutex::default() })
+        let deleted = Duration::from_secs(u64::from(media.deleted_minutes) * 60);
+        Ok(Self {
+            deleted,
+            library,
+            signer,
+            resumable,
+            uploads,
+            collecting: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// For the messages that files are attached to.
+    pub(crate) fn addresses(&self, clock: Arc<dyn Clock>) -> Arc<dyn Addresses> {
+        Arc::new(Now { signer: self.signer.clone(), clock })
     }
 
     /// How a file is shown to somebody who may read it.
@@ -106,38 +115,27 @@ pub(crate) fn place(config: &MediaConfig) -> Result<Place, String> {
     })
 }
 
-impl App {
-    /// A file that somebody may read: his own, or one in a message that he may read.
-    pub(crate) async fn readable_media(
-        &self,
-        user: UserId,
-        id: MediaId,
-    ) -> Result<MediaRow, ApiError> {
-        let no_media = || ApiError::new(ErrorCode::NotFound, "No such file.");
-        let row = self.directory.media(&[id]).await?.pop().ok_or_else(no_media)?;
-        if row.owner == user || self.reads_message_with(user, id).await? {
-            Ok(row)
-        } else {
-            Err(no_media())
-        }
+/// Addresses as of now.
+struct Now {
+    signer: Signer,
+    clock: Arc<dyn Clock>,
+}
+
+impl Addresses for Now {
+    fn file(&self, media_id: &str) -> String {
+        self.address(What::File, media_id)
     }
 
-    async fn reads_message_with(&self, user: UserId, id: MediaId) -> Result<bool, ApiError> {
-        for used in self.directory.media_uses(id, USES_TRIED).await? {
-            let page = MessagePage::Around { position: PagePosition::Seq(used.seq), limit: 1 };
-            match self.engine.messages(user, used.conversation, page).await {
-                Ok((found, access)) => {
-                    let is_it = |seq| seq == used.seq && (access.from..=access.to).contains(&seq);
-                    if found.messages.iter().any(|view| is_it(view.message.seq)) {
-                        return Ok(true);
-                    }
-                }
-                // Another message may be one that he may read.
-                Err(EngineError::Refused(_)) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(false)
+    fn thumbnail(&self, media_id: &str) -> String {
+        self.address(What::Thumbnail, media_id)
+    }
+}
+
+impl Now {
+    /// Empty for an id that is none of ours.
+    fn address(&self, what: What, media_id: &str) -> String {
+        let now = self.clock.now();
+        media_id.parse().map(|id| self.signer.address(what, id, now)).unwrap_or_default()
     }
 }
 

@@ -32,7 +32,11 @@ pub(crate) async fn list(
         .next
         .map(|(last_activity_at, conversation)| ChatListCursor { last_activity_at, conversation });
     let body = rest::Conversations {
-        conversations: found.entries.iter().map(view::entry).collect(),
+        conversations: found
+            .entries
+            .iter()
+            .map(|rows| view::entry(rows, app.engine.addresses()))
+            .collect(),
         next_cursor: next.map(|cursor| cursor.encode()),
     };
     Ok(page_of(&body, body.conversations.len()))
@@ -67,7 +71,7 @@ pub(crate) async fn create(
     };
     let status = if *created { StatusCode::CREATED } else { StatusCode::OK };
     let entry = app.engine.entry(caller.user, conversation.id).await?;
-    Ok(json(status, &view::entry(&entry)))
+    Ok(json(status, &view::entry(&entry, app.engine.addresses())))
 }
 
 fn check_client_id(client_id: &str) -> Result<(), ostracon_proto::Invalid> {
@@ -86,7 +90,7 @@ pub(crate) async fn entry(
     Params(id): Params<ConversationId>,
 ) -> ApiResult {
     let entry = app.engine.entry(caller.user, id).await?;
-    Ok(ok(&view::entry(&entry)))
+    Ok(ok(&view::entry(&entry, app.engine.addresses())))
 }
 
 pub(crate) async fn edit(
@@ -103,7 +107,7 @@ pub(crate) async fn edit(
     };
     app.engine.run(caller.user, id, Action::Change(change)).await?;
     let entry = app.engine.entry(caller.user, id).await?;
-    Ok(ok(&view::entry(&entry)))
+    Ok(ok(&view::entry(&entry, app.engine.addresses())))
 }
 
 pub(crate) async fn remove(

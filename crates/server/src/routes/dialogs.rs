@@ -31,7 +31,7 @@ pub(crate) async fn send(
     }
     let peer = app.engine.resolve(&peer).await?;
     let message = OutgoingMessage { client_id: body.client_id, ..OutgoingMessage::text(body.text) };
-    let action = Action::Send(app.engine.new_message(&message)?);
+    let action = Action::Send(app.engine.new_message(caller.user, &message).await?);
     let id = ConversationId::direct(caller.user, peer);
     let done = app.engine.run(caller.user, id, action).await?;
     match &done.outcome {

@@ -129,7 +129,7 @@ pub(crate) async fn show(
     Caller(caller): Caller,
     Params(id): Params<MediaId>,
 ) -> ApiResult {
-    let row = app.readable_media(caller.user, id).await?;
+    let row = app.engine.readable_media(caller.user, id).await?;
     Ok(ok(&app.media.shown(&row, app.clock.now())))
 }
 

@@ -52,8 +52,9 @@ pub(crate) async fn page(
         return Err(EngineError::Unavailable.into());
     }
     let (before, after) = beyond(&found, &access, &query.anchor);
+    let to = app.engine.addresses();
     let body = rest::MessagePage {
-        messages: view::messages_within(&found.messages, &found.hidden, caller.user, &access),
+        messages: view::messages_within(&found.messages, &found.hidden, caller.user, &access, to),
         has_more_before: before,
         has_more_after: after,
         first_seq: access.from,
@@ -115,11 +116,12 @@ pub(crate) async fn send(
 ) -> ApiResult {
     let body = OutgoingMessage::read(&body.0)?;
     let id = app.engine.may_begin(caller.user, id).await?;
-    let action = Action::Send(app.engine.new_message(&body)?);
+    let action = Action::Send(app.engine.new_message(caller.user, &body).await?);
     let done = app.engine.run(caller.user, id, action).await?;
     match &done.outcome {
         Outcome::Sent { message, mark_rev, history, duplicate } => {
-            let shown = view::own_message(message, Some(*history), Some(*mark_rev));
+            let shown =
+                view::own_message(message, Some(*history), Some(*mark_rev), app.engine.addresses());
             Ok(if *duplicate { ok(&shown) } else { created(&shown) })
         }
         _ => Err(unexpected(&done)),
@@ -141,7 +143,7 @@ pub(crate) async fn edit(
     let done = app.engine.run(caller.user, id, action).await?;
     match &done.outcome {
         Outcome::Changed { message, history } => {
-            Ok(ok(&view::message_for(message, caller.user, Some(*history))))
+            Ok(ok(&view::message_for(message, caller.user, Some(*history), app.engine.addresses())))
         }
         _ => Err(unexpected(&done)),
     }

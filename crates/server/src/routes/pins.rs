@@ -22,7 +22,8 @@ pub(crate) async fn list(
     Params(id): Params<ConversationId>,
 ) -> ApiResult {
     let (found, access) = app.engine.pins(caller.user, id).await?;
-    let messages = view::messages_within(&found.messages, &[], caller.user, &access);
+    let messages =
+        view::messages_within(&found.messages, &[], caller.user, &access, app.engine.addresses());
     let (rev, history) = (found.conversation.rev, found.conversation.history);
     Ok(ok(&rest::Pins { messages, rev, history }))
 }

@@ -63,8 +63,9 @@ pub(crate) async fn messages(
     let began = std::time::Instant::now();
     let found = app.engine.search(caller.user, &query, filter, order, start, asked.limit).await?;
     metrics::histogram!("search_seconds").record(began.elapsed().as_secs_f64());
+    let to = app.engine.addresses();
     let hits = found.hits.iter().map(|hit| rest::SearchHit {
-        message: view::message_within(&hit.view, caller.user, &hit.access),
+        message: view::message_within(&hit.view, caller.user, &hit.access, to),
         conversation_id: hit.view.message.conversation,
         highlights: hit.highlights.iter().map(|(start, end)| [*start, *end]).collect(),
     });
@@ -85,7 +86,8 @@ pub(crate) async fn conversations(
 ) -> ApiResult {
     let asked = rest::SearchConversationsQuery::read(query.get())?;
     let found = app.engine.conversations_named(caller.user, &asked.q, asked.limit).await?;
-    let conversations = found.iter().map(|named| view::entry(&named.entry)).collect();
+    let conversations =
+        found.iter().map(|named| view::entry(&named.entry, app.engine.addresses())).collect();
     Ok(ok(&rest::SearchConversations { conversations }))
 }
 

@@ -56,7 +56,9 @@ pub(crate) async fn changes(
     let messages = found.messages.iter();
     Ok(ok(&rest::Changes {
         conversation,
-        messages: messages.map(|view| view::message_within(view, caller.user, &access)).collect(),
+        messages: messages
+            .map(|view| view::message_within(view, caller.user, &access, app.engine.addresses()))
+            .collect(),
         members: members
             .map(|member| {
                 let mut shown = view::member(member, marks(member.user));
@@ -97,7 +99,11 @@ pub(crate) async fn sync(
     let found = app.engine.sync(caller.user, since, query.limit).await?;
     let cursor = SyncCursor { history: found.history, user_rev: found.user_rev, after: None };
     let body = rest::Sync {
-        conversations: found.entries.iter().map(view::entry).collect(),
+        conversations: found
+            .entries
+            .iter()
+            .map(|rows| view::entry(rows, app.engine.addresses()))
+            .collect(),
         removed: found.removed,
         cursor: cursor.encode(),
         user_rev: found.user_rev,

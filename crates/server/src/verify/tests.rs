@@ -154,6 +154,7 @@ fn text(content: &str, client_id: Option<&str>) -> Action {
         payload_hash: 1,
         reply_to: None,
         mentions: Vec::new(),
+        attachments: Some(Vec::new()),
     })
 }
 

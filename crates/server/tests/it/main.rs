@@ -7,6 +7,7 @@
 )]
 
 mod accounts;
+mod attached;
 mod auth;
 mod client;
 mod conversations;

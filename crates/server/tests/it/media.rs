@@ -14,10 +14,10 @@ use tokio::net::TcpStream;
 use crate::client::{Answer, Caller, PATIENCE};
 
 /// An answer whose body is no text.
-struct Raw {
-    status: u16,
-    headers: HeaderMap,
-    body: Bytes,
+pub(crate) struct Raw {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Raw {
@@ -25,13 +25,13 @@ impl Raw {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    fn is(self, status: u16) -> Value {
+    pub(crate) fn is(self, status: u16) -> Value {
         let Self { headers, body, .. } = self;
         let text = String::from_utf8_lossy(&body).into_owned();
         Answer { status: self.status.try_into().unwrap(), headers, text }.is(status)
     }
 
-    fn refused(self, status: u16, code: &str) {
+    pub(crate) fn refused(self, status: u16, code: &str) {
         let body = self.is(status);
         assert_eq!(body["error"]["code"], code, "{body}");
     }
@@ -64,7 +64,7 @@ async fn call(
     tokio::time::timeout(PATIENCE, call).await.unwrap()
 }
 
-async fn get(server: &TestServer, path: &str, headers: &[(&str, &str)]) -> Raw {
+pub(crate) async fn get(server: &TestServer, path: &str, headers: &[(&str, &str)]) -> Raw {
     call(server, None, "GET", path, headers, b"").await
 }
 
@@ -78,12 +78,18 @@ fn form(name: &str, kind: &str, bytes: &[u8]) -> Vec<u8> {
     [head.as_bytes(), bytes, b"\r\n--XYZ--\r\n"].concat()
 }
 
-async fn upload(server: &TestServer, caller: &Caller, name: &str, kind: &str, bytes: &[u8]) -> Raw {
+pub(crate) async fn upload(
+    server: &TestServer,
+    caller: &Caller,
+    name: &str,
+    kind: &str,
+    bytes: &[u8],
+) -> Raw {
     let body = form(name, kind, bytes);
     call(server, Some(caller), "POST", "/api/v1/media/upload", &[FORM], &body).await
 }
 
-fn picture(width: u32, height: u32) -> Vec<u8> {
+pub(crate) fn picture(width: u32, height: u32) -> Vec<u8> {
     let image = image::RgbImage::from_fn(width, height, |x, y| image::Rgb([x as u8, y as u8, 7]));
     let mut bytes = Cursor::new(Vec::new());
     image.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
@@ -91,7 +97,7 @@ fn picture(width: u32, height: u32) -> Vec<u8> {
 }
 
 /// Every file under the folder of media.
-fn files(server: &TestServer) -> Vec<PathBuf> {
+pub(crate) fn files(server: &TestServer) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![server.data_dir().join("media")];
     while let Some(folder) = folders.pop() {

@@ -118,6 +118,7 @@ pub(crate) fn send(client_id: &str, text: &str) -> Order {
             payload_hash: 1,
             reply_to: None,
             mentions: Vec::new(),
+            attachments: Some(Vec::new()),
         }),
     )
 }

@@ -101,6 +101,7 @@ pub(crate) fn send_in(conversation: ConversationId, actor: UserId, client_id: &s
             payload_hash: 1,
             reply_to: None,
             mentions: Vec::new(),
+            attachments: Some(Vec::new()),
         }),
     )
 }

@@ -82,6 +82,7 @@ impl Tables {
             withheld: false,
             history: None,
             mark_rev: None,
+            attachments: Vec::new(),
         }
     }
 

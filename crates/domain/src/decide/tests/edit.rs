@@ -1,6 +1,6 @@
 //! Editing one's own message.
 
-use super::room::{ALICE, BOB, CAROL, EVE, Room, START, edit, react, say};
+use super::room::{ALICE, BOB, CAROL, EVE, Room, START, edit, file, react, say};
 use crate::{Action, Edit, Mention, NewMessage, RefusalCode};
 
 #[test]
@@ -42,6 +42,17 @@ fn only_the_sender_edits_and_only_what_is_there() {
     room.say(BOB, "two");
     room.done(BOB, Action::Delete { seq: 2 });
     assert_eq!(room.refused(BOB, edit(2, "x")), RefusalCode::NotFound);
+}
+
+#[test]
+fn files_stay_and_the_text_beside_them_may_go() {
+    let mut room = Room::direct();
+    let attachments = Some(vec![file("1")]);
+    room.done(ALICE, Action::Send(NewMessage { attachments, ..say("look") }));
+    room.done(ALICE, edit(1, ""));
+    assert_eq!(room.message(1).content, "");
+    assert_eq!(room.message(1).attachments(), [file("1")]);
+    assert_eq!(room.invalid(ALICE, edit(1, "\0")), "content");
 }
 
 #[test]

@@ -6,9 +6,9 @@ use std::{
 };
 
 use crate::{
-    Action, Annex, AnnexKey, ClientId, Context, Conversation, ConversationCommand, ConversationId,
-    ConversationSlice, Edit, History, IdSource, Limits, Member, Message, MessageId, MessageIds,
-    MessageKind, MessageView, Millis, NewGroup, NewMessage, Outcome, Quote, Reaction,
+    Action, Annex, AnnexKey, Attachment, ClientId, Context, Conversation, ConversationCommand,
+    ConversationId, ConversationSlice, Edit, History, IdSource, Limits, Member, Message, MessageId,
+    MessageIds, MessageKind, MessageView, Millis, NewGroup, NewMessage, Outcome, Quote, Reaction,
     ReactionGroup, Refusal, RefusalCode, Row, Seq, UnitId, UserId, decide,
 };
 
@@ -228,6 +228,20 @@ pub(super) fn say(text: &str) -> NewMessage {
         payload_hash: 1,
         reply_to: None,
         mentions: Vec::new(),
+        attachments: Some(Vec::new()),
+    }
+}
+
+pub(super) fn file(media_id: &str) -> Attachment {
+    Attachment {
+        media_id: media_id.to_owned(),
+        mime: "image/png".to_owned(),
+        size: 7,
+        width: Some(2),
+        height: Some(3),
+        duration_ms: None,
+        thumbhash: None,
+        name: Some("a.png".to_owned()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Sending: numbers, checks of what people write, retries.
 
-use super::room::{ALICE, BOB, CAROL, EVE, Room, START, edit, reply, say, send, send_as};
+use super::room::{ALICE, BOB, CAROL, EVE, Room, START, edit, file, reply, say, send, send_as};
 use crate::{Action, ClientId, Mention, MessageKind, NewMessage, Outcome, RefusalCode};
 
 #[test]
@@ -54,6 +54,43 @@ fn texts_are_checked() {
         assert_eq!(room.invalid(ALICE, kind(other)), "type");
     }
     assert_eq!(room.head().head_seq, 5);
+}
+
+#[test]
+fn a_message_with_files_needs_no_text() {
+    let mut room = Room::direct();
+    let with = |kind, content: &str, files: Option<Vec<_>>| {
+        Action::Send(NewMessage { kind, attachments: files, ..say(content) })
+    };
+    room.done(ALICE, with(MessageKind::Image, "", Some(vec![file("1")])));
+    room.done(ALICE, with(MessageKind::Text, "two of them", Some(vec![file("1"), file("2")])));
+    assert_eq!(room.message(1).attachments(), [file("1")]);
+    assert_eq!(room.message(2).attachments(), [file("1"), file("2")]);
+    assert_eq!(room.message(1).kind, MessageKind::Image);
+    assert_eq!(room.invalid(ALICE, with(MessageKind::File, "x", Some(Vec::new()))), "type");
+    let system = with(MessageKind::System, "x", Some(vec![file("1")]));
+    assert_eq!(room.invalid(ALICE, system), "type");
+    assert_eq!(
+        room.invalid(ALICE, with(MessageKind::Text, "\0", Some(vec![file("1")]))),
+        "content"
+    );
+    // One of the files is not there, or not for this user.
+    assert_eq!(room.refused(ALICE, with(MessageKind::Text, "x", None)), RefusalCode::NotFound);
+    assert_eq!(room.head().head_seq, 2);
+}
+
+#[test]
+fn the_same_again_needs_no_files() {
+    let mut room = Room::direct();
+    let again = |files| {
+        let client_id = ClientId::new("c");
+        Action::Send(NewMessage { client_id, attachments: files, ..say("look") })
+    };
+    room.done(ALICE, again(Some(vec![file("1")])));
+    // The file may be gone by now.
+    room.idle(ALICE, again(None));
+    room.done(ALICE, Action::Delete { seq: 1 });
+    assert!(room.message(1).attachments().is_empty());
 }
 
 #[test]

@@ -93,6 +93,7 @@ pub(super) fn say(text: &str) -> NewMessage {
         payload_hash: 0,
         reply_to: None,
         mentions: Vec::new(),
+        attachments: Some(Vec::new()),
     }
 }
 
