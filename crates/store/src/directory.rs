@@ -17,7 +17,7 @@ pub use invites::{Invite, Invites, NewInvite};
 pub use job_row::{JobRow, JobState, NewJob};
 pub use media::{
     ContentHash, MediaId, MediaIndex, MediaObject, MediaRow, MediaTotals, MediaUse, MessagesGone,
-    NoMediaId,
+    NoMediaId, USED_AGAIN_MS,
 };
 pub use move_error::{MoveLost, MoveRefusal};
 pub use move_row::{FREEZES_KEPT, Garbage, MoveKind, MovePhase, MoveRow, NewMove, Progress};

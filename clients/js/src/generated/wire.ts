@@ -1625,21 +1625,6 @@ export type Operations = {
     body: EditProfile;
     answer: OwnProfile;
   };
-  /** Read who is online, or was last. One for each user that was asked for, in that order; what is not for you to see, and who does not exist, is offline. */
-  'GET /api/v1/presence': {
-    query: { user_ids: string };
-    answer: PresenceList;
-  };
-  /** Find messages by their words. Every word must stand in the text, from the border of a word on: `foo` finds `foo.png`. Words in quotation marks must stand together. See docs/search.md. A message that was edited or deleted is found as it is now; a new one after a second or two. */
-  'GET /api/v1/search': {
-    query: { q: string; conversation_id?: string; from?: string; after?: number; before?: number; has?: 'attachment'; sort?: 'newest' | 'best'; cursor?: string; limit?: number };
-    answer: SearchFound;
-  };
-  /** Find conversations of one's own list by name. Each word of the query must begin a word of the name; case and marks do not matter. A direct conversation has the names of the other user. */
-  'GET /api/v1/search/conversations': {
-    query: { q: string; limit?: number };
-    answer: SearchConversations;
-  };
   /** Download a file. The address is `url` of a file, with its signature; it needs no token. `Range`, `If-Range` and `If-None-Match` are understood; the answer may be kept for as long as the address is good. What a browser might run is a download of no type. */
   'GET /api/v1/media/file/{media_id}': {
     path: { media_id: string };
@@ -1674,6 +1659,21 @@ export type Operations = {
   'GET /api/v1/media/{media_id}': {
     path: { media_id: string };
     answer: Media;
+  };
+  /** Read who is online, or was last. One for each user that was asked for, in that order; what is not for you to see, and who does not exist, is offline. */
+  'GET /api/v1/presence': {
+    query: { user_ids: string };
+    answer: PresenceList;
+  };
+  /** Find messages by their words. Every word must stand in the text, from the border of a word on: `foo` finds `foo.png`. Words in quotation marks must stand together. See docs/search.md. A message that was edited or deleted is found as it is now; a new one after a second or two. */
+  'GET /api/v1/search': {
+    query: { q: string; conversation_id?: string; from?: string; after?: number; before?: number; has?: 'attachment'; sort?: 'newest' | 'best'; cursor?: string; limit?: number };
+    answer: SearchFound;
+  };
+  /** Find conversations of one's own list by name. Each word of the query must begin a word of the name; case and marks do not matter. A direct conversation has the names of the other user. */
+  'GET /api/v1/search/conversations': {
+    query: { q: string; limit?: number };
+    answer: SearchConversations;
   };
   /** Read which conversations changed. */
   'GET /api/v1/sync': {

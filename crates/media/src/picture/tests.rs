@@ -1,6 +1,7 @@
 //! Stories of pictures: what is left of them, how they are turned, which are refused.
 
 use image::{Rgb, RgbImage, Rgba, RgbaImage};
+use proptest::{collection::vec, prelude::*, sample::Index};
 
 use super::*;
 
@@ -182,16 +183,9 @@ fn bombs_are_refused_before_they_are_decoded() {
     assert!(refusal(Kind::Jpeg, &scans).contains("scans"));
 }
 
-#[test]
-fn mutations_never_panic() {
+/// One small picture of each kind.
+fn sound() -> Vec<(Kind, Vec<u8>)> {
     let gray = DynamicImage::ImageLuma8(stripes(30, 20).to_luma8());
-    let mut seed = 7u64;
-    let mut random = move || {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        seed as usize
-    };
     let mut webp = Vec::new();
     stripes(16, 12)
         .write_with_encoder(image::codecs::webp::WebPEncoder::new_lossless(&mut webp))
@@ -200,21 +194,40 @@ fn mutations_never_panic() {
     image::codecs::gif::GifEncoder::new(&mut gif)
         .encode_frame(image::Frame::new(stripes(9, 9).to_rgba8()))
         .unwrap();
-    for (kind, sound) in [
+    vec![
         (Kind::Jpeg, jpeg_with_exif(&gray, 3)),
         (Kind::Png, png(&stripes(30, 20))),
         (Kind::Webp, webp),
         (Kind::Gif, gif),
-    ] {
-        for _ in 0..200 {
-            let mut bent = sound.clone();
-            for _ in 0..1 + random() % 4 {
-                let at = random() % bent.len();
-                bent[at] = random() as u8;
-            }
-            bent.truncate(bent.len() - random() % 3);
-            // Taken or refused, but it ends.
-            drop(clean(kind, &bent, LIMITS));
+    ]
+}
+
+proptest! {
+    /// Taken or refused, but it ends.
+    #[test]
+    fn fuzz_bent_pictures_never_panic(
+        which in 0..4usize,
+        bends in vec((any::<Index>(), any::<u8>()), 1..5),
+        cut in 0..3usize,
+    ) {
+        let (kind, mut bent) = sound().swap_remove(which);
+        for (at, byte) in bends {
+            let at = at.index(bent.len());
+            bent[at] = byte;
         }
+        bent.truncate(bent.len() - cut);
+        drop(clean(kind, &bent, LIMITS));
+    }
+
+    #[test]
+    fn fuzz_anything_as_a_picture_never_panics(which in 0..4usize, tail in vec(any::<u8>(), 0..300)) {
+        let heads: [(Kind, &[u8]); 4] = [
+            (Kind::Jpeg, b"\xff\xd8\xff"),
+            (Kind::Png, b"\x89PNG\r\n\x1a\n"),
+            (Kind::Webp, b"RIFF\x20\x01\0\0WEBP"),
+            (Kind::Gif, b"GIF89a"),
+        ];
+        let (kind, head) = heads[which];
+        drop(clean(kind, &[head, &tail].concat(), LIMITS));
     }
 }

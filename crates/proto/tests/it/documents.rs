@@ -58,6 +58,7 @@ fn openapi_names_every_call_once_and_every_schema_it_uses() {
     delete_conversations_messages_by_seq
     delete_conversations_messages_reactions_by_emoji
     delete_conversations_pins_by_seq
+    delete_media_uploads_by_upload_id
     get_admin_audit
     get_admin_search
     get_admin_shards
@@ -78,6 +79,9 @@ fn openapi_names_every_call_once_and_every_schema_it_uses() {
     get_dialog_list
     get_healthz
     get_me
+    get_media_by_media_id
+    get_media_file_by_media_id
+    get_media_thumbnail_by_media_id
     get_metrics
     get_openapi_json
     get_presence
@@ -93,6 +97,7 @@ fn openapi_names_every_call_once_and_every_schema_it_uses() {
     patch_conversations_members_by_user_id
     patch_conversations_messages_by_seq
     patch_me
+    patch_media_uploads_by_upload_id
     post_admin_search
     post_admin_shards
     post_admin_shards_accept
@@ -115,6 +120,8 @@ fn openapi_names_every_call_once_and_every_schema_it_uses() {
     post_conversations_messages
     post_conversations_read
     post_dialog_send
+    post_media_upload
+    post_media_uploads
     post_users_lookup
     put_conversations_messages_reactions_by_emoji
     put_conversations_pins_by_seq
@@ -153,13 +160,13 @@ fn a_schema_looks_like_its_json() {
     .map(fields)
     .join("\n");
     insta::assert_snapshot!(said, @r#"
-    Message: client_id? content? content_rev conversation_id deleted_at? deleted_by? edited_at? hidden? history? mark_rev? mentions? message_id pinned_at? reactions? reply_to? rev sender_id seq timestamp type withheld?
+    Message: attachments? client_id? content? content_rev conversation_id deleted_at? deleted_by? edited_at? hidden? history? mark_rev? mentions? message_id pinned_at? reactions? reply_to? rev sender_id seq timestamp type withheld?
     Entry: conversation inbox last_message membership unread
     Conversation: conversation_id created_at head_seq history large mark_rev member_count name? rev settings type
     Membership: delivered_seq joined_seq left_seq? read_seq role unread_floor
     Member: delivered_seq? joined_seq left_seq? mark_rev? read_seq? rev role user_id
     Inbox: archived hidden_to marked_unread muted_until pinned
-    OutgoingMessage: client_id? content mentions? reply_to? type?
+    OutgoingMessage: attachments? client_id? content mentions? reply_to? type?
     Changes: conversation? hidden? history mark_rev members messages more receipts reset rev
     Sync: conversations cursor more removed reset user_rev
     MessagePage: first_seq has_more_after has_more_before head_seq history messages rev stale?

@@ -2,6 +2,7 @@
 
 mod allowance;
 pub(crate) mod collect;
+pub(crate) mod form;
 mod resumable;
 
 use std::{sync::Arc, time::Duration};

@@ -91,14 +91,14 @@ pub const METRICS: &[Metric] = &[
     counter("ostracon_http_refused_total", "REST calls answered with 400 to 499"),
     counter("ostracon_map_refresh_total", "How often the map was read again"),
     gauge("ostracon_map_version", "", "Version of the map"),
-    counter(
-        "ostracon_move_directory_unavailable_total",
-        "Questions of a mover that the directory did not answer; a frozen unit waits for it",
-    ),
     counter("ostracon_media_collected_total", "Objects of files removed because nothing used them"),
     counter("ostracon_media_download_bytes_total", "Bytes of files read for downloads"),
     counter("ostracon_media_upload_bytes_total", "Bytes of files that were stored"),
     counter("ostracon_media_uploads_total", "Files that were stored"),
+    counter(
+        "ostracon_move_directory_unavailable_total",
+        "Questions of a mover that the directory did not answer; a frozen unit waits for it",
+    ),
     gauge("ostracon_moves", "phase", "Moves under way"),
     gauge("ostracon_open_sockets", "", "Open sockets, WebSockets included"),
     counter(

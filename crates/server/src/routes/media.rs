@@ -3,7 +3,6 @@
 use std::{
     ops::{Range, RangeInclusive},
     sync::Arc,
-    time::Duration,
 };
 
 use axum::{
@@ -13,22 +12,17 @@ use axum::{
 };
 use futures_util::TryStreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
-use multer::{Constraints, Multipart, SizeLimit};
 use ostracon_media::{About, Kind, MediaError, What, thumbnail_mime};
-use ostracon_proto::{ErrorCode, Invalid};
+use ostracon_proto::ErrorCode;
 use ostracon_store::directory::{MediaId, MediaObject, MediaRow};
 
 use crate::{
     app::App,
     error::{ApiError, ApiResult},
     extract::{Caller, Params, discard},
+    media::form,
     respond::{created, ok},
 };
-
-/// How long the next bytes of an upload may take.
-const PIECE_WAIT: Duration = Duration::from_secs(30);
-/// Bytes of a form besides the file.
-const FORM_BYTES: u64 = 64 << 10;
 
 /// What a page may do that shows a file by itself: nothing but show it.
 const SANDBOX: HeaderValue = HeaderValue::from_static(
@@ -44,14 +38,16 @@ pub(crate) async fn upload(
     let _open = app.media.uploads.begin(caller.user)?;
     let (parts, mut body) = request.into_parts();
     let most = app.media.library.upload_bytes_max();
-    if length(&parts.headers).is_some_and(|length| length > most.saturating_add(FORM_BYTES)) {
+    if length(&parts.headers)
+        .is_some_and(|length| length > most.saturating_add(form::BYTES_BESIDES))
+    {
         if !parts.headers.contains_key(header::EXPECT) {
             discard(&mut body).await;
         }
         return Err(MediaError::TooLarge(most).into());
     }
-    let received = receive(&app, &parts.headers, &mut body).await;
-    let (incoming, name, declared) = match received {
+    let received = form::receive(&app.media.library, &parts.headers, &mut body).await;
+    let form::Received { incoming, name, declared } = match received {
         Ok(received) => received,
         Err(error) => {
             discard(&mut body).await;
@@ -63,61 +59,6 @@ pub(crate) async fn upload(
     let now = app.clock.now();
     let row = app.media.library.finish(incoming, about, now).await?;
     Ok(created(&app.media.shown(&row, now)))
-}
-
-type Received = (ostracon_media::Incoming, Option<String>, Option<String>);
-
-/// The field `file` of a form.
-async fn receive(app: &App, headers: &HeaderMap, body: &mut Body) -> Result<Received, ApiError> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    let boundary = multer::parse_boundary(kind.unwrap_or_default()).map_err(|_| {
-        ApiError::new(ErrorCode::UnsupportedMedia, "The body must be multipart/form-data.")
-    })?;
-    let most = app.media.library.upload_bytes_max();
-    let size = SizeLimit::new().whole_stream(most.saturating_add(FORM_BYTES));
-    let constraints = Constraints::new().size_limit(size);
-    let pieces = body.into_data_stream_of();
-    let mut form = Multipart::with_constraints(pieces, boundary, constraints);
-    while let Some(mut field) = in_time(form.next_field()).await? {
-        if field.name() != Some("file") {
-            continue;
-        }
-        let name = field.file_name().map(str::to_owned);
-        let declared = field.content_type().map(ToString::to_string);
-        let mut incoming = app.media.library.begin().await?;
-        while let Some(piece) = in_time(field.chunk()).await? {
-            incoming.write(&piece).await?;
-        }
-        return Ok((incoming, name, declared));
-    }
-    Err(Invalid::new("file", "must be there").into())
-}
-
-async fn in_time<T>(read: impl Future<Output = multer::Result<T>>) -> Result<T, ApiError> {
-    let cut_off =
-        || ApiError::new(ErrorCode::BadRequest, "The body did not arrive, or is no form.");
-    match tokio::time::timeout(PIECE_WAIT, read).await {
-        Ok(Ok(read)) => Ok(read),
-        Ok(Err(multer::Error::StreamSizeExceeded { limit })) => {
-            Err(MediaError::TooLarge(limit.saturating_sub(FORM_BYTES)).into())
-        }
-        Ok(Err(_)) | Err(_) => Err(cut_off()),
-    }
-}
-
-/// A body whose pieces are taken by reference, so that what is left of it can be read after a refusal.
-trait Pieces {
-    fn into_data_stream_of(
-        &mut self,
-    ) -> impl futures_util::Stream<Item = Result<bytes::Bytes, axum::Error>> + Send;
-}
-
-impl Pieces for Body {
-    fn into_data_stream_of(
-        &mut self,
-    ) -> impl futures_util::Stream<Item = Result<bytes::Bytes, axum::Error>> + Send {
-        http_body_util::BodyDataStream::new(self)
-    }
 }
 
 fn length(headers: &HeaderMap) -> Option<u64> {

@@ -55,7 +55,7 @@ pub(crate) async fn create(
     Caller(caller): Caller,
     headers: HeaderMap,
 ) -> Result<Response, Response> {
-    spoken(&headers)?;
+    spoken(&headers).map_err(|refused| *refused)?;
     let made = begin(&app, caller, &headers).await;
     let (id, upload) = made.map_err(told)?;
     let mut response = answer(StatusCode::CREATED);
@@ -97,7 +97,7 @@ pub(crate) async fn head(
     Params(id): Params<String>,
     headers: HeaderMap,
 ) -> Result<Response, Response> {
-    spoken(&headers)?;
+    spoken(&headers).map_err(|refused| *refused)?;
     let (upload, offset) = look_up(&app, caller, &id).await.map_err(told)?;
     let mut response = progress(StatusCode::OK, &upload, offset);
     let headers = response.headers_mut();
@@ -112,9 +112,9 @@ pub(crate) async fn remove(
     Params(id): Params<String>,
     headers: HeaderMap,
 ) -> Result<Response, Response> {
-    spoken(&headers)?;
+    spoken(&headers).map_err(|refused| *refused)?;
     look_up(&app, caller, &id).await.map_err(told)?;
-    let _held = hold(&app, &id)?;
+    let _held = hold(&app, &id).map_err(|refused| *refused)?;
     blocking(move || app.media.resumable.remove(&id)).await.map_err(told)?;
     Ok(answer(StatusCode::NO_CONTENT))
 }
@@ -126,7 +126,7 @@ pub(crate) async fn append(
     request: Request,
 ) -> Result<Response, Response> {
     let (parts, mut body) = request.into_parts();
-    spoken(&parts.headers)?;
+    spoken(&parts.headers).map_err(|refused| *refused)?;
     let appended = append_to(&app, caller, id, &parts.headers, &mut body).await;
     if appended.is_err() {
         discard(&mut body).await;
@@ -152,7 +152,7 @@ async fn append_to(
         return Err(told(error));
     }
     let _open = app.media.uploads.open(caller.user).map_err(told)?;
-    let _held = hold(app, &id)?;
+    let _held = hold(app, &id).map_err(|refused| *refused)?;
     let (mut upload, offset) = look_up(app, caller, &id).await.map_err(told)?;
     if number(headers, &UPLOAD_OFFSET).map_err(told)? != offset {
         return Err(told(ApiError::conflict("The upload has come to another place.")));
@@ -277,16 +277,16 @@ async fn look_up(app: &Arc<App>, caller: Identity, id: &str) -> Result<(Upload, 
 }
 
 /// Nobody else writes to it now.
-fn hold(app: &App, id: &str) -> Result<Held, Response> {
+fn hold(app: &App, id: &str) -> Result<Held, Box<Response>> {
     app.media.resumable.hold(id).ok_or_else(|| {
         let mut response = told(ApiError::conflict("Somebody writes to this upload just now."));
         *response.status_mut() = StatusCode::LOCKED;
-        response
+        Box::new(response)
     })
 }
 
 /// Refuses clients of another version.
-fn spoken(headers: &HeaderMap) -> Result<(), Response> {
+fn spoken(headers: &HeaderMap) -> Result<(), Box<Response>> {
     if headers.get(RESUMABLE) == Some(&SPOKEN) {
         return Ok(());
     }
@@ -294,7 +294,7 @@ fn spoken(headers: &HeaderMap) -> Result<(), Response> {
     let mut response = told(error);
     *response.status_mut() = StatusCode::PRECONDITION_FAILED;
     response.headers_mut().insert(VERSION, SPOKEN);
-    Err(response)
+    Err(Box::new(response))
 }
 
 fn number(headers: &HeaderMap, name: &HeaderName) -> Result<u64, ApiError> {

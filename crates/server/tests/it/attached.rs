@@ -253,3 +253,30 @@ async fn a_conversation_moves_with_its_files() {
     get(&server, &url, &[]).await.refused(404, "not_found");
     assert!(files(&server).is_empty());
 }
+
+#[tokio::test]
+async fn a_backup_has_files_and_their_uses() {
+    let clock = std::sync::Arc::new(ostracon_engine::ManualClock::new(1_800_000_000_000));
+    let mut server = TestServer::start_at(clock.clone(), |_| {}).await;
+    let alice = Caller::new(&server, "alice").await;
+    let bob = Caller::new(&server, "bob").await;
+    let media = upload(&server, &alice, "a.png", "image/png", &picture(64, 48)).await.is(201);
+    let body = json!({"content": "", "type": "image", "attachments": refs(&[&media])});
+    sent(&alice, bob.id, body).await;
+    let backup = server.dir().join("backup");
+    let body = json!({"dir": backup});
+    let answer = operator(&server, "POST", "/api/v1/admin/backup", body).await;
+    assert!(answer.text.contains("\"result\""), "{}", answer.text);
+    server.stop().await;
+    let restored = server.dir().join("restored");
+    ostracon_server::offline::restore(&backup, &restored, &|_, _| {}).unwrap();
+    server.config_mut().data_dir = restored;
+    server.start_again().await;
+    clock.advance(86_400_001);
+    server.collect_media().await;
+    let media = bob.at(&server).get(&about(&media)).await.is(200);
+    for url in ["url", "thumbnail_url"] {
+        let file = get(&server, media[url].as_str().unwrap(), &[]).await;
+        assert_eq!(file.status, 200, "{url}");
+    }
+}

@@ -9,7 +9,10 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use ostracon_server::testing::TestServer;
 use serde_json::Value;
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 use crate::client::{Answer, Caller, PATIENCE};
 
@@ -241,6 +244,15 @@ async fn hostile_files_leave_nothing_behind() {
     }
     bomb[29..33].copy_from_slice(&(!crc).to_be_bytes());
     let script = b"<?xml version='1.0'?><svg><script>alert(1)</script></svg>";
+    let handler = b"<svg xmlns='http://www.w3.org/2000/svg'><path onload='alert(1)'/></svg>";
+    let laughs = b"<!DOCTYPE svg [<!ENTITY a 'ha'><!ENTITY b '&a;&a;&a;'>]><svg>&b;</svg>";
+    // A canvas of a million pixels and many tiny frames.
+    let mut film = b"GIF89a\xe8\x03\xe8\x03\0\0\0".to_vec();
+    for _ in 0..17 {
+        film.extend_from_slice(b"\x2c\0\0\0\0\x01\0\x01\0\x80\0\0\0\xff\xff\xff\x02\x02\x44\x01\0");
+    }
+    film.push(0x3b);
+    let scans = [b"\xff\xd8".as_slice(), &b"\xff\xda\0\x02".repeat(70)].concat();
     for (what, kind, bytes, status, code) in [
         ("a bomb", "image/png", &bomb[..], 413, "too_large"),
         ("too many pixels", "image/png", &picture(1_001, 1_000), 413, "too_large"),
@@ -248,6 +260,10 @@ async fn hostile_files_leave_nothing_behind() {
         ("damaged", "image/jpeg", b"\xff\xd8\xff\xe0\0\x10JFIF\0garbage", 415, "unsupported_media"),
         ("script and picture", "image/gif", b"GIF89a=1;alert(1)//", 415, "unsupported_media"),
         ("a script in a drawing", "image/svg+xml", script, 415, "unsupported_media"),
+        ("a handler in a drawing", "image/svg+xml", handler, 415, "unsupported_media"),
+        ("entities in a drawing", "image/svg+xml", laughs, 415, "unsupported_media"),
+        ("many large frames", "image/gif", &film, 413, "too_large"),
+        ("many scans", "image/jpeg", &scans, 413, "too_large"),
         ("a program", "image/png", b"MZ\x90\0\x03", 415, "unsupported_media"),
         ("a page as film", "video/mp4", b"<html><script>", 415, "unsupported_media"),
         ("nothing", "image/png", b"", 422, "invalid"),
@@ -280,6 +296,59 @@ async fn hostile_files_leave_nothing_behind() {
     let media = upload(&server, &alice, "x.png", "image/png", &both).await.is(201);
     let file = get(&server, media["url"].as_str().unwrap(), &[]).await;
     assert!(!file.body.windows(6).any(|six| six == b"SECRET"));
+}
+
+/// Writes a request as it is, ends it there, and reads what comes back.
+async fn spoken(server: &TestServer, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    let talk = async {
+        // Who is refused early may be hung up on.
+        let _ = stream.write_all(request).await;
+        let _ = stream.shutdown().await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    tokio::time::timeout(PATIENCE, talk).await.unwrap()
+}
+
+#[tokio::test]
+async fn lengths_that_lie_leave_nothing() {
+    let server = TestServer::start_with(|config| config.media.file_bytes_max = 200_000).await;
+    let alice = Caller::new(&server, "alice").await;
+    let token = alice.token.as_deref().unwrap();
+    let all = form("x", "text/plain", &[b'x'; 1_000]);
+    let cut = &all[..600];
+    let chunk = [format!("{:x}\r\n", cut.len()).as_bytes(), cut, b"\r\n"].concat();
+    let cases: [(&str, &str, Vec<u8>); 7] = [
+        ("more is promised than comes", "content-length: 5000", cut.to_vec()),
+        ("less is promised than comes", "content-length: 300", all.clone()),
+        ("more than is allowed", "content-length: 300000", cut.to_vec()),
+        ("more than there can be", "content-length: 99999999999999999999", cut.to_vec()),
+        ("less than nothing", "content-length: -1", cut.to_vec()),
+        (
+            "a chunk that lies",
+            "transfer-encoding: chunked",
+            [&chunk[..], b"ffffffff\r\nx"].concat(),
+        ),
+        ("a chunk that is none", "transfer-encoding: chunked", [&chunk[..], b"zz\r\n"].concat()),
+    ];
+    for (what, length, body) in cases {
+        let head = format!(
+            "POST /api/v1/media/upload HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {token}\r\n\
+             content-type: multipart/form-data; boundary=XYZ\r\n{length}\r\n\r\n"
+        );
+        let answer = spoken(&server, &[head.as_bytes(), &body].concat()).await;
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{what}: {answer}");
+        let gone = async {
+            while !files(&server).is_empty() {
+                tokio::task::yield_now().await
+            }
+        };
+        tokio::time::timeout(PATIENCE, gone).await.expect(what);
+    }
+    // The server is well, and what is true is taken.
+    upload(&server, &alice, "x", "text/plain", b"hello").await.is(201);
 }
 
 const TUS: (&str, &str) = ("tus-resumable", "1.0.0");

@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use ostracon_domain::{ConversationId, Millis, UserId};
 use ostracon_store::{
     DirectoryError, MediaIndex,
-    directory::{ContentHash, MediaId, MediaObject, MediaRow, MediaTotals, MediaUse, MessagesGone},
+    directory::{
+        ContentHash, MediaId, MediaObject, MediaRow, MediaTotals, MediaUse, MessagesGone,
+        USED_AGAIN_MS,
+    },
 };
 use rusqlite::{Connection, OptionalExtension as _, Row, params, types::Type};
 
@@ -122,6 +125,11 @@ impl MediaIndex for SqliteDirectory {
         self.threads
             .write(move |conn| {
                 let tx = conn.transaction()?;
+                tx.prepare_cached(
+                    "UPDATE media SET keep_until = ?2 WHERE keep_until < ?1
+                     AND EXISTS (SELECT 1 FROM media_use WHERE media = media.id)",
+                )?
+                .execute(params![now, now.saturating_add(USED_AGAIN_MS)])?;
                 let over: Vec<[u8; 16]> = {
                     let mut statement = tx.prepare_cached(
                         "SELECT id FROM media WHERE keep_until < ?1

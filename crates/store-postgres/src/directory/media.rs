@@ -9,7 +9,10 @@ use async_trait::async_trait;
 use ostracon_domain::{Millis, UserId};
 use ostracon_store::{
     DirectoryError, MediaIndex,
-    directory::{ContentHash, MediaId, MediaObject, MediaRow, MediaTotals, MediaUse, MessagesGone},
+    directory::{
+        ContentHash, MediaId, MediaObject, MediaRow, MediaTotals, MediaUse, MessagesGone,
+        USED_AGAIN_MS,
+    },
 };
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -52,6 +55,9 @@ const SHORTEN: &str = "UPDATE media SET keep_until = $2 WHERE id = ANY($1) \
      AND NOT EXISTS (SELECT 1 FROM media_use WHERE media = media.id)";
 const USES: &str = "SELECT conversation, seq FROM media_use WHERE media = $1 \
      ORDER BY conversation, seq LIMIT $2";
+const LATER: &str = "UPDATE media SET keep_until = $2 WHERE id IN (SELECT id FROM media \
+     WHERE keep_until < $1 AND EXISTS (SELECT 1 FROM media_use WHERE media = media.id) \
+     ORDER BY id FOR UPDATE SKIP LOCKED)";
 const LOCK_OVER: &str = "SELECT id FROM media WHERE keep_until < $1 \
      AND NOT EXISTS (SELECT 1 FROM media_use WHERE media = media.id) \
      ORDER BY keep_until, id LIMIT $2 FOR UPDATE SKIP LOCKED";
@@ -222,6 +228,7 @@ async fn uses(session: &Session, media: MediaId, limit: u32) -> Found<Vec<MediaU
 }
 
 async fn forget_over(session: &Session, now: Millis, limit: u32) -> Found<u32> {
+    session.run(LATER, &[&now, &now.saturating_add(USED_AGAIN_MS)]).await?;
     let rows = session.run(LOCK_OVER, &[&now, &i64::from(limit)]).await?;
     let ids = rows.iter().map(|row| get::<Uuid>(row, 0));
     let ids: Vec<_> = ids.collect::<std::result::Result<_, _>>()?;

@@ -11,6 +11,10 @@ use ostracon_domain::{ConversationId, Millis, Seq, UserId};
 
 use super::Result;
 
+/// When an upload that messages use is looked at again by [`forget_media`](MediaIndex::forget_media), milliseconds: so a step
+/// does not read all of them. One whose last use went has a time of its own.
+pub const USED_AGAIN_MS: Millis = 24 * 3_600_000;
+
 /// An upload: random, 32 hexadecimal digits in lower case as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MediaId(pub u128);
