@@ -22,6 +22,7 @@ pub mod outcome;
 pub mod pair_hash;
 pub mod placement;
 pub mod privacy;
+pub mod push_setting;
 pub mod refusal;
 pub mod row;
 pub mod slice;
@@ -55,6 +56,7 @@ pub use placement::{
     user_override::UserOverride,
 };
 pub use privacy::{PresenceFor, Privacy};
+pub use push_setting::{PushScope, PushSetting};
 pub use refusal::{Refusal, RefusalCode};
 pub use row::{Reaction, Row};
 pub use slice::{ConversationSlice, InboxSlice};

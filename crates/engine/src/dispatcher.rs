@@ -161,6 +161,7 @@ impl Dispatcher {
             };
             after = Some(last.position);
             for Undispatched { position, rows } in &batches {
+                core.away.iter().for_each(|away| away.note_rows(self.shard.id(), rows));
                 for left in LeftOver::of(rows) {
                     self.repeat_one(core, left).await?;
                 }
@@ -339,6 +340,7 @@ impl Dispatcher {
     /// Brings lists up to date with a batch that nobody handed over. What its commands answered is not known, so there
     /// are no events: whom it concerns is told to ask.
     async fn tell_lost(&mut self, core: &Arc<Core>, rows: &[Row]) {
+        core.away.iter().for_each(|away| away.note_rows(self.shard.id(), rows));
         for row in rows {
             if let Row::Inbox(entry) = row {
                 teller::tell(core, slice::from_ref(entry));
@@ -408,6 +410,7 @@ impl Dispatcher {
             lane.mark(source, position);
         }
         core.media_uses.mark(source, position);
+        core.away.iter().for_each(|away| away.mark(source, position));
     }
 
     /// Tells everybody whom a command concerns, unless they were told, then who asked; `false` when it could not tell
@@ -459,6 +462,11 @@ impl Dispatcher {
             && !self.learn(asker.at, conversation.id, rows).await
         {
             return false;
+        }
+        if let (Some(away), Outcome::Sent { message, duplicate: false, .. }) = (&core.away, outcome)
+        {
+            let audience = self.audiences.get(conversation.id);
+            away.note(self.shard.id(), conversation, &message.message, audience);
         }
         let origin = asker.reply.origin().map(|connection| connection.id);
         let events = event::events(outcome, rows, asker.told);

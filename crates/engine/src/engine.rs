@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     addresses::Addresses,
     attachments::MediaUses,
+    away::{self, Away, AwayOptions},
     clock::Clock,
     committer::{Committer, Handed, Job, Unsent, committer},
     connection::Connection,
@@ -62,6 +63,8 @@ pub struct EngineOptions {
     pub addresses: Arc<dyn Addresses>,
     /// How long a file is kept for who is about to send it, and after its last message went.
     pub media_kept: Duration,
+    /// What is to be told outside; none: nothing.
+    pub away: Option<AwayOptions>,
 }
 
 /// What every task of an engine shares.
@@ -94,6 +97,8 @@ pub(crate) struct Core {
     pub(crate) bounds: Bounds,
     /// None where it is switched off.
     pub(crate) search: Option<Arc<Search>>,
+    /// None where nobody is told anything outside.
+    pub(crate) away: Option<Arc<Away>>,
     pub(crate) dispatch_gate: Gate,
     pub(crate) stop_lanes: CancellationToken,
     pub(crate) stop_committers: CancellationToken,
@@ -230,6 +235,10 @@ impl Engine {
         let keys = Keys::load(&*directory).await?;
         let privacy = PrivacyBook::load(&*directory).await?;
         let map = directory.map().await?;
+        let away = match options.away {
+            Some(options) => Some(Arc::new(Away::load(options, &*directory).await?)),
+            None => None,
+        };
         let core = Arc::new(Core {
             clock,
             known_users: KnownUsers::new(Arc::clone(&directory)),
@@ -257,6 +266,7 @@ impl Engine {
             media_uses: MediaUses::new(),
             bounds,
             search: options.search.then(|| Arc::new(Search::new())),
+            away,
             dispatch_gate: Gate::new(),
             stop_lanes: CancellationToken::new(),
             stop_committers: CancellationToken::new(),
@@ -276,6 +286,7 @@ impl Engine {
         let routers = vec![
             tokio::spawn(router::look_after_lots(Arc::clone(&core))),
             tokio::spawn(router::follow_map(Arc::clone(&core))),
+            tokio::spawn(away::run(Arc::clone(&core))),
         ];
         Ok(Self {
             core,
@@ -308,6 +319,7 @@ impl Engine {
         join(pipelines.into_iter().flatten()).await;
         let routers = std::mem::take(&mut *self.routers.lock());
         join(routers).await;
+        away::drain_last(&self.core).await;
         note_cursors(&self.core, &mut BTreeMap::new()).await;
     }
 
@@ -365,6 +377,7 @@ impl Engine {
         core.topology.store(Arc::new(core.topology.load().without(id, lane)));
         lane.iter().for_each(|lane| lane.end());
         core.search.iter().for_each(|search| search.forget(id));
+        core.away.iter().for_each(|away| away.forget(id));
         let tasks = self.shards.lock().remove(&id);
         if let Some(tasks) = tasks {
             tasks.stop_lane.cancel();
@@ -704,7 +717,8 @@ async fn drained(
     loop {
         let empty = lane.is_none_or(|lane| lane.is_empty());
         let is_noted = core.media_uses.is_done_with(id);
-        if empty && is_noted && topology.all_lanes().all(|lane| lane.is_done_with(id)) {
+        let queued = core.away.as_ref().is_none_or(|away| away.is_done_with(id));
+        if empty && is_noted && queued && topology.all_lanes().all(|lane| lane.is_done_with(id)) {
             let done = topology.done(id);
             // What was set aside or could not be told would go with the shard.
             if leaving.undispatched(Some(done), 1).await?.is_empty() {
@@ -779,7 +793,10 @@ async fn advance_cursors(core: Arc<Core>) {
 async fn note_cursors(core: &Core, noted: &mut BTreeMap<ShardId, Position>) {
     let topology = core.topology.load_full();
     for (id, shard) in &topology.shards {
-        let done = topology.done(*id).min(core.media_uses.done(*id));
+        let mut done = topology.done(*id).min(core.media_uses.done(*id));
+        if let Some(away) = &core.away {
+            done = done.min(away.done(*id));
+        }
         let known = noted.entry(*id).or_default();
         if done <= *known {
             continue;

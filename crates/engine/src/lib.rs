@@ -13,6 +13,7 @@ mod addresses;
 mod aside;
 mod attachments;
 mod audience;
+mod away;
 mod batch_lists;
 mod clock;
 mod committer;
@@ -48,6 +49,7 @@ mod typing;
 pub mod view;
 
 pub use addresses::{Addresses, NoAddresses};
+pub use away::{AwayLook, AwayNews, AwayOptions, AwayQuestion};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use connection::{Closing, Connection};
 pub use engine::{Engine, EngineOptions, lease};

@@ -181,3 +181,20 @@ pub const SEARCH_READS: usize = 8;
 pub const SEARCH_NAMED_MAX: usize = 5_000;
 /// Conversations whose names are read at once.
 pub const SEARCH_NAMED_AT_ONCE: u32 = 500;
+
+/// Notes of what is to be told outside, of one shard; more are dropped and counted.
+pub const AWAY_WAITING_MAX: usize = 200_000;
+/// How long they are collected before they are put into the queue.
+pub const AWAY_PERIOD: Duration = Duration::from_millis(200);
+/// Pause after the queue did not take them.
+pub const AWAY_RETRY: Duration = Duration::from_secs(1);
+/// Notes that are put in one transaction.
+pub const AWAY_AT_ONCE: usize = 500;
+/// How long a stop waits for the last of them.
+pub const AWAY_LAST_MAX: Duration = Duration::from_secs(3);
+/// When it is asked again whether a device that is connected has taken a message.
+pub const AWAY_LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// Messages that are looked at for the newest that is still there.
+pub const AWAY_MESSAGES_MAX: u32 = 20;
+/// Users with a device that are read at once.
+pub const SUBSCRIBED_PER_READ: u32 = 1_000;

@@ -143,7 +143,7 @@ fn operation_id(operation: &Operation) -> String {
             continue;
         }
         id.push('_');
-        let plain = part.replace('.', "_");
+        let plain = part.replace(['.', '-'], "_");
         if part.starts_with('{') {
             id.push_str("by_");
         }

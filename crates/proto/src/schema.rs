@@ -68,6 +68,8 @@ named! {
         .property("history_for", HistoryFor::schema()).build();
     PresenceFor => words("Who may see whether a user is online: everyone, those to whom the user has written directly, \
         or nobody.", &["everyone", "contacts", "nobody"]).build();
+    PushScope => words("Of which messages a user is told while away: all that are not muted, those that mention the user, \
+        or none.", &["all", "mentions", "none"]).build();
     Privacy => ObjectBuilder::new()
         .description(Some("What a user lets others know; who hides something does not see it of others."))
         .property("presence", PresenceFor::schema()).required("presence")

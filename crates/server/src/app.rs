@@ -13,13 +13,16 @@ use ostracon_engine::{Clock, Engine};
 use ostracon_store::Directory;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{auth::Auth, backends::Backends, media::Media, metrics::Metrics, moves::Moves};
+use crate::{
+    auth::Auth, backends::Backends, media::Media, metrics::Metrics, moves::Moves, push::Push,
+};
 
 pub(crate) struct App {
     pub(crate) engine: Engine,
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) backends: Backends,
     pub(crate) moves: Moves,
+    pub(crate) push: Push,
     /// Shards come and go one at a time.
     pub(crate) changing_shards: tokio::sync::Mutex<()>,
     pub(crate) auth: Auth,

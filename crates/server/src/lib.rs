@@ -22,6 +22,7 @@ pub mod metrics;
 mod moves;
 pub mod offline;
 mod process;
+mod push;
 mod respond;
 mod router;
 mod routes;

@@ -16,7 +16,7 @@ use crate::{
     extract::Operator,
     health,
     routes::{
-        auth, conversations, dialogs, inbox, live, media, members, messages, operator, pins,
+        auth, conversations, dialogs, inbox, live, media, members, messages, operator, pins, push,
         search, sync, tus, users,
     },
     socket,
@@ -85,6 +85,13 @@ pub(crate) fn public(app: Arc<App>, with_operators: bool) -> Router {
         .route("/api/v1/media/{media_id}", get(media::show))
         .route("/api/v1/media/file/{media_id}", get(media::file))
         .route("/api/v1/media/thumbnail/{media_id}", get(media::thumbnail))
+        .route("/api/v1/push/vapid-key", get(push::vapid_key))
+        .route("/api/v1/push/subscriptions", get(push::list).post(push::subscribe))
+        .route(
+            "/api/v1/push/subscriptions/{subscription_id}",
+            patch(push::edit).delete(push::unsubscribe),
+        )
+        .route("/api/v1/push/settings", get(push::settings).patch(push::edit_settings))
         .route("/api/v1/sync", get(sync::sync))
         .route("/api/v1/ws", get(socket::open));
     if with_operators {
@@ -112,6 +119,10 @@ fn operator_routes() -> Router<Arc<App>> {
         .route("/api/v1/admin/users/{user}/deactivate", post(admin::users::deactivate))
         .route("/api/v1/admin/invites", get(admin::invites::list).post(admin::invites::create))
         .route("/api/v1/admin/invites/{invite}", delete(admin::invites::revoke))
+        .route("/api/v1/admin/push", get(admin::push::status))
+        .route("/api/v1/admin/push/dead", get(admin::push::dead))
+        .route("/api/v1/admin/push/replay", post(admin::push::replay))
+        .route("/api/v1/admin/push/test", post(admin::push::test))
         .route("/api/v1/admin/backup", post(admin::backup::backup))
         .route("/api/v1/admin/stop", post(admin::status::stop))
         .route("/api/v1/admin/verify", post(crate::verify::run))

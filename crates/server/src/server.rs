@@ -30,6 +30,7 @@ use crate::{
     media::{self, Media},
     metrics::Metrics,
     moves::{self, Moves},
+    push::{self, Push},
     router,
 };
 
@@ -128,6 +129,7 @@ impl Server {
             search: config.search.enabled,
             addresses: files.addresses(Arc::clone(&clock)),
             media_kept: files.deleted,
+            away: push::away_options(&config),
         };
         let directory = opened.directory;
         let node = opened.ids.node();
@@ -138,11 +140,14 @@ impl Server {
             Arc::clone(&clock),
             options,
         );
-        let engine = engine.await?;
+        // On the heap: whoever opens a server need not hold all of that.
+        let engine = Box::pin(engine).await?;
         let options = move_options(&config.moves);
+        let push = push::Setup::load(&config, &*directory).await?;
         let app = Arc::new_cyclic(|app| App {
             moves: Moves::new(app.clone(), Arc::clone(&directory), options, node),
             changing_shards: tokio::sync::Mutex::default(),
+            push: Push::new(push, app.clone(), Arc::clone(&directory)),
             engine,
             directory,
             backends: opened.backends,
@@ -180,6 +185,9 @@ impl Server {
         let mut upkeep = tokio::spawn(upkeep(Arc::clone(&app)));
         let moves = tokio::spawn(move_units(Arc::clone(&app)));
         let collecting = tokio::spawn(media::collect::run(Arc::clone(&app)));
+        let worker = app.push.worker.clone();
+        let stop_push = app.stop.clone();
+        let push = tokio::spawn(async move { worker.run(stop_push).await });
         let public = router::public(Arc::clone(&app), self.own.is_none());
         let operators = router::operators(Arc::clone(&app));
         if let Some(own) = self.own {
@@ -199,6 +207,7 @@ impl Server {
         drop(moves.await);
         // A collection under way ends, so that nothing is half done for long.
         drop(collecting.await);
+        drop(push.await);
         drop(public.await);
         app.engine.close_all(CloseCode::GoingAway, "the server stops");
         app.tasks.close();

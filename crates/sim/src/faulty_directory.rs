@@ -3,14 +3,18 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use ostracon_domain::{MapChange, Millis, PlacementMap, Privacy, ShardId, UnitId, UserId};
+use ostracon_domain::{
+    MapChange, Millis, PlacementMap, Privacy, PushSetting, ShardId, UnitId, UserId,
+};
 use ostracon_store::{
-    Accounts, Audit, Cluster, DirectoryError, Invites, MediaIndex, Moves, People, Sessions,
+    Accounts, Audit, Cluster, DirectoryError, Errands, Invites, MediaIndex, Moves, People, Push,
+    Sessions,
     directory::{
-        AccountRole, AuditEntry, AuditRow, ContentHash, Garbage, Invite, JobRow, JobState, MediaId,
-        MediaObject, MediaRow, MediaTotals, MediaUse, MessagesGone, MoveLost, MovePhase,
-        MoveRefusal, MoveRow, NewInvite, NewJob, NewSession, NewUser, NodeLease, Person, Progress,
-        Session, ShardAdmission, ShardRow, User,
+        AccountRole, AuditEntry, AuditRow, ContentHash, Errand, ErrandEnd, ErrandSort, ErrandStats,
+        Garbage, Invite, JobRow, JobState, MediaId, MediaObject, MediaRow, MediaTotals, MediaUse,
+        MessagesGone, MoveLost, MovePhase, MoveRefusal, MoveRow, NewErrand, NewInvite, NewJob,
+        NewSession, NewSubscription, NewUser, NodeLease, Person, Progress, Session, ShardAdmission,
+        ShardRow, Subscription, User,
     },
     memory::directory::MemoryDirectory,
 };
@@ -322,6 +326,71 @@ impl People for FaultyDirectory {
     }
     async fn set_privacy(&self, id: UserId, privacy: Privacy) -> Result<Option<Person>> {
         self.plain().set_privacy(id, privacy).await
+    }
+}
+
+#[async_trait]
+impl Push for FaultyDirectory {
+    async fn subscribe(&self, new: NewSubscription, now: Millis) -> Result<Subscription> {
+        self.plain().subscribe(new, now).await
+    }
+    async fn subscriptions(&self, user: UserId, now: Millis) -> Result<Vec<Subscription>> {
+        self.plain().subscriptions(user, now).await
+    }
+    async fn enable_subscription(
+        &self,
+        user: UserId,
+        id: u64,
+        enabled: bool,
+    ) -> Result<Option<Subscription>> {
+        self.plain().enable_subscription(user, id, enabled).await
+    }
+    async fn unsubscribe(&self, user: UserId, id: u64) -> Result<bool> {
+        self.plain().unsubscribe(user, id).await
+    }
+    async fn subscribed_users(&self, after: Option<UserId>, limit: u32) -> Result<Vec<UserId>> {
+        self.plain().subscribed_users(after, limit).await
+    }
+    async fn push_setting(&self, user: UserId) -> Result<PushSetting> {
+        self.plain().push_setting(user).await
+    }
+    async fn set_push_setting(&self, user: UserId, setting: PushSetting) -> Result<bool> {
+        self.plain().set_push_setting(user, setting).await
+    }
+}
+
+#[async_trait]
+impl Errands for FaultyDirectory {
+    async fn put_errands(&self, new: Vec<NewErrand>, now: Millis) -> Result<()> {
+        self.plain().put_errands(new, now).await
+    }
+    async fn take_errands(&self, now: Millis, until: Millis, limit: u32) -> Result<Vec<Errand>> {
+        self.plain().take_errands(now, until, limit).await
+    }
+    async fn end_errand(&self, held: &Errand, end: ErrandEnd, now: Millis) -> Result<bool> {
+        self.plain().end_errand(held, end, now).await
+    }
+    async fn errand_stats(&self, sort: ErrandSort) -> Result<ErrandStats> {
+        self.plain().errand_stats(sort).await
+    }
+    async fn dead_errands(
+        &self,
+        sort: ErrandSort,
+        below: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<Errand>> {
+        self.plain().dead_errands(sort, below, limit).await
+    }
+    async fn replay_errands(&self, sort: ErrandSort, id: Option<u64>, now: Millis) -> Result<u64> {
+        self.plain().replay_errands(sort, id, now).await
+    }
+    async fn forget_errands(
+        &self,
+        done_before: Millis,
+        dead_before: Millis,
+        limit: u32,
+    ) -> Result<u64> {
+        self.plain().forget_errands(done_before, dead_before, limit).await
     }
 }
 

@@ -1,8 +1,9 @@
 //! The seam of the directory: the one small transactional store of accounts, sessions, shards, the map and its moves.
 //!
-//! Eight traits by noun; a directory is all of them.
+//! Ten traits by noun; a directory is all of them.
 
 pub mod audit;
+pub mod errands;
 pub mod invites;
 pub mod job_row;
 pub mod media;
@@ -11,8 +12,12 @@ pub mod move_row;
 pub mod move_rules;
 pub mod moves;
 pub mod people;
+pub mod push;
 
 pub use audit::{Audit, AuditEntry, AuditRow};
+pub use errands::{
+    Errand, ErrandEnd, ErrandKind, ErrandSort, ErrandState, ErrandStats, Errands, NewErrand,
+};
 pub use invites::{Invite, Invites, NewInvite};
 pub use job_row::{JobRow, JobState, NewJob};
 pub use media::{
@@ -23,6 +28,7 @@ pub use move_error::{MoveLost, MoveRefusal};
 pub use move_row::{FREEZES_KEPT, Garbage, MoveKind, MovePhase, MoveRow, NewMove, Progress};
 pub use moves::Moves;
 pub use people::{People, Person};
+pub use push::{NewSubscription, Push, Subscription};
 
 use std::fmt;
 
@@ -267,11 +273,12 @@ fn first<T>(created: Vec<T>) -> Result<T> {
 
 /// All of a directory.
 pub trait Directory:
-    Accounts + Sessions + People + Invites + Cluster + Moves + Audit + MediaIndex
+    Accounts + Sessions + People + Push + Errands + Invites + Cluster + Moves + Audit + MediaIndex
 {
 }
 
-impl<T: Accounts + Sessions + People + Invites + Cluster + Moves + Audit + MediaIndex> Directory
-    for T
+impl<
+    T: Accounts + Sessions + People + Push + Errands + Invites + Cluster + Moves + Audit + MediaIndex,
+> Directory for T
 {
 }

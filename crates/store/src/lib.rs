@@ -25,8 +25,8 @@ pub mod working_set;
 pub use address::redacted;
 pub use digest::Digest;
 pub use directory::{
-    Accounts, Audit, Cluster, Directory, DirectoryError, Invites, MediaIndex, Moves, People,
-    Sessions,
+    Accounts, Audit, Cluster, Directory, DirectoryError, Errands, Invites, MediaIndex, Moves,
+    People, Push, Sessions,
 };
 pub use read::{
     AnnexPage, AnnexRows, Changes, ChangesSince, InboxChanges, InboxPage, InboxRows, MembersPage,

@@ -232,10 +232,24 @@ export type EditProfile = {
   privacy?: EditPrivacy | null;
 };
 
+/** `PATCH /api/v1/push/settings`; what is left out stays. */
+export type EditPushSettings = {
+  /** Whether the text is told with it. */
+  preview?: boolean | null;
+  /** Of which messages. */
+  scope?: PushScope | null;
+};
+
 /** Changes of a group's settings. */
 export type EditSettings = {
   /** What a new member sees of what was said before. */
   history_for?: HistoryFor | null;
+};
+
+/** `PATCH /api/v1/push/subscriptions/{subscription_id}`. */
+export type EditSubscription = {
+  /** Whether it is told anything. */
+  enabled?: boolean | null;
 };
 
 /** An answer that says nothing but "done". */
@@ -844,6 +858,41 @@ export type Profiles = {
   users: Profile[];
 };
 
+/** Of which messages a user is told while away: all that are not muted, those that mention the user, or none. */
+export type PushScope = 'all' | 'mentions' | 'none';
+
+/** What one wants to be told while away. */
+export type PushSettings = {
+  /** Whether the text is told with it. */
+  preview: boolean;
+  /** Of which messages. */
+  scope: PushScope;
+};
+
+/** A device that is reached while its user is away. */
+export type PushSubscription = {
+  /** When it was added. */
+  created_at: Millis;
+  /** Whether it is of the session that asks. */
+  current: boolean;
+  /** Whether it is told anything. */
+  enabled: boolean;
+  /** When it ends by itself; null when only with its session. */
+  expires_at: Millis | null;
+  /** Host of the push service. */
+  service: string;
+  /** The session it goes with; null for tokens of another system. */
+  session_id: string | null;
+  /** Its id, for changing and forgetting it. */
+  subscription_id: string;
+};
+
+/** `GET /api/v1/push/subscriptions`. */
+export type PushSubscriptions = {
+  /** One's own devices, by rising id; at most 20. */
+  subscriptions: PushSubscription[];
+};
+
 /** Everyone who reacted with one emoji. */
 export type Reaction = {
   /** How many users. */
@@ -1044,6 +1093,22 @@ export type SlotUnits = {
   unit: number;
 };
 
+/** `POST /api/v1/push/subscriptions`: what `PushSubscription.toJSON()` of a browser gives. */
+export type Subscribe = {
+  /** Where the push service takes messages; https, at most 2,000 bytes. */
+  endpoint: string;
+  /** The keys that messages are encrypted with. */
+  keys: SubscriptionKeys;
+};
+
+/** Keys of a device. */
+export type SubscriptionKeys = {
+  /** Its secret: 16 bytes, base64url. */
+  auth: string;
+  /** Its public key: an uncompressed point of P-256, base64url. */
+  p256dh: string;
+};
+
 /** `GET /api/v1/sync`: what changed in one's own list. */
 export type Sync = {
   /** Conversations that changed since the cursor. */
@@ -1079,6 +1144,12 @@ export type UserId = number;
 
 /** A user: the number, or `ext:` and the id in your own system. */
 export type UserRef = number | string;
+
+/** `GET /api/v1/push/vapid-key`. */
+export type VapidPublicKey = {
+  /** For `applicationServerKey` of `PushManager.subscribe`: base64url. It stays as long as the data does. */
+  key: string;
+};
 
 /** What a client sends: the data of each type of frame. */
 export type ClientFrames = {
@@ -1664,6 +1735,39 @@ export type Operations = {
   'GET /api/v1/presence': {
     query: { user_ids: string };
     answer: PresenceList;
+  };
+  /** Read what one wants to be told while away. */
+  'GET /api/v1/push/settings': {
+    answer: PushSettings;
+  };
+  /** Change what one wants to be told while away. Single conversations are muted in one's own view of them (`muted_until`). */
+  'PATCH /api/v1/push/settings': {
+    body: EditPushSettings;
+    answer: PushSettings;
+  };
+  /** List one's own devices that are reached. */
+  'GET /api/v1/push/subscriptions': {
+    answer: PushSubscriptions;
+  };
+  /** Let this device be reached while away. It goes with the session. The same endpoint again renews its keys; one that was somebody else's is taken from there. Of more than 20 the oldest go. With a token of another system it lasts 60 days: subscribe again now and then. */
+  'POST /api/v1/push/subscriptions': {
+    body: Subscribe;
+    answer: PushSubscription;
+  };
+  /** Silence a device, or let it be reached again. */
+  'PATCH /api/v1/push/subscriptions/{subscription_id}': {
+    path: { subscription_id: string };
+    body: EditSubscription;
+    answer: PushSubscription;
+  };
+  /** Forget a device. */
+  'DELETE /api/v1/push/subscriptions/{subscription_id}': {
+    path: { subscription_id: string };
+    answer: undefined;
+  };
+  /** Read the key that devices subscribe with. For `applicationServerKey` of `PushManager.subscribe` in a browser. */
+  'GET /api/v1/push/vapid-key': {
+    answer: VapidPublicKey;
   };
   /** Find messages by their words. Every word must stand in the text, from the border of a word on: `foo` finds `foo.png`. Words in quotation marks must stand together. See docs/search.md. A message that was edited or deleted is found as it is now; a new one after a second or two. */
   'GET /api/v1/search': {

@@ -2,6 +2,7 @@
 //! it moves when nothing else can.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
 
+mod away;
 mod device;
 mod equivalence;
 mod events;

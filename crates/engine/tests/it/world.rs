@@ -10,8 +10,8 @@ use ostracon_domain::{
     Action, ConversationId, History, Limits, MessageId, Millis, Outcome, ShardId, UnitId, UserId,
 };
 use ostracon_engine::{
-    Allowance, Connection, Done, Drained, Engine, EngineError, EngineOptions, ManualClock, NodeIds,
-    RateLimits, lease, limits::Bounds,
+    Allowance, AwayOptions, Connection, Done, Drained, Engine, EngineError, EngineOptions,
+    ManualClock, NodeIds, RateLimits, lease, limits::Bounds,
 };
 use ostracon_proto::{Encoding, frame::OutgoingMessage};
 use ostracon_store::{
@@ -60,6 +60,7 @@ pub(crate) struct Plan {
     pub(crate) allowance: Option<(u32, u32)>,
     pub(crate) group_members_max: u32,
     pub(crate) search: bool,
+    pub(crate) away: Option<AwayOptions>,
 }
 
 impl Default for Plan {
@@ -71,6 +72,7 @@ impl Default for Plan {
             bounds,
             allowance: None,
             group_members_max: 2_000,
+            away: None,
             search: false,
         }
     }
@@ -138,6 +140,7 @@ impl World {
             search: self.plan.search,
             addresses: Arc::new(ostracon_engine::NoAddresses),
             media_kept: std::time::Duration::from_secs(300),
+            away: self.plan.away.clone(),
         };
         let clock = Arc::clone(&self.clock) as _;
         let bounds = self.plan.bounds;

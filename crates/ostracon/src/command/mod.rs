@@ -8,6 +8,7 @@ mod config;
 mod debug;
 mod doctor;
 mod invite;
+mod push;
 mod repair;
 mod restore;
 mod search;
@@ -51,6 +52,12 @@ enum Command {
     /// The indexes that messages are found with
     #[command(subcommand)]
     Search(search::Search),
+    /// What devices of people who are away are told
+    #[command(subcommand)]
+    Push(push::Push),
+    /// What other systems are told
+    #[command(subcommand)]
+    Webhooks(push::Webhooks),
     /// Hold map, fences, rows, leftovers and moves against each other; exit code 1 when something does not agree
     Doctor(doctor::Doctor),
     /// What operators did
@@ -80,6 +87,8 @@ impl Cli {
             Command::Debug(command) => command.run(json),
             Command::Shards(command) => command.run(json),
             Command::Search(command) => command.run(json),
+            Command::Push(command) => command.run(json),
+            Command::Webhooks(command) => command.run(json),
             Command::Doctor(command) => command.run(json),
             Command::Audit(command) => command.run(json),
             Command::Verify(command) => command.run(json),

@@ -8,6 +8,7 @@ mod crash;
 mod full_disk;
 mod lost_database;
 mod moving;
+mod push;
 mod refusal;
 mod serve;
 mod shards;

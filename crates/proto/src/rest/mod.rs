@@ -9,6 +9,7 @@ pub mod live;
 pub mod media;
 pub mod messages;
 pub mod operations;
+pub mod push;
 pub mod search;
 pub mod sync;
 pub mod users;
@@ -26,6 +27,10 @@ pub use messages::{
     Pins,
 };
 pub use operations::{OPERATIONS, Operation};
+pub use push::{
+    EditPushSettings, EditSubscription, PushSettings, PushSubscription, PushSubscriptions,
+    Subscribe, SubscriptionKeys, VapidPublicKey,
+};
 pub use search::{
     SearchConversations, SearchConversationsQuery, SearchEdge, SearchFound, SearchHit, SearchQuery,
     SearchSort,

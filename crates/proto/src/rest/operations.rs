@@ -220,6 +220,7 @@ const MEDIA: &str = "Files";
 const MEMBERS: &str = "Members";
 const SYNC: &str = "Staying level";
 const SEARCH: &str = "Search";
+const PUSH: &str = "While away";
 const OPERATOR: &str = "Operator";
 const SHARDS: &str = "Shards";
 /// What every call of an operator can be refused with besides.
@@ -765,6 +766,63 @@ pub const OPERATIONS: &[Operation] = &[
             "/api/v1/search/conversations",
             SEARCH,
             "Find conversations of one's own list by name.",
+        )
+    },
+    Operation {
+        notes: "For `applicationServerKey` of `PushManager.subscribe` in a browser.",
+        answers: &[ok::<VapidPublicKey>("The server's public key.")],
+        errors: &[Forbidden],
+        ..call("GET", "/api/v1/push/vapid-key", PUSH, "Read the key that devices subscribe with.")
+    },
+    Operation {
+        notes: "It goes with the session. The same endpoint again renews its keys; one that was somebody else's is taken from \
+                there. Of more than 20 the oldest go. With a token of another system it lasts 60 days: subscribe again now and then.",
+        body: Some(Shape::of::<Subscribe>()),
+        answers: &[created::<PushSubscription>("The device is reached from now on.")],
+        errors: &[BadRequest, Forbidden, Invalid],
+        ..call("POST", "/api/v1/push/subscriptions", PUSH, "Let this device be reached while away.")
+    },
+    Operation {
+        answers: &[ok::<PushSubscriptions>("One's own devices.")],
+        errors: &[Forbidden],
+        ..call(
+            "GET",
+            "/api/v1/push/subscriptions",
+            PUSH,
+            "List one's own devices that are reached.",
+        )
+    },
+    Operation {
+        body: Some(Shape::of::<EditSubscription>()),
+        answers: &[ok::<PushSubscription>("The device as it is now.")],
+        errors: &[BadRequest, Forbidden, NotFound, Invalid],
+        ..call(
+            "PATCH",
+            "/api/v1/push/subscriptions/{subscription_id}",
+            PUSH,
+            "Silence a device, or let it be reached again.",
+        )
+    },
+    Operation {
+        answers: &[NO_CONTENT],
+        errors: &[Forbidden, NotFound],
+        ..call("DELETE", "/api/v1/push/subscriptions/{subscription_id}", PUSH, "Forget a device.")
+    },
+    Operation {
+        answers: &[ok::<PushSettings>("What one wants to be told.")],
+        errors: &[Forbidden],
+        ..call("GET", "/api/v1/push/settings", PUSH, "Read what one wants to be told while away.")
+    },
+    Operation {
+        notes: "Single conversations are muted in one's own view of them (`muted_until`).",
+        body: Some(Shape::of::<EditPushSettings>()),
+        answers: &[ok::<PushSettings>("The settings as they are now.")],
+        errors: &[BadRequest, Forbidden, Invalid],
+        ..call(
+            "PATCH",
+            "/api/v1/push/settings",
+            PUSH,
+            "Change what one wants to be told while away.",
         )
     },
     Operation {

@@ -59,6 +59,7 @@ fn openapi_names_every_call_once_and_every_schema_it_uses() {
     delete_conversations_messages_reactions_by_emoji
     delete_conversations_pins_by_seq
     delete_media_uploads_by_upload_id
+    delete_push_subscriptions_by_subscription_id
     get_admin_audit
     get_admin_search
     get_admin_shards
@@ -85,6 +86,9 @@ fn openapi_names_every_call_once_and_every_schema_it_uses() {
     get_metrics
     get_openapi_json
     get_presence
+    get_push_settings
+    get_push_subscriptions
+    get_push_vapid_key
     get_readyz
     get_search
     get_search_conversations
@@ -98,6 +102,8 @@ fn openapi_names_every_call_once_and_every_schema_it_uses() {
     patch_conversations_messages_by_seq
     patch_me
     patch_media_uploads_by_upload_id
+    patch_push_settings
+    patch_push_subscriptions_by_subscription_id
     post_admin_search
     post_admin_shards
     post_admin_shards_accept
@@ -122,6 +128,7 @@ fn openapi_names_every_call_once_and_every_schema_it_uses() {
     post_dialog_send
     post_media_upload
     post_media_uploads
+    post_push_subscriptions
     post_users_lookup
     put_conversations_messages_reactions_by_emoji
     put_conversations_pins_by_seq

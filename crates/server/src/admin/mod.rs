@@ -15,6 +15,10 @@
 //! | `POST /api/v1/admin/invites` [`types::NewInvite`] | 201 [`types::MadeInvite`] |
 //! | `DELETE /api/v1/admin/invites/{id}` | 204; it cannot be used any more |
 //! | `POST /api/v1/admin/users/{user}/token` [`types::NewToken`] | [`types::Token`] |
+//! | `GET /api/v1/admin/push` | [`types::PushStatus`]: the queue of what is told outside |
+//! | `GET /api/v1/admin/push/dead?of=push\|events` | [`types::DeadErrands`]: what was given up |
+//! | `POST /api/v1/admin/push/replay` [`types::Replay`] | [`types::Replayed`]; it is tried again |
+//! | `POST /api/v1/admin/push/test` [`types::PushTest`] | [`types::PushTested`]: a message to all devices of a user |
 //! | `POST /api/v1/admin/backup` [`types::BackupTo`] | lines of JSON: `{"progress":{done,total,text}}` now and then, bytes of the shard that is copied; then `{"result":`[`types::Backup`]`}` or `{"error":text}` |
 //! | `POST /api/v1/admin/verify` | the same kind of lines; the result is a [`Report`](crate::verify::Report) |
 //! | `POST /api/v1/admin/doctor` [`Repair`](ostracon_proto::rest::admin::Repair) | the same kind of lines; the result is a [`Doctor`](ostracon_proto::rest::admin::Doctor) |
@@ -31,6 +35,7 @@ pub(crate) mod invites;
 pub(crate) mod jobs;
 pub(crate) mod messages;
 pub(crate) mod plan;
+pub(crate) mod push;
 pub(crate) mod search;
 pub(crate) mod sharding;
 pub(crate) mod shards;

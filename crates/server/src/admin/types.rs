@@ -262,6 +262,119 @@ pub struct Invite {
     pub uses_left: u32,
 }
 
+/// `GET push`: the queue of what is told outside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushStatus {
+    /// Whether devices are reached.
+    pub enabled: bool,
+    /// The key that devices subscribe with.
+    pub vapid_key: Option<String>,
+    /// What devices are told.
+    pub push: PushQueue,
+    /// What other systems are told.
+    pub events: PushQueue,
+    /// The other systems.
+    pub webhooks: Vec<WebhookState>,
+}
+
+/// How full the queue is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushQueue {
+    /// What waits.
+    pub waiting: u64,
+    /// What of it has failed at least once.
+    pub failing: u64,
+    /// What was given up; it can be replayed for 30 days.
+    pub dead: u64,
+    /// How late the oldest is, seconds.
+    pub late_s: u64,
+}
+
+/// Another system that is told of events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebhookState {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Host of its address.
+    pub host: Option<String>,
+    /// The kinds of events it wants.
+    pub events: Vec<String>,
+}
+
+/// `GET push/dead?of=push|events`: what was given up, the newest first; at most 1,000.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadErrands {
+    /// What was given up.
+    pub errands: Vec<DeadErrand>,
+}
+
+/// Something that was given up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadErrand {
+    /// Its number, for replaying it.
+    pub id: u64,
+    /// `push`, or the kind of event and the name of the other system.
+    pub what: String,
+    /// Whom it is about.
+    pub user_id: Option<UserId>,
+    /// Where it happened.
+    pub conversation_id: Option<ConversationId>,
+    /// The device that could not be reached.
+    pub subscription_id: Option<u64>,
+    /// The newest message it is about.
+    pub seq: Seq,
+    /// How often it failed.
+    pub attempts: u32,
+    /// Since when it waited.
+    pub created_at: Millis,
+    /// When it was given up.
+    pub given_up_at: Millis,
+    /// Why it failed last.
+    pub error: Option<String>,
+}
+
+/// `POST push/replay`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Replay {
+    /// `push`, which it is when left out, or `events`.
+    pub of: Option<String>,
+    /// Only this one; all without it.
+    pub id: Option<u64>,
+}
+
+/// What is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replayed {
+    /// How many.
+    pub replayed: u64,
+}
+
+/// `POST push/test`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushTest {
+    /// Whose devices; as in paths.
+    pub user: String,
+}
+
+/// What became of a test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushTested {
+    /// Whose devices.
+    pub user_id: UserId,
+    /// Each of them.
+    pub devices: Vec<TestedDevice>,
+}
+
+/// What became of a test at one device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestedDevice {
+    /// Its number.
+    pub subscription_id: u64,
+    /// `sent`, or why not.
+    pub result: String,
+}
+
 /// `POST users/{user}/token`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

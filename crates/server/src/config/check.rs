@@ -113,6 +113,39 @@ impl Config {
             !rates.enabled || rates.sign_ins_per_minute > 0,
             "rate_limits.sign_ins_per_minute: must be 1 or more.",
         );
+        let subject = &self.push.subject;
+        need(
+            subject.is_empty() || subject.starts_with("mailto:") || subject.starts_with("https://"),
+            "push.subject: must be empty, or begin with mailto: or https://.",
+        );
+        need(self.push.delay_ms <= 60_000, "push.delay_ms: must be at most 60,000.");
+        for hook in &self.webhooks {
+            let name = &hook.name;
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            need(
+                (1..=32).contains(&name.len()) && name.chars().all(is_plain),
+                "webhooks: every name must be 1 to 32 letters, digits, - or _.",
+            );
+            let is_url = hook.url.starts_with("https://") || hook.url.starts_with("http://");
+            need(
+                is_url && reqwest::Url::parse(&hook.url).is_ok(),
+                &format!("webhooks: the url of {name} must begin with https:// or http://."),
+            );
+            need(
+                hook.secret.as_str().len() >= 16,
+                &format!("webhooks: the secret of {name} must have at least 16 characters."),
+            );
+            let known = |event: &String| ostracon_push::EVENTS.contains(&event.as_str());
+            need(
+                !hook.events.is_empty() && hook.events.iter().all(known),
+                &format!(
+                    "webhooks: the events of {name} must be some of {}.",
+                    ostracon_push::EVENTS.join(", ")
+                ),
+            );
+        }
+        let names: BTreeSet<_> = self.webhooks.iter().map(|hook| &hook.name).collect();
+        need(names.len() == self.webhooks.len(), "webhooks: every name may be there once only.");
         let connections = &self.connections;
         need(
             (1..=600).contains(&connections.heartbeat_s),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::{Config, Section, Shard};
+use super::{Config, Section, Shard, Webhook};
 
 /// The example file: every key with its meaning and default.
 pub fn example() -> String {
@@ -41,6 +41,17 @@ impl Config {
         section(&mut out, "moves", &self.moves);
         section(&mut out, "search", &self.search);
         section(&mut out, "media", &self.media);
+        section(&mut out, "push", &self.push);
+        about::<Webhook>(out_line(&mut out));
+        if self.webhooks.is_empty() {
+            out.push_str(
+                "# Left out: none.\n# [[webhooks]]\n# name = \"crm\"\n# url = \"https://crm.example/ostracon\"\n# secret = \"at least 16 characters\"\n# events = [\"message.offline\", \"user.created\"]\n",
+            );
+        }
+        for hook in &self.webhooks {
+            out.push_str("[[webhooks]]\n");
+            keys(&mut out, hook);
+        }
         out
     }
 }

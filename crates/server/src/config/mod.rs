@@ -6,6 +6,7 @@
 mod check;
 mod example;
 mod load;
+mod secret;
 mod section;
 mod sections;
 mod shard_url;
@@ -15,9 +16,10 @@ mod tests;
 pub use check::ConfigError;
 pub use example::example;
 pub use load::Flags;
+pub use secret::Secret;
 pub use section::Section;
 pub use sections::{
     Admin, Auth, Config, Connections, Directory, Jwt, JwtAlgorithm, Limits, Log, LogFormat, Media,
-    MediaStore, Moves, RateLimits, Registration, Search, Shard,
+    MediaStore, Moves, Push, RateLimits, Registration, Search, Shard, Webhook,
 };
 pub use shard_url::ShardUrl;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{section::section, shard_url::ShardUrl};
+use super::{secret::Secret, section::section, shard_url::ShardUrl};
 
 section! {
     /// Configuration of a server. Every key can be left out.
@@ -21,6 +21,8 @@ section! {
         pub directory: Directory,
         /// Shards of a new cluster; none: four embedded ones.
         pub shards: Vec<Shard>,
+        /// Other systems that are told of events.
+        pub webhooks: Vec<Webhook>,
         /// Sizes and counts.
         pub limits: Limits,
         /// How often.
@@ -41,6 +43,8 @@ section! {
         pub search: Search,
         /// Uploaded files.
         pub media: Media,
+        /// Reaching people who are away.
+        pub push: Push,
     }
 }
 
@@ -262,5 +266,35 @@ section! {
     pub struct Search {
         /// Whether there is any. Switched off, indexes stay as they are and are brought up to date when it is on again.
         pub enabled: bool = true,
+    }
+}
+
+section! {
+    /// Reaching people who are away, over Web Push. The key that the server signs with is made at its first start.
+    pub struct Push {
+        /// Whether devices can be reached. Switched off, what is known of them stays as it is.
+        pub enabled: bool = true,
+        /// Where a push service can reach you, `mailto:you@example.org` or an https address. Some services refuse a server
+        /// without it.
+        pub subject: String = String::new(),
+        /// How long a device that is online gets to take a message itself before others are pushed, milliseconds.
+        pub delay_ms: u32 = 2_000,
+        /// Whether push services may have private addresses, and plain http on this machine. For tests and closed networks.
+        pub private_addresses: bool = false,
+    }
+}
+
+section! {
+    /// Other systems that are told of events, each request signed with its secret; docs/push.md says how.
+    pub struct Webhook {
+        /// Its name: letters, digits, `-` and `_`. What waits for it is kept under this name.
+        pub name: String = String::new(),
+        /// Where it is told: http or https. It may be in a private network.
+        pub url: String = String::new(),
+        /// What events are signed with, at least 16 characters.
+        pub secret: Secret = Secret::default(),
+        /// Which events: `message.offline` (somebody who is away would be pushed), `message.created` (all messages),
+        /// `user.created`.
+        pub events: Vec<String> = Vec::new(),
     }
 }

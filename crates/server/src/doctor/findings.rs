@@ -5,7 +5,10 @@ use ostracon_proto::{
     rest::admin::{Finding, FindingKind},
     timestamp::rfc3339,
 };
-use ostracon_store::{UnitPhase, UnitState, directory::MoveRow};
+use ostracon_store::{
+    UnitPhase, UnitState,
+    directory::{ErrandStats, MoveRow},
+};
 
 use super::look::Look;
 
@@ -62,6 +65,22 @@ impl Found {
         let what = |found: &Self| (found.finding.kind, found.finding.shard, found.finding.unit);
         what(self) == what(other)
     }
+}
+
+/// What is told outside is late by more than that: the other side, or the way there, is out of order.
+const LATE_MS: Millis = 15 * 60_000;
+
+/// What the queue of what is told outside says: nothing, or that it is stuck.
+pub(super) fn queue(what: &str, stats: ErrandStats, now: Millis) -> Option<Found> {
+    let late = stats.oldest_due_at.map_or(0, |due_at| now.saturating_sub(due_at));
+    (late > LATE_MS).then(|| {
+        let text = format!(
+            "{} {what} wait, the oldest for {} minutes; the log says why",
+            stats.waiting,
+            late / 60_000
+        );
+        Found::new(FindingKind::Push, None, None, text)
+    })
 }
 
 /// All findings: shards, then units by number, then rows, leftovers, moves.

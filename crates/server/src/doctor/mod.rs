@@ -17,6 +17,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use ostracon_proto::rest::admin::{Doctor, Repair};
+use ostracon_store::directory::ErrandSort;
 
 use crate::{
     admin::users::body,
@@ -93,6 +94,13 @@ async fn examine(
             tracing::warn!(%error, "the map was not read");
         }
         app.moves.coordinator.wake();
+    }
+    for (sort, what) in [
+        (ErrandSort::Push, "messages to devices of people who are away"),
+        (ErrandSort::Events, "events for other systems"),
+    ] {
+        let stats = app.directory.errand_stats(sort).await?;
+        found.extend(findings::queue(what, stats, app.clock.now()));
     }
     Ok(Doctor {
         map_version: look.map.version,

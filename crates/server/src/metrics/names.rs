@@ -141,6 +141,16 @@ pub const METRICS: &[Metric] = &[
     gauge("ostracon_process_cpu_seconds_total", "", "CPU time used"),
     gauge("ostracon_process_resident_memory_bytes", "", "Resident memory"),
     counter("ostracon_purged_rows_total", "Rows of leftovers that were removed"),
+    gauge("ostracon_push_dead", "channel", "What is told outside and was given up"),
+    counter("ostracon_push_dropped_total", "Notes of what is to be told outside that did not fit"),
+    counter_of(
+        "ostracon_push_messages_total",
+        "channel",
+        "Messages to push services and events for other systems, by result",
+    ),
+    gauge("ostracon_push_oldest_seconds", "channel", "How late the oldest is that is to be told"),
+    gauge("ostracon_push_queued", "channel", "What waits to be told outside"),
+    counter_of("ostracon_push_suppressed_total", "why", "What was not told outside, and why"),
     gauge("ostracon_search_complete", "shard", "1 when the search index has everything"),
     counter_of(
         "ostracon_search_indexed_messages_total",

@@ -11,6 +11,7 @@ pub(crate) mod messages;
 pub(crate) mod named;
 pub(crate) mod operator;
 pub(crate) mod pins;
+pub(crate) mod push;
 pub(crate) mod search;
 pub(crate) mod sync;
 pub(crate) mod tus;

@@ -196,6 +196,23 @@ pub(crate) const ROWS: &[Row] = &[
     row("GET /api/v1/media/file/{media_id}", Scope::Open, none),
     row("GET /api/v1/media/thumbnail/{media_id}", Scope::Open, none),
     row("GET /api/v1/sync", Scope::Own, none),
+    row("GET /api/v1/push/vapid-key", Scope::Own, none),
+    row("POST /api/v1/push/subscriptions", Scope::Own, |_| {
+        Some(json!({
+            "endpoint": "https://push.example/device",
+            "keys": {
+                "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+                "auth": "BTBZMqHH6r4Tts7J_aSIgg",
+            },
+        }))
+    }),
+    row("GET /api/v1/push/subscriptions", Scope::Own, none),
+    row("PATCH /api/v1/push/subscriptions/{subscription_id}", Scope::Own, |_| {
+        Some(json!({"enabled": false}))
+    }),
+    row("DELETE /api/v1/push/subscriptions/{subscription_id}", Scope::Own, none),
+    row("GET /api/v1/push/settings", Scope::Own, none),
+    row("PATCH /api/v1/push/settings", Scope::Own, |_| Some(json!({"scope": "mentions"}))),
     row("GET /api/v1/ws", Scope::Own, none),
     row("GET /healthz", Scope::Open, none),
     row("GET /readyz", Scope::Open, none),
@@ -241,6 +258,7 @@ impl Row {
             .replace("{seq}", &stage.seq.to_string())
             .replace("{user_id}", &stage.other.to_string())
             .replace("{session_id}", &stage.session)
+            .replace("{subscription_id}", "999999")
             .replace("{shard_id}", "0")
             .replace("{job_id}", "1")
             .replace("{media_id}", "0123456789abcdef0123456789abcdef")

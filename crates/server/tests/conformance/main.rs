@@ -23,6 +23,7 @@ mod order;
 mod own_view;
 mod pins;
 mod proxy;
+mod push;
 mod rate_limits;
 mod relations;
 mod replica;

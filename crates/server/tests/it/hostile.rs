@@ -22,6 +22,7 @@ async fn every_call_of_the_table_is_there_and_asks_for_a_token() {
             .replace("{seq}", "1")
             .replace("{emoji}", "x")
             .replace("{session_id}", "1")
+            .replace("{subscription_id}", "1")
             .replace("{shard_id}", "1")
             .replace("{job_id}", "1")
             .replace("{media_id}", "0123456789abcdef0123456789abcdef")

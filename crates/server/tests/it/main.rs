@@ -20,6 +20,7 @@ mod messages;
 mod metrics;
 mod offline;
 mod operators;
+mod push;
 mod shards;
 mod sockets;
 mod stop;

@@ -227,4 +227,52 @@ CREATE TABLE media_object (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX media_object_dying ON media_object (hash) WHERE dying = 1;
 ",
+    "
+CREATE TABLE push_subscription (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    user       INTEGER NOT NULL REFERENCES user (id),
+    session    INTEGER REFERENCES session (id) ON DELETE CASCADE,
+    endpoint   TEXT NOT NULL UNIQUE,
+    p256dh     BLOB NOT NULL CHECK (length(p256dh) = 65),
+    auth       BLOB NOT NULL CHECK (length(auth) = 16),
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    enabled    INTEGER NOT NULL CHECK (enabled IN (0, 1))
+) STRICT;
+CREATE INDEX push_subscription_by_user ON push_subscription (user);
+CREATE INDEX push_subscription_by_session ON push_subscription (session) WHERE session IS NOT NULL;
+
+-- scope 0: all; 1: what mentions the user; 2: nothing.
+CREATE TABLE push_setting (
+    user    INTEGER PRIMARY KEY REFERENCES user (id),
+    scope   INTEGER NOT NULL CHECK (scope IN (0, 1, 2)),
+    preview INTEGER NOT NULL CHECK (preview IN (0, 1))
+) STRICT;
+",
+    "
+-- kind 0: a user is to be told; 1: one device of a user; 2: another system.
+-- state 0: to be done; 1: done; 2: given up. held_until: whoever took it holds it until then; 0: nobody.
+CREATE TABLE errand (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    key          TEXT NOT NULL UNIQUE,
+    kind         INTEGER NOT NULL CHECK (kind IN (0, 1, 2)),
+    user         INTEGER,
+    conversation BLOB CHECK (length(conversation) = 16),
+    subscription INTEGER,
+    hook         TEXT,
+    event        TEXT,
+    seq          INTEGER NOT NULL,
+    mention_seq  INTEGER NOT NULL,
+    count        INTEGER NOT NULL,
+    state        INTEGER NOT NULL CHECK (state IN (0, 1, 2)),
+    attempts     INTEGER NOT NULL,
+    created_at   INTEGER NOT NULL,
+    due_at       INTEGER NOT NULL,
+    held_until   INTEGER NOT NULL,
+    error        TEXT
+) STRICT;
+CREATE INDEX errand_due ON errand (due_at, id) WHERE state = 0;
+CREATE INDEX errand_ended ON errand (due_at) WHERE state <> 0;
+CREATE INDEX errand_dead ON errand (id) WHERE state = 2;
+",
 ];

@@ -27,6 +27,8 @@ const STEPS: Steps = Steps {
         include_str!("../../migrations/directory/0002_invites.sql"),
         include_str!("../../migrations/directory/0003_people.sql"),
         include_str!("../../migrations/directory/0004_media.sql"),
+        include_str!("../../migrations/directory/0005_push.sql"),
+        include_str!("../../migrations/directory/0006_errands.sql"),
     ],
 };
 

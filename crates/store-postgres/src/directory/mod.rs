@@ -8,6 +8,7 @@ mod accounts;
 mod audit;
 mod cluster;
 mod content;
+mod errands;
 mod failure;
 mod invites;
 mod job_rows;
@@ -17,6 +18,7 @@ mod move_rows;
 mod moves;
 mod options;
 mod people;
+mod push;
 mod sessions;
 
 use std::{future::Future, sync::Arc};

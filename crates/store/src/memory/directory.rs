@@ -3,10 +3,12 @@
 //! It is deterministic: its cluster id and secrets come from a seed. It keeps nothing over its end.
 
 mod audit;
+mod errands;
 mod invites;
 mod media;
 mod moves;
 mod people;
+mod push;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +16,7 @@ use async_trait::async_trait;
 use ostracon_domain::{Millis, PlacementMap, ShardId, UserId};
 use parking_lot::Mutex;
 
-use self::{invites::Kept, media::MediaState, moves::MoveState};
+use self::{errands::Queue, invites::Kept, media::MediaState, moves::MoveState, push::Subscribed};
 use crate::directory::{
     AccountRole, Accounts, AuditRow, Cluster, DirectoryError, NewSession, NewUser, NodeLease,
     Person, Session, Sessions, ShardRow, User,
@@ -41,6 +43,8 @@ struct State {
     invites: Vec<Kept>,
     people: BTreeMap<UserId, Person>,
     media: MediaState,
+    push: Subscribed,
+    queue: Queue,
 }
 
 #[derive(Clone)]
@@ -72,6 +76,8 @@ impl MemoryDirectory {
                 invites: Vec::new(),
                 people: BTreeMap::new(),
                 media: MediaState::default(),
+                push: Subscribed::default(),
+                queue: Queue::default(),
             }),
         }
     }

@@ -45,6 +45,8 @@ pub enum FindingKind {
     Garbage,
     /// A move that cannot go on.
     Move,
+    /// What is told outside does not get out.
+    Push,
 }
 
 /// One thing that does not agree.

@@ -6,14 +6,17 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use ostracon_domain::{MapChange, Millis, PlacementMap, Privacy, ShardId, UnitId, UserId};
+use ostracon_domain::{
+    MapChange, Millis, PlacementMap, Privacy, PushSetting, ShardId, UnitId, UserId,
+};
 use ostracon_store::{
-    Accounts, Audit, Cluster, Invites, MediaIndex, Moves, People, Sessions,
+    Accounts, Audit, Cluster, Errands, Invites, MediaIndex, Moves, People, Push, Sessions,
     directory::{
-        AccountRole, AuditEntry, AuditRow, ContentHash, DirectoryError, Garbage, Invite, JobRow,
-        JobState, MediaId, MediaObject, MediaRow, MediaTotals, MediaUse, MessagesGone, MoveLost,
-        MovePhase, MoveRefusal, MoveRow, NewInvite, NewJob, NewSession, NewUser, NodeLease, Person,
-        Progress, Session, ShardAdmission, ShardRow, User,
+        AccountRole, AuditEntry, AuditRow, ContentHash, DirectoryError, Errand, ErrandEnd,
+        ErrandSort, ErrandStats, Garbage, Invite, JobRow, JobState, MediaId, MediaObject, MediaRow,
+        MediaTotals, MediaUse, MessagesGone, MoveLost, MovePhase, MoveRefusal, MoveRow, NewErrand,
+        NewInvite, NewJob, NewSession, NewSubscription, NewUser, NodeLease, Person, Progress,
+        Session, ShardAdmission, ShardRow, Subscription, User,
     },
 };
 use ostracon_store_postgres::PostgresDirectory;
@@ -259,6 +262,71 @@ impl People for Turns {
     }
     async fn set_privacy(&self, id: UserId, privacy: Privacy) -> Result<Option<Person>> {
         self.next().set_privacy(id, privacy).await
+    }
+}
+
+#[async_trait]
+impl Push for Turns {
+    async fn subscribe(&self, new: NewSubscription, now: Millis) -> Result<Subscription> {
+        self.next().subscribe(new, now).await
+    }
+    async fn subscriptions(&self, user: UserId, now: Millis) -> Result<Vec<Subscription>> {
+        self.next().subscriptions(user, now).await
+    }
+    async fn enable_subscription(
+        &self,
+        user: UserId,
+        id: u64,
+        enabled: bool,
+    ) -> Result<Option<Subscription>> {
+        self.next().enable_subscription(user, id, enabled).await
+    }
+    async fn unsubscribe(&self, user: UserId, id: u64) -> Result<bool> {
+        self.next().unsubscribe(user, id).await
+    }
+    async fn subscribed_users(&self, after: Option<UserId>, limit: u32) -> Result<Vec<UserId>> {
+        self.next().subscribed_users(after, limit).await
+    }
+    async fn push_setting(&self, user: UserId) -> Result<PushSetting> {
+        self.next().push_setting(user).await
+    }
+    async fn set_push_setting(&self, user: UserId, setting: PushSetting) -> Result<bool> {
+        self.next().set_push_setting(user, setting).await
+    }
+}
+
+#[async_trait]
+impl Errands for Turns {
+    async fn put_errands(&self, new: Vec<NewErrand>, now: Millis) -> Result<()> {
+        self.next().put_errands(new, now).await
+    }
+    async fn take_errands(&self, now: Millis, until: Millis, limit: u32) -> Result<Vec<Errand>> {
+        self.next().take_errands(now, until, limit).await
+    }
+    async fn end_errand(&self, held: &Errand, end: ErrandEnd, now: Millis) -> Result<bool> {
+        self.next().end_errand(held, end, now).await
+    }
+    async fn errand_stats(&self, sort: ErrandSort) -> Result<ErrandStats> {
+        self.next().errand_stats(sort).await
+    }
+    async fn dead_errands(
+        &self,
+        sort: ErrandSort,
+        below: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<Errand>> {
+        self.next().dead_errands(sort, below, limit).await
+    }
+    async fn replay_errands(&self, sort: ErrandSort, id: Option<u64>, now: Millis) -> Result<u64> {
+        self.next().replay_errands(sort, id, now).await
+    }
+    async fn forget_errands(
+        &self,
+        done_before: Millis,
+        dead_before: Millis,
+        limit: u32,
+    ) -> Result<u64> {
+        self.next().forget_errands(done_before, dead_before, limit).await
     }
 }
 
