@@ -104,7 +104,7 @@ impl Server {
     /// # Errors
     /// One sentence for people; what is stored was not changed.
     pub async fn open(config: Config) -> Result<Self, StartError> {
-        Self::open_with(config, Arc::new(SystemClock)).await
+        Box::pin(Self::open_with(config, Arc::new(SystemClock))).await
     }
 
     /// The same with a clock of the caller's.
