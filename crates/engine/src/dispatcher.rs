@@ -269,7 +269,7 @@ impl Dispatcher {
     /// Names the conversations that moved on to the shard's index, which reads them later.
     fn feed_search(&self, core: &Core, items: &[(Asker, Decided)]) {
         let Some(search) = &core.search else { return };
-        search.traffic();
+        search.traffic(items.len());
         let Some(feed) = search.known_feed(self.shard.id()) else { return };
         feed.note(items.iter().filter_map(|(_, decided)| match decided {
             Decided::Done { outcome: Outcome::Marked { .. }, .. } | Decided::Refused(_) => None,

@@ -161,6 +161,8 @@ pub const INDEX_DOCUMENTS: usize = 8_192;
 pub const INDEX_STEP_MAX: Duration = Duration::from_secs(30);
 /// With no commit for so long, indexers do not rest.
 pub const INDEX_IDLE_AFTER: Duration = Duration::from_secs(1);
+/// Commands in a second at one node from which on its indexers rest much longer.
+pub const INDEX_HEAVY_COMMANDS: usize = 20_000;
 /// Beside traffic, indexers rest after so much work.
 pub const INDEX_REST_AFTER: Duration = Duration::from_millis(5);
 /// Conversations that went elsewhere are looked for in an index at most this often.

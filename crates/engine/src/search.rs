@@ -2,14 +2,16 @@
 //!
 //! A dispatcher says which conversations moved on; that may be forgotten. The **indexer** (one task a shard) reads what became of
 //! them and takes it in; it compares the positions of shard and index at its start, after each change of the map, and now and
-//! then, so that whatever was missed heals. All indexers of a node take turns and rest as long as they have worked while
-//! anybody else does something: together they never take more than half a core beside traffic.
+//! then, so that whatever was missed heals. All indexers of a node take turns and rest longer than they have worked while
+//! anybody else does something: together they never take more than half a core beside traffic, and a seventh of one while
+//! there is very much of it.
 
 mod ask;
 mod feed;
 mod indexer;
 mod names;
 mod reader;
+mod traffic;
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -23,14 +25,15 @@ pub(crate) use feed::Feed;
 pub(crate) use indexer::Indexer;
 pub use names::Named;
 
-use crate::limits::{INDEX_IDLE_AFTER, INDEX_REST_AFTER, INDEX_STEP_MAX};
+use crate::limits::{INDEX_REST_AFTER, INDEX_STEP_MAX};
+use traffic::Traffic;
 
 /// What the indexers of a node share.
 pub(crate) struct Search {
     feeds: Mutex<BTreeMap<ShardId, Arc<Feed>>>,
     /// Whose turn it is to work, and how long it was worked since the last rest.
     turn: tokio::sync::Mutex<Duration>,
-    last_commit: Mutex<Option<Instant>>,
+    traffic: Mutex<Traffic>,
 }
 
 impl Search {
@@ -38,7 +41,7 @@ impl Search {
         Self {
             feeds: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
-            last_commit: Mutex::default(),
+            traffic: Mutex::default(),
         }
     }
 
@@ -55,9 +58,9 @@ impl Search {
         self.feeds.lock().remove(&shard);
     }
 
-    /// Somebody commits: indexers hold back.
-    pub(crate) fn traffic(&self) {
-        *self.last_commit.lock() = Some(Instant::now());
+    /// Somebody committed so many commands: indexers hold back.
+    pub(crate) fn traffic(&self, commands: usize) {
+        self.traffic.lock().note(Instant::now(), commands);
     }
 
     /// Does a piece of work when its turn comes; rests longer than was worked while there is traffic, before the next one
@@ -67,10 +70,11 @@ impl Search {
         let began = Instant::now();
         let done = work.await;
         *worked += began.elapsed();
-        if !self.last_commit.lock().is_some_and(|last| last.elapsed() < INDEX_IDLE_AFTER) {
+        let rest = self.traffic.lock().rest(Instant::now(), *worked);
+        if rest.is_zero() {
             *worked = Duration::ZERO;
         } else if *worked >= INDEX_REST_AFTER {
-            tokio::time::sleep(*worked + *worked / 4).await;
+            tokio::time::sleep(rest).await;
             *worked = Duration::ZERO;
         }
         done

@@ -9,8 +9,10 @@ pub struct Options {
     pub freeze_budget: Duration,
     /// Freezes of one attempt that may fail; then the move is given up.
     pub freezes_max: u32,
-    /// Pause after a freeze that failed; doubles each time.
+    /// Pause after a freeze that failed; doubles each time, up to `freeze_pause_max`.
     pub freeze_pause: Duration,
+    /// The longest pause after a freeze that failed: a shard that is busy now is asked again in a calmer moment.
+    pub freeze_pause_max: Duration,
     /// Notes left over below which a freeze is tried.
     pub backlog_small: usize,
     /// Rounds of catching up after which a freeze is tried whatever the backlog is.
@@ -39,8 +41,9 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             freeze_budget: Duration::from_millis(250),
-            freezes_max: 8,
+            freezes_max: 30,
             freeze_pause: Duration::from_millis(50),
+            freeze_pause_max: Duration::from_secs(30),
             backlog_small: 64,
             rounds_max: 20,
             page_rows: 2_000,

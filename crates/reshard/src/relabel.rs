@@ -28,7 +28,7 @@ impl Attempt {
                 other => return other,
             }
             self.wait(pause).await?;
-            pause *= 2;
+            pause = (pause * 2).min(options.freeze_pause_max);
         }
         Err(Trouble::Hopeless(format!(
             "{} freezes did not end within {:?}",

@@ -16,6 +16,7 @@ use crate::{
     pool::Database,
     read::column,
     session::Session,
+    shard::in_session,
     value::{self, get},
 };
 
@@ -71,21 +72,6 @@ impl PostgresSearch {
     pub(crate) const fn new(database: Arc<Database>) -> Self {
         Self { database }
     }
-}
-
-/// Runs one piece of work in a session of its own.
-macro_rules! in_session {
-    ($self:expr, |$session:ident| $work:expr) => {{
-        let work = async {
-            let $session = $self.database.session().await?;
-            let done = {
-                let $session = &$session;
-                $work.await
-            };
-            $session.end(done).await
-        };
-        $self.database.timed(work).await.map_err(ShardError::from)
-    }};
 }
 
 #[async_trait]

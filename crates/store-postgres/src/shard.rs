@@ -84,7 +84,7 @@ macro_rules! in_session {
             };
             $session.end(done).await
         };
-        Ok($self.database.timed(work).await?)
+        $self.database.timed(work).await.map_err(::ostracon_store::ShardError::from)
     }};
 }
 pub(crate) use in_session;

@@ -34,6 +34,8 @@ const READERS: usize = 2;
 const PATIENCE: Duration = Duration::from_secs(600);
 /// Answers that are late by so much count as an index that stands still.
 const POLL: Duration = Duration::from_millis(100);
+/// What was joined is given back a little later: an index of one size for so long has its last one.
+const SETTLED: Duration = Duration::from_secs(12);
 
 pub(super) async fn run(bench: &mut Bench<'_>) -> Result<Report> {
     let messages = bench.options.scale.unwrap_or(1_000_000);
@@ -56,9 +58,7 @@ pub(super) async fn run(bench: &mut Bench<'_>) -> Result<Report> {
     let index = wait(bench, wanted).await?;
     let anew_s = began.elapsed().as_secs_f64();
     let cpu = bench.admin.status().await?.cpu_seconds - cpu;
-    // What was joined is given back a little later.
-    tokio::time::sleep(Duration::from_secs(12)).await;
-    let settled = Index::read(bench).await?;
+    let settled = Index::settled(bench).await?;
 
     bench.say(&format!("searching for {} s", bench.options.span.as_secs()));
     let cost = bench.cost().await?;
@@ -122,6 +122,20 @@ impl Index {
             bytes: answer.shards.iter().map(|shard| shard.bytes).sum(),
             complete: answer.shards.iter().all(|shard| shard.complete),
         })
+    }
+
+    /// The index when it has stopped growing and shrinking.
+    async fn settled(bench: &Bench<'_>) -> Result<Self> {
+        let end = Instant::now() + PATIENCE;
+        let (mut index, mut since) = (Self::read(bench).await?, Instant::now());
+        while since.elapsed() < SETTLED && Instant::now() < end {
+            tokio::time::sleep(POLL).await;
+            let now = Self::read(bench).await?;
+            if now.bytes != index.bytes {
+                (index, since) = (now, Instant::now());
+            }
+        }
+        Ok(index)
     }
 }
 

@@ -6,6 +6,7 @@ mod chat;
 mod config;
 mod crash;
 mod full_disk;
+mod guide;
 mod lost_database;
 mod moving;
 mod push;

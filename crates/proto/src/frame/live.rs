@@ -53,7 +53,6 @@ pub struct Presence {
     #[schema(value_type = schema::UserId)]
     pub user_id: UserId,
     /// Whether the user is online.
-    #[schema(inline)]
     pub status: PresenceStatus,
     /// When the user was last online: now, of who is. Null before the first time, and where it is not for you to see.
     #[schema(value_type = Option<schema::Millis>, required = true)]

@@ -11,11 +11,12 @@ use tokio::time::Instant;
 
 use crate::world::{START, World, talk, user};
 
-/// Moves back and forth while something happens at random moments; nothing may be lost.
-async fn back_and_forth(world: &World, rounds: u32, disturb: impl AsyncFn(u32)) {
+/// Moves back and forth while something happens at random moments; nothing may be lost. The longest that a message took.
+async fn back_and_forth(world: &World, rounds: u32, disturb: impl AsyncFn(u32)) -> Duration {
     let id = talk(1, 2);
     let unit = id.slot().unit();
     let mut said = 0;
+    let mut longest = Duration::ZERO;
     for n in 0..30 {
         said += 1;
         assert_eq!(world.say(id, user(1), &n.to_string()).await, said);
@@ -26,7 +27,9 @@ async fn back_and_forth(world: &World, rounds: u32, disturb: impl AsyncFn(u32)) 
         for n in 0..10 {
             disturb(round * 10 + n).await;
             said += 1;
+            let began = Instant::now();
             assert_eq!(world.say(id, user(2), "more").await, said);
+            longest = longest.max(began.elapsed());
             tokio::time::sleep(Duration::from_micros(u64::from((round * 7 + n) % 40) * 300)).await;
         }
         let state = world.over(job).await;
@@ -35,6 +38,7 @@ async fn back_and_forth(world: &World, rounds: u32, disturb: impl AsyncFn(u32)) 
         world.check().await;
         assert_eq!(world.texts(id).await.len() as u64, said);
     }
+    longest
 }
 
 #[tokio::test(start_paused = true)]
@@ -53,7 +57,7 @@ async fn shards_that_restart() {
 async fn the_task_of_a_move_dies() {
     let world = World::new(2).await;
     world.start();
-    back_and_forth(&world, 20, async |n| {
+    let longest = back_and_forth(&world, 20, async |n| {
         if n % 4 == 1 {
             for id in world.coordinator.moves_under_way() {
                 world.coordinator.kill(id);
@@ -62,6 +66,8 @@ async fn the_task_of_a_move_dies() {
         }
     })
     .await;
+    // By the clock of the test, on which only waits take time.
+    assert!(longest <= Duration::from_millis(1_500), "{longest:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     app::App,
     audit,
-    auth::{new_invite_code, token_hash},
+    auth::{DAY_MS, new_invite_code, token_hash},
     error::{ApiError, ApiResult},
     extract::{Operator, Params},
     respond::{created, no_content, ok},
@@ -26,7 +26,6 @@ const LISTED_MAX: u32 = 1_000;
 const USES_MAX: u32 = 100_000;
 const DAYS: u32 = 7;
 const DAYS_MAX: u32 = 3_650;
-const DAY_MS: Millis = 86_400_000;
 const NOTE_CHARS_MAX: usize = 200;
 
 pub(crate) async fn create(

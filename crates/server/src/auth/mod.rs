@@ -42,7 +42,8 @@ use crate::{
 
 /// Sessions whose last use waits to be noted; beyond it some are not noted.
 const SEEN_MAX: usize = 100_000;
-const DAY_MS: Millis = 86_400_000;
+/// A day, milliseconds.
+pub(crate) const DAY_MS: Millis = 86_400_000;
 
 /// A caller whose token was good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

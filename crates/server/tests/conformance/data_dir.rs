@@ -45,7 +45,7 @@ fn copy(from: &Path, to: &Path) {
 
 async fn open(data_dir: &Path) -> Result<Server, String> {
     let config = Config { data_dir: data_dir.to_owned(), ..Config::default() };
-    let opened = within("a server to open or not", Server::open(config)).await;
+    let opened = within("a server to open or not", Box::pin(Server::open(config))).await;
     opened.map_err(|error| error.to_string())
 }
 
