@@ -3,7 +3,7 @@
 //! They live in the conversation's unit and are found by their key. Not for what belongs to one row only: that is in the
 //! row's own optional part.
 
-use crate::id::{ConversationId, Seq, UserId};
+use crate::id::{ConversationId, Rev, Seq, UserId};
 
 /// What a row says. The number is stored and never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,7 +13,7 @@ pub enum AnnexKind {
     Edition = 1,
     /// A message that mentions a user: the user (0 for everybody), its seq. `number` is the rev that brought it.
     Mention = 2,
-    /// A message of a thread: seq of the thread's root, its own seq. `number` is the rev of its insert.
+    /// A message that answers another: seq of the answered one, its own seq. `number` is the rev of its insert.
     Reply = 3,
     /// A pinned message: 0, its seq. `number` is the rev of its pinning.
     Pin = 4,
@@ -61,6 +61,21 @@ impl AnnexKey {
     /// A message that a user hid.
     pub const fn hidden(user: UserId, seq: Seq) -> Self {
         Self { kind: AnnexKind::Hidden, first: user.get(), second: seq }
+    }
+
+    /// A former content of a message.
+    pub const fn edition(seq: Seq, content_rev: Rev) -> Self {
+        Self { kind: AnnexKind::Edition, first: seq, second: content_rev }
+    }
+
+    /// A message that mentions a user.
+    pub const fn mention(user: UserId, seq: Seq) -> Self {
+        Self { kind: AnnexKind::Mention, first: user.get(), second: seq }
+    }
+
+    /// A message that answers another.
+    pub const fn reply(root: Seq, seq: Seq) -> Self {
+        Self { kind: AnnexKind::Reply, first: root, second: seq }
     }
 
     /// A pinned message.

@@ -115,6 +115,19 @@ pub enum Action {
     },
     /// Renames a group or changes its settings.
     Change(GroupChange),
+    /// Changes how long messages live.
+    SetLife(LifeChange),
+    /// Messages have lived as long as their timer says: what is due of them becomes tombstones. Nobody asks for it: the
+    /// server does it, and who the actor is does not matter.
+    Expire {
+        /// Which, at most [`crate::limits::USERS_PER_REQUEST_MAX`].
+        seqs: Vec<Seq>,
+    },
+    /// Messages below a seq have lived long enough: they are removed. Nobody asks for it, as for [`Expire`](Self::Expire).
+    Retain {
+        /// First seq that stays; clamped to the seq after the head, forward only.
+        from: Seq,
+    },
     /// Deletes a group for everyone.
     DeleteGroup,
     /// Changes one's own private view: hidden part, mute.
@@ -171,6 +184,15 @@ pub struct GroupChange {
     pub settings: Option<GroupSettings>,
 }
 
+/// What is changed of how long messages live; `None` leaves it, `Some(None)` ends it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LifeChange {
+    /// Seconds after which new messages disappear, within [`crate::limits::TIMER_S`].
+    pub timer_s: Option<Option<u32>>,
+    /// Seconds after which messages are removed, within [`crate::limits::RETENTION_S`].
+    pub retention_s: Option<Option<u32>>,
+}
+
 /// What a member changes of the private part of the member row; `None` leaves it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ViewChange {
@@ -204,6 +226,8 @@ pub enum InboxAction {
         archived: Option<bool>,
         /// Mark it as unread.
         marked_unread: Option<bool>,
+        /// A text that was begun and not sent, at most [`crate::limits::TEXT_UNITS_MAX`]; `Some(None)` takes it away.
+        draft: Option<Option<String>>,
     },
 }
 
@@ -282,7 +306,10 @@ impl ConversationCommand {
             Action::AddMembers { users: added } => users.extend(added),
             Action::RemoveMember { user } | Action::SetRole { user, .. } => users.push(*user),
             Action::CreateGroup(group) => users.extend(&group.members),
+            Action::Expire { seqs } => messages.extend(seqs),
             Action::OpenDirect
+            | Action::SetLife(_)
+            | Action::Retain { .. }
             | Action::MarkRead { .. }
             | Action::MarkDelivered { .. }
             | Action::Change(_)

@@ -8,6 +8,7 @@ mod edit;
 mod group;
 mod hide;
 mod inbox;
+mod life;
 mod mark;
 mod members;
 mod open;
@@ -30,7 +31,7 @@ use crate::{
     id::{History, MessageId, Millis, UnitId, UserId},
     limits::Limits,
     member::{Member, Role},
-    message::MessageView,
+    message::{Message, MessageView},
     outcome::Outcome,
     refusal::Refusal,
     slice::ConversationSlice,
@@ -77,6 +78,9 @@ pub fn decide(
         Action::RemoveMember { user } => members::remove(slice, command, *user, context),
         Action::SetRole { user, role } => members::set_role(slice, command, *user, *role),
         Action::Change(change) => group::change(slice, command, change),
+        Action::SetLife(change) => life::set(slice, command, *change),
+        Action::Expire { seqs } => life::expire(slice, seqs, context),
+        Action::Retain { from } => life::retain(slice, *from),
         Action::DeleteGroup => group::delete(slice, command, context),
         Action::ChangeView(change) => view::change(slice, command, change),
     }
@@ -124,6 +128,11 @@ fn group_as(
         }));
     }
     Ok((conversation, member))
+}
+
+/// Whether a message was sent longer ago than a window, if there is one.
+fn is_past(context: &Context<'_>, message: &Message, window: Option<Millis>) -> bool {
+    window.is_some_and(|window| context.now.saturating_sub(message.created_at) > window)
 }
 
 /// A message that the member may read and that is not deleted.

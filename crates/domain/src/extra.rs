@@ -72,6 +72,15 @@ pub struct MessageExtra {
     /// Set while it is pinned.
     #[serde(rename = "p", skip_serializing_if = "Option::is_none")]
     pub pinned: Option<Pinned>,
+    /// How many former contents are kept; at most [`crate::limits::EDITIONS_MAX`].
+    #[serde(rename = "e", skip_serializing_if = "is_default")]
+    pub editions: u32,
+    /// When it is to disappear, of a message that was sent while its conversation had a timer.
+    #[serde(rename = "x", skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Millis>,
+    /// What a deleted message said, where the operator keeps that. Shown to operators only.
+    #[serde(rename = "k", skip_serializing_if = "Option::is_none")]
+    pub kept: Option<String>,
 }
 
 /// What few conversations have.
@@ -84,6 +93,15 @@ pub struct ConversationExtra {
     /// Some message has mentioned somebody: only then there are mentions to count.
     #[serde(rename = "m", skip_serializing_if = "is_default")]
     pub mentioned: bool,
+    /// New messages disappear so many seconds after they were sent.
+    #[serde(rename = "t", skip_serializing_if = "Option::is_none")]
+    pub timer_s: Option<u32>,
+    /// Messages are removed so many seconds after they were sent.
+    #[serde(rename = "r", skip_serializing_if = "Option::is_none")]
+    pub retention_s: Option<u32>,
+    /// The first message that was sent while there was a timer: only from there on some may disappear.
+    #[serde(rename = "x", skip_serializing_if = "Option::is_none")]
+    pub timed_from: Option<Seq>,
 }
 
 /// What few members have.

@@ -11,6 +11,8 @@ pub mod annex;
 pub mod command;
 pub mod conversation;
 pub mod decide;
+pub mod edition;
+pub mod emoji;
 pub mod extra;
 pub mod id;
 pub mod inbox;
@@ -32,10 +34,11 @@ pub use access::{Access, access};
 pub use annex::{Annex, AnnexKey, AnnexKind};
 pub use command::{
     Action, Command, ConversationCommand, Edit, GroupChange, InboxAction, InboxChange,
-    InboxCommand, Needs, NewGroup, NewMessage, Subject, ViewChange,
+    InboxCommand, LifeChange, Needs, NewGroup, NewMessage, Subject, ViewChange,
 };
 pub use conversation::{Conversation, ConversationKind, GroupSettings, HistoryFor};
 pub use decide::{Context, IdSource, decide, decide_inbox};
+pub use edition::Edition;
 pub use extra::{
     Attachment, ConversationExtra, Extra, InboxExtra, MemberExtra, MessageExtra, Pinned, UserExtra,
 };

@@ -1,5 +1,7 @@
 //! Every limit of the rules, in one place, each with its unit and what happens beyond it.
 
+use crate::id::Millis;
+
 /// Text of a message, UTF-16 units; more is `invalid`.
 pub const TEXT_UNITS_MAX: usize = 10_000;
 /// Client's own id of a send, bytes; more is `invalid`.
@@ -14,6 +16,17 @@ pub const EMOJI_BYTES_MAX: usize = 64;
 pub const EMOJI_PER_MESSAGE_MAX: usize = 50;
 /// Pinned messages of a conversation; one more is `conflict`.
 pub const PINS_MAX: usize = 100;
+/// Former contents that are kept of one message; of later ones none is.
+pub const EDITIONS_MAX: u32 = 100;
+/// Timer of disappearing messages, seconds; what is not within it is `invalid`.
+pub const TIMER_S: std::ops::RangeInclusive<u32> = 5..=31_536_000;
+/// How long a conversation keeps its messages, seconds; what is not within it is `invalid`.
+pub const RETENTION_S: std::ops::RangeInclusive<u32> = 86_400..=315_360_000;
+/// A removed message's client id is known for at least so long after the sending, milliseconds: until then a message that
+/// has disappeared stays as a tombstone.
+pub const RETRY_LIFE: Millis = 86_400_000;
+/// Answers to one message that are counted; beyond it the count stays.
+pub const REPLIES_COUNTED_MAX: u32 = 1_000;
 /// Users that one user has blocked; one more is `conflict`.
 pub const BLOCKS_MAX: usize = 1_000;
 /// Users named in one request; more is `too_large`.
@@ -34,10 +47,25 @@ pub const REACTION_USERS_SHOWN: usize = 10;
 pub struct Limits {
     /// Members of one group; one more is `conflict`.
     pub group_members_max: u32,
+    /// How long after its sending a message may be edited by its sender, milliseconds; none: always. Admins of groups always may.
+    pub edit_window: Option<Millis>,
+    /// How long after its sending a message may be deleted for everyone by its sender, milliseconds; none: always. Admins of
+    /// groups always may.
+    pub delete_window: Option<Millis>,
+    /// Whether former contents of edited messages are kept.
+    pub edit_history: bool,
+    /// Whether operators may still read what was deleted for everyone. Messages that disappear are never kept.
+    pub keep_deleted: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { group_members_max: 500 }
+        Self {
+            group_members_max: 500,
+            edit_window: None,
+            delete_window: None,
+            edit_history: false,
+            keep_deleted: false,
+        }
     }
 }

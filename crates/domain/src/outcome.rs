@@ -86,6 +86,11 @@ pub enum Outcome {
         /// The caller's member row.
         member: Arc<Member>,
     },
+    /// Messages have disappeared or were removed, as far as they were due.
+    Swept {
+        /// The conversation.
+        conversation: Arc<Conversation>,
+    },
     /// Entries of a user's own list as they are now; only those that changed.
     Inbox {
         /// The entries.

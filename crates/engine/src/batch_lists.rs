@@ -57,6 +57,7 @@ impl BatchLists {
                 | Outcome::Deleted { .. }
                 | Outcome::Marked { .. }
                 | Outcome::Hidden { .. }
+                | Outcome::Swept { .. }
         ) && !conversation.large
             && conversation.deleted_at.is_none();
         let last = self.0.entry(conversation.id).or_insert_with(|| Last {

@@ -249,6 +249,7 @@ impl Dispatcher {
         }
         self.written.count(&items);
         self.feed_search(core, &items);
+        note_timers(core, &items);
         let was_told = position <= self.lost.told;
         let mut lists = BatchLists::of(&items);
         for (asker, decided) in items {
@@ -685,6 +686,19 @@ fn concerned<'a>(event: &Event<'a>) -> Option<&'a Arc<Member>> {
 
 fn subscribe(core: &Core, id: ConversationId, user: UserId, joined_seq: Seq) {
     core.hub.each(user, |connection| core.hub.large.subscribe(id, connection, joined_seq));
+}
+
+/// Notes when messages of a batch disappear, where they were sent under a timer.
+fn note_timers(core: &Core, items: &[(Asker, Decided)]) {
+    for (_, decided) in items {
+        if let Decided::Done { outcome: Outcome::Sent { message, duplicate: false, .. }, .. } =
+            decided
+            && let Some(extra) = &message.message.extra
+            && let Some(at) = extra.expires_at
+        {
+            core.timetable.note(message.message.conversation, at, message.message.seq);
+        }
+    }
 }
 
 /// Whether the change moves the lists of all members.

@@ -42,6 +42,7 @@ use crate::{
     reply::{Done, Reply},
     router::{self, Router},
     search::{Indexer, Search},
+    sweep::{self, Timetable},
     teller::Teller,
     topology::Topology,
     typing::TypingBoard,
@@ -63,6 +64,8 @@ pub struct EngineOptions {
     pub addresses: Arc<dyn Addresses>,
     /// How long a file is kept for who is about to send it, and after its last message went.
     pub media_kept: Duration,
+    /// Messages are removed so long after they were sent, milliseconds; none: they stay.
+    pub retention: Option<ostracon_domain::Millis>,
     /// What is to be told outside; none: nothing.
     pub away: Option<AwayOptions>,
 }
@@ -88,6 +91,8 @@ pub(crate) struct Core {
     pub(crate) keys: Keys,
     pub(crate) known_users: KnownUsers,
     pub(crate) limits: Limits,
+    pub(crate) retention: Option<ostracon_domain::Millis>,
+    pub(crate) timetable: Timetable,
     pub(crate) rate_limits: Option<RateLimits>,
     pub(crate) max_frame_bytes: u64,
     pub(crate) heartbeat_s: u32,
@@ -258,6 +263,8 @@ impl Engine {
             marks: parking_lot::Mutex::default(),
             keys,
             limits: options.limits,
+            retention: options.retention,
+            timetable: Timetable::default(),
             rate_limits: options.rate_limits,
             max_frame_bytes: options.max_frame_bytes,
             heartbeat_s: options.heartbeat_s,
@@ -282,6 +289,7 @@ impl Engine {
             tokio::spawn(live::run(Arc::clone(&core))),
             tokio::spawn(presence::write_behind(Arc::clone(&core))),
             tokio::spawn(MediaUses::run(Arc::clone(&core), core.stop_lanes.clone())),
+            tokio::spawn(sweep::run(Arc::clone(&core))),
         ];
         let routers = vec![
             tokio::spawn(router::look_after_lots(Arc::clone(&core))),

@@ -110,7 +110,7 @@ fn changed_conversation<'a>(outcome: &Outcome, rows: &'a [Row]) -> Option<&'a Ar
             let (first, second) = (written.next(), written.next());
             second.and(first)
         }
-        Outcome::Members { .. } | Outcome::Group { .. } => {
+        Outcome::Members { .. } | Outcome::Group { .. } | Outcome::Swept { .. } => {
             written.next_back().filter(|row| row.info_rev == row.rev)
         }
         _ => None,

@@ -200,3 +200,25 @@ pub const AWAY_LOOK_AGAIN: Duration = Duration::from_secs(5);
 pub const AWAY_MESSAGES_MAX: u32 = 20;
 /// Users with a device that are read at once.
 pub const SUBSCRIBED_PER_READ: u32 = 1_000;
+/// How often it is looked whether timers of messages are over.
+pub const SWEEP_PERIOD: Duration = Duration::from_secs(1);
+/// How long after a start every conversation is looked at for what has lived long enough.
+pub const SWEEP_FIRST: Duration = Duration::from_secs(5);
+/// Rest between two looks at every conversation for what has lived long enough.
+pub const SWEEP_PASS_PERIOD: Duration = Duration::from_secs(3_600);
+/// Rest after each step of removing.
+pub const SWEEP_REST: Duration = Duration::from_millis(20);
+/// How long one step may take; then its shard counts as silent.
+pub const SWEEP_STEP_MAX: Duration = Duration::from_secs(30);
+/// Rows that are read, and messages that are removed, in one step.
+pub const SWEEP_ROWS: u32 = 500;
+/// Conversations whose timers are looked at in one turn.
+pub const SWEEP_AT_ONCE: usize = 200;
+/// Messages whose timers end in one command.
+pub const EXPIRE_AT_ONCE: usize = 100;
+/// When what could not be removed, or was not in the tables yet, is looked at again, milliseconds.
+pub const SWEEP_LAG: ostracon_domain::Millis = 2_000;
+/// Conversations of which it is known when a timer is over; others are found by looking at all.
+pub const TIMETABLE_MAX: usize = 1_000_000;
+/// Messages that a reader has deleted for himself, read beside a page of answers; of more, later ones are shown.
+pub const HIDDEN_PER_READ: u32 = 100_000;

@@ -8,7 +8,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use ostracon_domain::{
     Access, AnnexKind, Applied, ConversationId, History, InboxAction, InboxChange, InboxEntry,
     Member, MessageId, Millis, Seq, ShardId, Subject, UnitAt, UserId, UserRev, access,
-    limits::PINS_MAX, unread,
+    limits::{EDITIONS_MAX, PINS_MAX, REPLIES_COUNTED_MAX},
+    unread,
 };
 use ostracon_store::{
     AnnexPage, AnnexRows, Changes, ChangesSince, InboxChanges, InboxPage, InboxRows, MembersPage,
@@ -20,6 +21,7 @@ use crate::{
     engine::{Core, Engine},
     error::EngineError,
     heat::Cost,
+    limits::HIDDEN_PER_READ,
     router::Patience,
 };
 
@@ -43,6 +45,19 @@ pub struct ChatList {
     pub entries: Vec<EntryRows>,
     /// Where the next page begins, if there is one.
     pub next: Option<(Millis, ConversationId)>,
+}
+
+/// Messages that answer one.
+#[derive(Debug, Clone)]
+pub struct RepliesPage {
+    /// The rows of the page with their messages.
+    pub rows: AnnexRows,
+    /// What the reader may see.
+    pub access: Access,
+    /// Seqs that the reader has deleted for himself, rising.
+    pub hidden: Vec<Seq>,
+    /// How many answers there are in all, at most [`REPLIES_COUNTED_MAX`].
+    pub count: u32,
 }
 
 /// An answer to `/sync`.
@@ -418,6 +433,108 @@ impl Engine {
         let found = self.core().ask(Subject::Conversation(id), ask).await?;
         let access = access(Some(&found.conversation), found.member.as_deref())?;
         Ok((found, access))
+    }
+
+    /// A page of the messages that answer one, after a seq, and how many there are in all.
+    ///
+    /// # Errors
+    /// `NotFound` for what the reader may not see.
+    pub async fn replies(
+        &self,
+        reader: UserId,
+        id: ConversationId,
+        root: Seq,
+        after: Seq,
+        limit: u32,
+    ) -> Result<RepliesPage, EngineError> {
+        let page = MessagePage::Around { position: PagePosition::Seq(root), limit: 1 };
+        let (found, access) = self.messages(reader, id, page).await?;
+        let is_there = found.messages.iter().any(|view| view.message.seq == root);
+        if !is_there || !access.covers(root) {
+            return Err(ostracon_domain::Refusal::no_message().into());
+        }
+        let page = AnnexPage {
+            kind: AnnexKind::Reply,
+            first: root,
+            from: after.saturating_add(1),
+            to: i64::MAX as u64,
+            descending: false,
+            limit,
+            with_messages: true,
+        };
+        let all = AnnexPage { from: 0, limit: REPLIES_COUNTED_MAX, with_messages: false, ..page };
+        let rows = self.annexes(reader, id, page).await?;
+        let count = self.annexes(reader, id, all).await?.annexes.len() as u32;
+        let hidden = self.hidden(reader, id, &rows).await?;
+        Ok(RepliesPage { rows, access, hidden, count })
+    }
+
+    async fn annexes(
+        &self,
+        reader: UserId,
+        id: ConversationId,
+        page: AnnexPage,
+    ) -> Result<AnnexRows, EngineError> {
+        let ask =
+            |shard: Arc<dyn Shard>, at| async move { shard.annexes(at, id, reader, page).await };
+        self.core().ask(Subject::Conversation(id), ask).await
+    }
+
+    /// Which messages of these rows their reader has deleted for himself, by seq.
+    async fn hidden(
+        &self,
+        reader: UserId,
+        id: ConversationId,
+        rows: &AnnexRows,
+    ) -> Result<Vec<Seq>, EngineError> {
+        let hides = rows.member.as_ref().and_then(|row| row.extra.as_ref());
+        let seqs = || rows.messages.iter().map(|view| view.message.seq);
+        let (Some(from), Some(to)) = (seqs().min(), seqs().max()) else { return Ok(Vec::new()) };
+        if !hides.is_some_and(|extra| extra.hides) {
+            return Ok(Vec::new());
+        }
+        let page = AnnexPage {
+            kind: AnnexKind::Hidden,
+            first: reader.get(),
+            from,
+            to,
+            descending: false,
+            limit: HIDDEN_PER_READ,
+            with_messages: false,
+        };
+        let found = self.annexes(reader, id, page).await?;
+        Ok(found.annexes.iter().map(|row| row.key.seq()).collect())
+    }
+
+    /// What a message said before its edits, oldest first, as far as that was kept and the reader may see it.
+    ///
+    /// # Errors
+    /// `NotFound` for what the reader may not see, or has deleted for himself.
+    pub async fn edits(
+        &self,
+        reader: UserId,
+        id: ConversationId,
+        seq: Seq,
+    ) -> Result<AnnexRows, EngineError> {
+        let page = MessagePage::Around { position: PagePosition::Seq(seq), limit: 1 };
+        let (found, access) = self.messages(reader, id, page).await?;
+        let view = found.messages.iter().find(|view| view.message.seq == seq);
+        view.filter(|view| access.covers(seq) && view.message.deleted.is_none())
+            .filter(|_| found.hidden.binary_search(&seq).is_err())
+            .ok_or(ostracon_domain::Refusal::no_message())?;
+        let page = AnnexPage {
+            kind: AnnexKind::Edition,
+            first: seq,
+            from: 0,
+            // What was said after leaving is not for former members.
+            to: access.content_until.unwrap_or(i64::MAX as u64),
+            descending: false,
+            limit: EDITIONS_MAX,
+            with_messages: false,
+        };
+        let ask =
+            |shard: Arc<dyn Shard>, at| async move { shard.annexes(at, id, reader, page).await };
+        self.core().ask(Subject::Conversation(id), ask).await
     }
 
     /// The seq of a message by its id.

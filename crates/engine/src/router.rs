@@ -506,7 +506,9 @@ fn weight(job: &Job) -> usize {
         },
         Command::Inbox(command) => match &command.action {
             ostracon_domain::InboxAction::Apply(changes) => size_of_val(&**changes),
-            ostracon_domain::InboxAction::Set { .. } => 0,
+            ostracon_domain::InboxAction::Set { draft, .. } => {
+                draft.as_ref().and_then(Option::as_ref).map_or(0, String::len)
+            }
         },
     };
     size_of::<Job>() + more

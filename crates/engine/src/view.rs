@@ -49,6 +49,7 @@ pub fn message<'a>(
             })
             .collect(),
         pinned_at: row.extra.as_ref().and_then(|extra| extra.pinned).map(|pinned| pinned.at),
+        expires_at: row.extra.as_ref().and_then(|extra| extra.expires_at),
         hidden: false,
         withheld: false,
         history,
@@ -179,6 +180,9 @@ pub fn conversation(row: &Conversation) -> proto::Conversation<'_> {
         large: row.large,
         created_at: row.created_at,
         settings: row.settings,
+        retained_from: (row.retained_from > 1).then_some(row.retained_from),
+        timer_s: row.extra.as_ref().and_then(|extra| extra.timer_s),
+        retention_s: row.extra.as_ref().and_then(|extra| extra.retention_s),
     }
 }
 
@@ -232,6 +236,7 @@ pub fn inbox(entry: Option<&InboxEntry>, member: Option<&Member>) -> proto::Inbo
         archived: entry.is_some_and(|entry| entry.archived_seq.is_some()),
         hidden_to,
         marked_unread: entry.is_some_and(|entry| entry.marked_unread),
+        draft: entry.and_then(|entry| entry.extra.as_ref()?.draft.clone()),
     }
 }
 
@@ -256,6 +261,7 @@ pub fn entry<'a>(rows: &'a EntryRows, to: &dyn Addresses) -> proto::Entry<'a> {
             if overview.last_hidden { hidden(shown) } else { shown }
         }),
         unread: unread(row, member, overview.uncounted),
+        unread_mentions: if member.is_present() { overview.mentions } else { 0 },
         inbox: inbox(rows.inbox.as_deref(), Some(member)),
     }
 }

@@ -53,6 +53,7 @@ fn main() -> Result<(), IdError> {
         attachments: Vec::new(),
         reactions: Vec::new(),
         pinned_at: None,
+        expires_at: None,
         hidden: false,
         withheld: false,
         history: Some(HISTORY),

@@ -44,6 +44,16 @@ pub struct Conversation<'a> {
     /// What an admin has set.
     #[schema(value_type = schema::GroupSettings)]
     pub settings: GroupSettings,
+    /// First seq that is still stored; left out when none was removed. Drop messages below it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    pub retained_from: Option<Seq>,
+    /// New messages disappear so many seconds after they were sent; left out when they do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timer_s: Option<u32>,
+    /// Messages are removed so many seconds after they were sent; left out when this conversation has no such rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention_s: Option<u32>,
 }
 
 /// One's own row in a conversation.
@@ -134,8 +144,16 @@ pub struct Entry<'a> {
     pub last_message: Option<Message<'a>>,
     /// Unread messages; 0 for who has left.
     pub unread: u64,
+    /// Unread messages that mention one; left out when there are none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[schema(required = false)]
+    pub unread_mentions: u64,
     /// One's own view of it.
     pub inbox: Inbox,
+}
+
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Entry<'_> {
@@ -147,6 +165,7 @@ impl Entry<'_> {
             membership: self.membership,
             last_message: self.last_message.map(Message::into_owned),
             unread: self.unread,
+            unread_mentions: self.unread_mentions,
             inbox: self.inbox,
         }
     }

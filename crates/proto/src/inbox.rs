@@ -19,4 +19,7 @@ pub struct Inbox {
     pub hidden_to: Seq,
     /// Marked as unread by hand.
     pub marked_unread: bool,
+    /// A text that was begun and not sent; left out when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draft: Option<String>,
 }

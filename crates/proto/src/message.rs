@@ -73,6 +73,10 @@ pub struct Message<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::Millis>)]
     pub pinned_at: Option<Millis>,
+    /// When it disappears; left out when it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::Millis>)]
+    pub expires_at: Option<Millis>,
     /// True when the reader has deleted it for himself: nothing of its content is shown.
     #[serde(default, skip_serializing_if = "is_false")]
     pub hidden: bool,
@@ -187,6 +191,7 @@ impl Message<'_> {
                 })
                 .collect(),
             pinned_at: self.pinned_at,
+            expires_at: self.expires_at,
             hidden: self.hidden,
             withheld: self.withheld,
             history: self.history,

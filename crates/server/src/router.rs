@@ -16,8 +16,8 @@ use crate::{
     extract::Operator,
     health,
     routes::{
-        auth, conversations, dialogs, inbox, live, media, members, messages, operator, pins, push,
-        search, sync, tus, users,
+        auth, conversations, dialogs, edits, inbox, live, media, members, messages, operator, pins,
+        push, replies, search, sync, tus, users,
     },
     socket,
 };
@@ -53,6 +53,8 @@ pub(crate) fn public(app: Arc<App>, with_operators: bool) -> Router {
             "/api/v1/conversations/{conversation_id}/messages/{seq}",
             patch(messages::edit).delete(messages::remove),
         )
+        .route("/api/v1/conversations/{conversation_id}/messages/{seq}/edits", get(edits::list))
+        .route("/api/v1/conversations/{conversation_id}/messages/{seq}/replies", get(replies::list))
         .route("/api/v1/conversations/{conversation_id}/messages/{seq}/seen", get(live::seen_by))
         .route(
             "/api/v1/conversations/{conversation_id}/messages/{seq}/reactions/{emoji}",
@@ -111,6 +113,7 @@ fn operator_routes() -> Router<Arc<App>> {
         .route("/api/v1/admin/status", get(admin::status::status))
         .route("/api/v1/admin/sharding", get(admin::sharding::sharding))
         .route("/api/v1/admin/messages", get(admin::messages::messages))
+        .route("/api/v1/admin/deleted", get(admin::deleted::list))
         .route("/api/v1/admin/users", get(admin::users::list).post(admin::users::create))
         .route("/api/v1/admin/users/{user}/password", post(admin::users::password))
         .route("/api/v1/admin/users/{user}/role", post(admin::users::role))

@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use ostracon_domain::Limits;
 use ostracon_engine::{
     Allowance, Clock, Engine, EngineError, EngineOptions, RateLimits, SystemClock,
 };
@@ -122,13 +121,14 @@ impl Server {
         let files = Media::open(&config, Arc::clone(&opened.directory)).await?;
         let allowance = allowance(&config);
         let options = EngineOptions {
-            limits: Limits { group_members_max: config.limits.group_members_max },
+            limits: config.messages.limits(config.limits.group_members_max),
             rate_limits: allowance.map(RateLimits::new),
             max_frame_bytes: config.limits.frame_bytes_max as u64,
             heartbeat_s: config.connections.heartbeat_s,
             search: config.search.enabled,
             addresses: files.addresses(Arc::clone(&clock)),
             media_kept: files.deleted,
+            retention: config.messages.retention(),
             away: push::away_options(&config),
         };
         let directory = opened.directory;

@@ -118,6 +118,12 @@ impl TestServer {
         signed_in.expect("a session").1
     }
 
+    /// Removes every message that has lived long enough, as far as the tables know of it.
+    pub async fn sweep(&self) {
+        let app = &self.running.as_ref().expect("it runs").app;
+        app.engine.sweep().await.expect("shards answer");
+    }
+
     /// The engine, to hold its dispatchers back.
     pub fn with_engine<T>(&self, work: impl FnOnce(&ostracon_engine::Engine) -> T) -> T {
         work(&self.running.as_ref().expect("it runs").app.engine)

@@ -269,6 +269,7 @@ impl Talker {
             pinned: Some(self.ground.random.percent(50)),
             archived: None,
             marked_unread: None,
+            draft: self.ground.random.percent(50).then(|| Some("begun".to_owned())),
         };
         let command = Command::Inbox(InboxCommand { user: self.user, action });
         // The entry need not be there yet.

@@ -310,8 +310,9 @@ fn last_states(answers: &[Answer]) -> Vec<Row> {
 fn estimate(order: &Order) -> usize {
     512 + match &order.command {
         Command::Conversation(command) => match &command.action {
-            Action::Send(message) => message.content.len() + message.mentions.len() * 16,
-            Action::Edit(edit) => edit.content.len() + 4_096,
+            Action::Send(message) => message.content.len() + message.mentions.len() * 96,
+            // With the text that it may keep.
+            Action::Edit(edit) => edit.content.len() + 4_096 + 32_768,
             Action::CreateGroup(group) => 1_024 + group.members.len() * 128,
             Action::AddMembers { users } => 1_024 + users.len() * 128,
             // The reactions that a deletion takes with it: at most 50 emoji by every member.
@@ -321,7 +322,9 @@ fn estimate(order: &Order) -> usize {
         },
         Command::Inbox(command) => match &command.action {
             InboxAction::Apply(changes) => changes.len() * 128,
-            InboxAction::Set { .. } => 256,
+            InboxAction::Set { draft, .. } => {
+                256 + draft.as_ref().and_then(Option::as_ref).map_or(0, String::len)
+            }
         },
     }
 }

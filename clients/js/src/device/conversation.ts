@@ -265,7 +265,7 @@ export class Conversation {
     const last = entry.last_message ? stored(entry.last_message) : undefined;
     const joined = this.line?.state.membership.joined_seq;
     this.line = Line.entry(this.line, entry, last, userRev);
-    this.learnInfo(entry.conversation);
+    this.learnInfo(entry.conversation, desk);
     this.#rejoined(joined, entry.membership.joined_seq, desk);
     this.#appeared();
     desk.changed(this.id);
@@ -279,10 +279,23 @@ export class Conversation {
   }
 
   /** The conversation row, in any order: the higher rev wins. */
-  learnInfo(info: Info): void {
+  learnInfo(info: Info, desk: Desk): void {
     if (!this.info || this.info.history !== info.history || this.info.rev <= info.rev) {
       this.info = info;
+      this.#retain(info.retained_from ?? 0, desk);
     }
+  }
+
+  /** Messages below a seq were removed: who holds some of them forgets all and loads again. */
+  #retain(from: number, desk: Desk): void {
+    const intervals = this.window?.intervals ?? this.asleep?.intervals ?? [];
+    if (intervals.some(({ lo, hi }) => lo < from && lo <= hi)) {
+      const again = this.open || this.#want !== undefined || this.#page !== undefined;
+      this.close(desk);
+      this.#want = again ? 'newest' : undefined;
+      desk.changed(this.id);
+    }
+    this.line?.retain(from);
   }
 
   /** One's own read mark moved. */
@@ -306,6 +319,11 @@ export class Conversation {
       return;
     }
     const page = readPage(answer, anchor);
+    if (page.lo < (this.info?.retained_from ?? 0)) {
+      // Some of it was removed while it was on its way.
+      this.#want = 'newest';
+      return;
+    }
     const last = page.rows.get(page.hi);
     if (page.tail && last) {
       this.line?.learn(last);
@@ -356,7 +374,7 @@ export class Conversation {
     }
     this.heard = Math.max(this.heard, answer.rev);
     if (answer.conversation) {
-      this.learnInfo(answer.conversation);
+      this.learnInfo(answer.conversation, desk);
     }
     const own = this.members.readSeq(me);
     if (own > 0) {

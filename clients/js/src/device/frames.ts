@@ -52,7 +52,7 @@ const READERS: Partial<Readers> = {
     shared(device, info.conversation_id, info.history, info.rev, { kind: 'other' });
     const held = device.conversation(info.conversation_id);
     if (held.history === info.history) {
-      held.learnInfo(info);
+      held.learnInfo(info, device.desk);
     }
   },
   member_updated: (device, { conversation_id, history, rev, member }) => {

@@ -80,6 +80,13 @@ export class Line {
     }
   }
 
+  /** Messages below a seq were removed. */
+  retain(from: number): void {
+    if ((this.state.lastMessage?.seq ?? from) < from) {
+      this.state.lastMessage = undefined;
+    }
+  }
+
   /** One's own read mark moved; `newest` is the seq of the newest message heard of. */
   readUpTo(seq: number, newestSeq: number): void {
     const { membership } = this.state;

@@ -10,9 +10,9 @@ use ostracon_proto::{
     rest::{
         AddMembers, Anchor, Changed, Changes, ChangesQuery, Conversations, CreateConversation,
         Deleted, DialogList, DialogMessage, DialogSend, EditContent, EditConversation, EditInbox,
-        EditMember, EditProfile, Hidden, Login, LookupUsers, MarkUpTo, Members, MembersAdded,
-        MessagePage, MessagesQuery, Pins, Profile, Profiles, Register, Sessions, SignedIn, Sync,
-        Ticket, Unread,
+        EditMember, EditProfile, Edits, FormerContent, Hidden, Login, LookupUsers, MarkUpTo,
+        Members, MembersAdded, MessagePage, MessagesQuery, Pins, Profile, Profiles, Register,
+        Replies, Sessions, SignedIn, Sync, Ticket, Unread,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -345,6 +345,42 @@ impl Api {
         let path =
             Query::new(conversation(id, &format!("/messages/{seq}"))).with("for", Some("me"));
         self.call(Method::DELETE, &path.finish(), NONE).await?.read()
+    }
+
+    /// The messages that answer one, after a seq; and how many there are in all.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn replies(
+        &self,
+        id: ConversationId,
+        seq: Seq,
+        after: Seq,
+    ) -> Result<(Vec<Message<'static>>, u32), ApiError> {
+        let path = conversation(id, &format!("/messages/{seq}/replies?after={after}"));
+        let answer = self.call(Method::GET, &path, NONE).await?;
+        let found = answer.read::<Replies<'_>>()?;
+        Ok((found.messages.into_iter().map(Message::into_owned).collect(), found.count))
+    }
+
+    /// What a message said before its edits, oldest first.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn edits(
+        &self,
+        id: ConversationId,
+        seq: Seq,
+    ) -> Result<Vec<FormerContent<'static>>, ApiError> {
+        let path = conversation(id, &format!("/messages/{seq}/edits"));
+        let answer = self.call(Method::GET, &path, NONE).await?;
+        let edits = answer.read::<Edits<'_>>()?.edits.into_iter();
+        let owned = |one: FormerContent<'_>| FormerContent {
+            content: one.content.into_owned().into(),
+            content_rev: one.content_rev,
+            since: one.since,
+        };
+        Ok(edits.map(owned).collect())
     }
 
     /// Pins a message for everybody, or takes it down.

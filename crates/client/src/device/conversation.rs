@@ -275,6 +275,15 @@ impl Conversation {
         if self.info.as_ref().and_then(line).is_none_or(|rev| rev <= info.rev) {
             self.info = Some(info);
         }
+        self.retain();
+    }
+
+    /// What was removed is not held either.
+    fn retain(&mut self) {
+        let info = self.info.as_ref().filter(|info| Some(info.history) == self.history);
+        let Some(from) = info.and_then(|info| info.retained_from) else { return };
+        self.window.iter_mut().for_each(|window| window.retain(from));
+        self.line.iter_mut().for_each(|line| line.retain(from));
     }
 
     /// One's own read mark moved.
@@ -331,6 +340,7 @@ impl Conversation {
                 }
             }
         }
+        self.retain();
     }
 
     fn changed(

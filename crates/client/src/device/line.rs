@@ -79,6 +79,11 @@ impl Line {
         }
     }
 
+    /// Messages below a seq were removed.
+    pub(super) fn retain(&mut self, from: Seq) {
+        self.last_message.take_if(|last| last.seq < from);
+    }
+
     /// A message was deleted.
     pub(super) fn deleted(&mut self, seq: Seq, rev: Rev) {
         if let Some(last) = &mut self.last_message

@@ -45,6 +45,7 @@ fn message(seq: Seq, rev: Rev, text: &str) -> Message<'static> {
         mentions: Vec::new(),
         reactions: Vec::new(),
         pinned_at: None,
+        expires_at: None,
         hidden: false,
         withheld: false,
         history: None,
@@ -108,6 +109,9 @@ fn entry(rev: Rev, last: Option<Message<'static>>, unread: u64) -> Entry<'static
             large: false,
             created_at: 0,
             settings: GroupSettings::default(),
+            retained_from: None,
+            timer_s: None,
+            retention_s: None,
         },
         membership: Membership {
             role: Role::Member,
@@ -119,6 +123,7 @@ fn entry(rev: Rev, last: Option<Message<'static>>, unread: u64) -> Entry<'static
         },
         last_message: last,
         unread,
+        unread_mentions: 0,
         inbox: Inbox::default(),
     }
 }

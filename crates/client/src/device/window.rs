@@ -38,6 +38,8 @@ pub(super) struct Window {
     pub(super) held: Option<Page>,
     /// First seq that may be read at all.
     pub(super) first_seq: Seq,
+    /// Everything below was removed.
+    retained: Seq,
     /// Nothing is shown before this rev is reached: the first page was older than what was heard.
     pub(super) shown_from: Option<Rev>,
     /// Which rows quote a seq. May name rows that no longer do.
@@ -139,6 +141,7 @@ impl Window {
             midway: false,
             held: None,
             first_seq: page.first_seq,
+            retained: 0,
             shown_from: (heard > page.rev).then_some(heard),
             replies: BTreeMap::new(),
         };
@@ -197,6 +200,22 @@ impl Window {
         }
     }
 
+    /// Messages below a seq were removed.
+    pub(super) fn retain(&mut self, from: Seq) {
+        if from <= self.retained {
+            return;
+        }
+        self.retained = from;
+        self.first_seq = self.first_seq.max(from);
+        self.rows = self.rows.split_off(&from);
+        self.rows.values_mut().for_each(|row| unquote(row, from));
+        if self.lo < from {
+            self.lo = from;
+            self.hi = self.hi.max(from - 1);
+        }
+        self.extend();
+    }
+
     /// From where the next `changes` is asked.
     pub(super) fn since(&self) -> Rev {
         self.held.as_ref().map_or(self.rev, |held| held.rev)
@@ -232,7 +251,13 @@ impl Window {
     }
 
     /// Merges a page that is not older than the own rev.
-    fn show(&mut self, page: Page, faults: Faults) {
+    fn show(&mut self, mut page: Page, faults: Faults) {
+        if page.lo < self.retained {
+            page.rows = page.rows.split_off(&self.retained);
+            page.lo = self.retained;
+            page.hi = page.hi.max(self.retained - 1);
+        }
+        page.first_seq = page.first_seq.max(self.retained);
         if page.is_empty() {
             if page.tail && page.lo == self.hi + 1 {
                 self.tail = true;
@@ -290,6 +315,7 @@ impl Window {
         if self.hidden.contains(&row.seq) {
             hide(&mut row);
         }
+        unquote(&mut row, self.retained);
         if let Some(quoted) = row.reply_to.as_ref().map(|reply| reply.seq) {
             self.replies.entry(quoted).or_default().insert(row.seq);
             if let Some(held) = self.rows.get(&quoted) {
@@ -322,8 +348,18 @@ fn tombstone(message: Message<'static>, rev: Rev, at: Millis, by: UserId) -> Mes
         deleted_by: Some(by),
         reply_to: None,
         mentions: Vec::new(),
+        attachments: Vec::new(),
         reactions: Vec::new(),
+        pinned_at: None,
+        expires_at: None,
         ..message
+    }
+}
+
+/// Of a removed message nothing is quoted.
+fn unquote(row: &mut Row, retained: Seq) {
+    if row.reply_to.as_ref().is_some_and(|reply| reply.seq < retained) {
+        Arc::make_mut(row).reply_to = None;
     }
 }
 
@@ -359,5 +395,6 @@ pub(super) fn hide(row: &mut Row) {
     row.content = None;
     row.reply_to = None;
     row.mentions = Vec::new();
+    row.attachments = Vec::new();
     row.reactions = Vec::new();
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::Context;
 use crate::{
     command::ConversationCommand,
-    conversation::ConversationKind,
-    id::Seq,
+    conversation::{Conversation, ConversationKind},
+    extra::{Extra, MessageExtra},
+    id::{Millis, Seq, UserId},
     member::Role,
     message::{Message, MessageView},
     outcome::Outcome,
@@ -15,7 +16,8 @@ use crate::{
     slice::ConversationSlice,
 };
 
-/// The sender may, and admins of a group. Deleting twice gives the same answer. What is left is a tombstone.
+/// The sender may, and admins of a group. Deleting twice gives the same answer. What is left is a tombstone; where the
+/// operator wants it, with what it said, for operators only.
 pub(super) fn delete(
     slice: &mut ConversationSlice,
     command: &ConversationCommand,
@@ -34,16 +36,34 @@ pub(super) fn delete(
         let (rev, history) = (view.message.content_rev, conversation.history);
         return Ok(Outcome::Deleted { seq, rev, history, at, by });
     }
-    let mut conversation = Arc::unwrap_or_clone(conversation);
-    conversation.rev += 1;
-    if conversation.extra.is_some() {
-        super::pin::set(&mut conversation, seq, false);
+    if !admin && super::is_past(context, &view.message, context.limits.delete_window) {
+        return Err(Refusal::forbidden("The message is too old to be deleted for everyone."));
     }
-    let (rev, history) = (conversation.rev, conversation.history);
+    let mut conversation = Arc::unwrap_or_clone(conversation);
     let at = context.now.max(view.message.created_at);
-    let id = conversation.id;
+    let kept = context.limits.keep_deleted.then(|| view.message.content.clone());
+    bury(slice, &mut conversation, view, (at, command.actor), kept);
+    let (rev, history) = (conversation.rev, conversation.history);
     slice.put_conversation(conversation);
+    Ok(Outcome::Deleted { seq, rev, history, at, by: command.actor })
+}
+
+/// Makes a message a tombstone with the conversation's next rev, and removes what belongs to it. The conversation's row is
+/// for the caller to put.
+pub(super) fn bury(
+    slice: &mut ConversationSlice,
+    conversation: &mut Conversation,
+    view: MessageView,
+    (at, by): (Millis, UserId),
+    kept: Option<String>,
+) {
+    conversation.rev += 1;
+    let (id, rev) = (conversation.id, conversation.rev);
     let MessageView { message, reactions, .. } = view;
+    let seq = message.seq;
+    if conversation.extra.is_some() {
+        super::pin::set(conversation, seq, false);
+    }
     for group in reactions {
         for user in group.users {
             let emoji = group.emoji.clone();
@@ -51,19 +71,20 @@ pub(super) fn delete(
         }
     }
     slice.remove_annexes(id, seq);
+    let mut extra = None;
+    Extra::change(&mut extra, |extra: &mut MessageExtra| extra.kept = kept);
     let message = Message {
         content: String::new(),
-        extra: None,
+        extra,
         mentions: Vec::new(),
         reply_to: None,
         payload_hash: None,
         edited_at: None,
-        deleted: Some((at, command.actor)),
+        deleted: Some((at.max(message.created_at), by)),
         uncounted: true,
         rev,
         content_rev: rev,
         ..Arc::unwrap_or_clone(message)
     };
     slice.put_message(message, Vec::new(), None);
-    Ok(Outcome::Deleted { seq, rev, history, at, by: command.actor })
 }

@@ -1,8 +1,10 @@
 //! A user's own rows: following conversations, and the user's own settings of an entry.
 
-use super::Context;
+use super::{Context, text};
 use crate::{
     command::{InboxAction, InboxChange, InboxCommand},
+    extra::Extra,
+    id::Millis,
     inbox::InboxEntry,
     outcome::Outcome,
     refusal::Refusal,
@@ -29,12 +31,15 @@ pub fn decide_inbox(
         InboxAction::Apply(changes) => {
             for change in changes {
                 let known = slice.entries.get(&change.conversation).map(|entry| &**entry);
-                if let Some(entry) = follow(known, command, change) {
+                if let Some(entry) = follow(known, command, change, context.now) {
                     put(slice, entry);
                 }
             }
         }
-        InboxAction::Set { conversation, pinned, archived, marked_unread } => {
+        InboxAction::Set { conversation, pinned, archived, marked_unread, draft } => {
+            if let Some(Some(draft)) = draft {
+                text::check_draft(draft)?;
+            }
             let known = slice
                 .entries
                 .get(conversation)
@@ -48,6 +53,10 @@ pub fn decide_inbox(
                 Some(false) => None,
                 None => entry.archived_seq,
             };
+            if let Some(draft) = draft {
+                let draft = draft.clone().filter(|text| !text.is_empty());
+                Extra::change(&mut entry.extra, |extra| extra.draft = draft);
+            }
             if entry != **known {
                 put(slice, entry);
             }
@@ -64,6 +73,7 @@ fn follow(
     known: Option<&InboxEntry>,
     command: &InboxCommand,
     change: &InboxChange,
+    now: Millis,
 ) -> Option<InboxEntry> {
     let fresh = InboxEntry {
         user: command.user,
@@ -116,6 +126,11 @@ fn follow(
     {
         entry.hidden_to = hidden_to;
         entry.muted_until = muted_until;
+    }
+    // A new message brings an archived conversation back, unless it is silent.
+    let is_muted = entry.muted_until.is_some_and(|until| until > now);
+    if entry.last_seq > known.last_seq && !is_muted {
+        entry.archived_seq = entry.archived_seq.filter(|seq| *seq >= entry.last_seq);
     }
     (entry != *known).then_some(entry)
 }

@@ -23,7 +23,7 @@ pub(super) fn react(
     emoji: &str,
     remove: bool,
 ) -> Result<Outcome, Refusal> {
-    check_emoji(emoji)?;
+    let emoji = &*check_emoji(emoji)?;
     let (conversation, member) = super::present(slice, command.actor)?;
     let view = super::readable(slice, &conversation, &member, seq)?.clone();
     let MessageView { message, mut reactions, quote } = view.clone();

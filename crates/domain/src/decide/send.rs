@@ -1,18 +1,39 @@
 //! Sending a message.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
-use super::{Context, open, text};
+use super::{Context, life, open, text};
 use crate::{
+    annex::{Annex, AnnexKey},
     command::{ConversationCommand, NewMessage},
-    extra::{Attachment, MessageExtra},
-    id::{History, Party},
+    extra::{Attachment, Extra, MessageExtra},
+    id::{History, Party, Seq, UserId},
     member::Member,
-    message::{Message, MessageKind, Quote},
+    message::{Mention, Message, MessageKind, Quote},
     outcome::Outcome,
     refusal::Refusal,
     slice::ConversationSlice,
 };
+
+/// Whom a message mentions, and what it answers: where both are looked for.
+fn relations(sender: UserId, new: &NewMessage, seq: Seq) -> Vec<AnnexKey> {
+    let mut keys: Vec<_> = mentioned(sender, &new.mentions, seq).collect();
+    keys.extend(new.reply_to.map(|root| AnnexKey::reply(root, seq)));
+    keys
+}
+
+/// Where it is noted whom a message mentions: each user once, and not its sender.
+pub(super) fn mentioned(
+    sender: UserId,
+    mentions: &[Mention],
+    seq: Seq,
+) -> impl Iterator<Item = AnnexKey> {
+    let users: BTreeSet<_> = mentions.iter().map(|mention| mention.user_id).collect();
+    users
+        .into_iter()
+        .filter(move |user| *user != sender)
+        .map(move |user| AnnexKey::mention(user, seq))
+}
 
 /// A new message takes the next seq and rev; it moves its sender's own marks to itself.
 ///
@@ -66,6 +87,15 @@ pub(super) fn send(
     conversation.mark_rev += 1;
     conversation.last_activity_at = now;
     conversation.last_message_id = Some(message_id);
+    if !new.mentions.is_empty() {
+        Extra::change(&mut conversation.extra, |extra| extra.mentioned = true);
+    }
+    let mut extra = extra(attachments);
+    if conversation.extra.is_some() {
+        let seq = conversation.head_seq;
+        let expires_at = life::time(&mut conversation, seq, now);
+        Extra::change(&mut extra, |extra: &mut MessageExtra| extra.expires_at = expires_at);
+    }
     let (seq, rev, mark_rev) = (conversation.head_seq, conversation.rev, conversation.mark_rev);
     let history = conversation.history;
 
@@ -88,7 +118,7 @@ pub(super) fn send(
         created_rev: rev,
         rev,
         content_rev: rev,
-        extra: extra(attachments),
+        extra,
     };
     slice.put_conversation(conversation);
     slice.put_member(Member {
@@ -97,6 +127,10 @@ pub(super) fn send(
         mark_rev,
         ..Arc::unwrap_or_clone(member)
     });
+    let id = message.conversation;
+    for key in relations(command.actor, new, seq) {
+        slice.put_annex(Annex { conversation: id, key, number: rev, value: Vec::new() });
+    }
     let message = slice.put_message(message, Vec::new(), quote);
     Ok(Outcome::Sent { message, mark_rev, history, duplicate: false })
 }

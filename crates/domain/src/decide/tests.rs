@@ -5,6 +5,7 @@ mod edit;
 mod group;
 mod hide;
 mod inbox;
+mod life;
 mod mark;
 mod members;
 mod open;

@@ -55,11 +55,20 @@ pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// An emoji: short, no ASCII letters, blanks or control characters.
-pub(super) fn check_emoji(emoji: &str) -> Result<(), Refusal> {
-    let plain = |c: char| c.is_control() || c.is_whitespace() || c.is_ascii_alphabetic();
-    if emoji.is_empty() || emoji.len() > EMOJI_BYTES_MAX || emoji.chars().any(plain) {
-        return Err(Refusal::invalid("emoji", "A reaction is one emoji."));
+/// A draft: at most as long as a message, no U+0000.
+pub(super) fn check_draft(draft: &str) -> Result<(), Refusal> {
+    if draft.len() > TEXT_UNITS_MAX && draft.encode_utf16().count() > TEXT_UNITS_MAX {
+        return Err(Refusal::invalid("draft", "A draft has at most 10,000 UTF-16 units."));
+    }
+    if draft.contains('\0') {
+        return Err(Refusal::invalid("draft", "A text must not contain U+0000."));
     }
     Ok(())
+}
+
+/// The one spelling of an emoji, at most [`EMOJI_BYTES_MAX`] long.
+pub(super) fn check_emoji(text: &str) -> Result<String, Refusal> {
+    crate::emoji::emoji(text)
+        .filter(|emoji| emoji.len() <= EMOJI_BYTES_MAX)
+        .ok_or(Refusal::invalid("emoji", "A reaction is one emoji."))
 }

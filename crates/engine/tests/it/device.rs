@@ -326,6 +326,8 @@ impl Device {
                     reply_to: None,
                     mentions: Vec::new(),
                     reactions: Vec::new(),
+                    pinned_at: None,
+                    expires_at: None,
                     ..row
                 });
             }
@@ -648,6 +650,7 @@ impl Opened {
                 self.rows.insert(row.seq, row);
             }
         }
+        self.retain();
     }
 
     fn member(&mut self, row: Member) {
@@ -681,6 +684,17 @@ impl Opened {
             self.mark_rev = 0;
         }
         self.info = info;
+        self.retain();
+    }
+
+    /// What was removed is dropped, and what replies quote of it.
+    fn retain(&mut self) {
+        let Some(from) = self.info.retained_from else { return };
+        self.rows = self.rows.split_off(&from);
+        self.lo = self.lo.max(from);
+        for row in self.rows.values_mut() {
+            row.reply_to.take_if(|reply| reply.seq < from);
+        }
     }
 
     fn older(&mut self, rev: Rev, rows: Vec<Message<'static>>) {
@@ -697,6 +711,7 @@ impl Opened {
         {
             self.lo = self.lo.min(first.seq);
             rows.into_iter().for_each(|row| self.put(row));
+            self.retain();
         }
     }
 

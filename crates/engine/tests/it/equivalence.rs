@@ -298,12 +298,15 @@ impl Story {
             12 => return self.create_group().await,
             13 => (ConversationId::direct(actor, other), Action::OpenDirect),
             14 | 15 => (id, Action::Pin { seq, remove: self.dice.one_in(3) }),
+            16 if self.dice.one_in(4) => (id, Action::Retain { from: seq / 2 }),
             16 => (id, Action::Hide { seq }),
             _ => {
                 let flag = |dice: &mut Dice| dice.one_in(2).then(|| dice.one_in(2));
                 let (pinned, archived) = (flag(&mut self.dice), flag(&mut self.dice));
                 let marked_unread = flag(&mut self.dice);
-                let set = InboxAction::Set { conversation: id, pinned, archived, marked_unread };
+                let draft = flag(&mut self.dice).map(|text| text.then(|| format!("draft {seq}")));
+                let set =
+                    InboxAction::Set { conversation: id, pinned, archived, marked_unread, draft };
                 return self.call(|engine| async move {
                     engine.set_inbox(actor, id, set).await.map(drop)
                 });
@@ -421,7 +424,8 @@ impl Story {
         let stored: Vec<_> = fresh.messages.iter().filter(|m| m.seq >= from).map(plain).collect();
         assert_eq!(held, stored, "{context}");
         let about = |info: &ostracon_proto::Conversation<'static>| {
-            (info.name.clone(), info.member_count, info.large, info.settings, info.history)
+            let life = (info.retained_from, info.timer_s, info.retention_s);
+            (info.name.clone(), info.member_count, info.large, info.settings, info.history, life)
         };
         assert_eq!(about(&opened.info), about(&fresh.info), "{context}");
         let members: BTreeSet<UserId> = fresh.members.iter().map(|m| m.user_id).collect();

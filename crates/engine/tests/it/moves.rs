@@ -424,6 +424,7 @@ async fn reads_wait_for_a_unit_and_go_on_where_it_lives_then() {
                             pinned: Some(true),
                             archived: None,
                             marked_unread: None,
+                            draft: None,
                         };
                         drop(engine.set_inbox(ALICE, direct(), action).await?);
                     }

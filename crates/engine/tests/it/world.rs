@@ -133,13 +133,18 @@ impl World {
             RateLimits::new(Allowance { burst: number(burst), per_second: number(per_second) })
         });
         let options = EngineOptions {
-            limits: Limits { group_members_max: self.plan.group_members_max },
+            limits: Limits {
+                group_members_max: self.plan.group_members_max,
+                edit_history: true,
+                ..Limits::default()
+            },
             rate_limits,
             max_frame_bytes: 65_536,
             heartbeat_s: 30,
             search: self.plan.search,
             addresses: Arc::new(ostracon_engine::NoAddresses),
             media_kept: std::time::Duration::from_secs(300),
+            retention: None,
             away: self.plan.away.clone(),
         };
         let clock = Arc::clone(&self.clock) as _;

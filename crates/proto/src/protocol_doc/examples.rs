@@ -55,6 +55,7 @@ fn message(cast: &Cast) -> Message<'static> {
         mentions: Vec::new(),
         reactions: Vec::new(),
         pinned_at: None,
+        expires_at: None,
         hidden: false,
         withheld: false,
         history: Some(HISTORY),
@@ -197,6 +198,9 @@ pub(super) fn server() -> Result<Vec<String>, IdError> {
             large: false,
             created_at: NOW,
             settings: GroupSettings::default(),
+            retained_from: None,
+            timer_s: None,
+            retention_s: None,
         })),
         event(&MemberUpdated {
             conversation_id: "0197a7f4-2b3c-7d4e-8f50-112233445566".parse()?,

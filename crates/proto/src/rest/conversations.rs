@@ -120,7 +120,7 @@ impl Serialize for CreateConversation<'_> {
     }
 }
 
-/// `PATCH /api/v1/conversations/{id}`: groups only, by an admin.
+/// `PATCH /api/v1/conversations/{id}`: in groups by an admin; of a direct conversation only how long messages live.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct EditConversation<'a> {
     /// A new name, 1 to 200 characters.
@@ -131,6 +131,14 @@ pub struct EditConversation<'a> {
     #[serde(default, deserialize_with = "body::optional_object")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub settings: Option<EditSettings>,
+    /// New messages disappear so many seconds after they were sent, 5 to 31,536,000; null: they stay.
+    #[serde(default, skip_serializing_if = "Patch::is_keep")]
+    #[schema(value_type = Option<u32>)]
+    pub timer_s: Patch<u32>,
+    /// Messages are removed so many seconds after they were sent, 86,400 to 315,360,000; null: they stay.
+    #[serde(default, skip_serializing_if = "Patch::is_keep")]
+    #[schema(value_type = Option<u32>)]
+    pub retention_s: Patch<u32>,
 }
 
 /// Changes of a group's settings.
@@ -212,6 +220,10 @@ pub struct EditInbox {
     /// Mark as unread by hand, or take that back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub marked_unread: Option<bool>,
+    /// A text that was begun, at most 10,000 UTF-16 units; null or empty takes it away.
+    #[serde(default, skip_serializing_if = "Patch::is_keep")]
+    #[schema(value_type = Option<String>)]
+    pub draft: Patch<String>,
 }
 
 impl Body<'_> for EditInbox {

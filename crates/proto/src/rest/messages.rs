@@ -93,6 +93,49 @@ pub struct Pins<'a> {
     pub history: History,
 }
 
+/// `GET /api/v1/conversations/{id}/messages/{seq}/replies`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Replies<'a> {
+    /// The messages that answer it and that one may read, by rising seq; deleted ones are left out.
+    #[serde(borrow)]
+    pub messages: Vec<Message<'a>>,
+    /// How many there are in all; beyond 1,000 they are not counted.
+    pub count: u32,
+    /// Whether there are more after this page.
+    pub has_more_after: bool,
+    /// The page holds at least everything up to this change; rows may be newer.
+    #[schema(value_type = u64)]
+    pub rev: Rev,
+    /// The line of numbers that seq and rev belong to.
+    #[schema(value_type = schema::History)]
+    pub history: History,
+}
+
+/// `GET /api/v1/conversations/{id}/messages/{seq}/edits`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Edits<'a> {
+    /// Former contents, oldest first; the present one is in the message.
+    #[serde(borrow)]
+    pub edits: Vec<FormerContent<'a>>,
+    /// The line of numbers that `content_rev` belongs to.
+    #[schema(value_type = schema::History)]
+    pub history: History,
+}
+
+/// What a message said before an edit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct FormerContent<'a> {
+    /// Number of this content.
+    #[schema(value_type = u64)]
+    pub content_rev: Rev,
+    /// Since when it said so.
+    #[schema(value_type = schema::Millis)]
+    pub since: Millis,
+    /// The text.
+    #[serde(borrow)]
+    pub content: Cow<'a, str>,
+}
+
 /// `POST /api/v1/conversations/{id}/read` and `…/delivered`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MarkUpTo(pub MarkTarget);
@@ -134,7 +177,17 @@ impl Serialize for MarkUpTo {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Empty {}
 
-body::plain_body!(MessagePage<'a>, Message<'a>, EditContent<'a>, Deleted, Hidden, Pins<'a>, Empty);
+body::plain_body!(
+    MessagePage<'a>,
+    Message<'a>,
+    EditContent<'a>,
+    Deleted,
+    Hidden,
+    Pins<'a>,
+    Edits<'a>,
+    Replies<'a>,
+    Empty
+);
 
 /// Which page of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -183,6 +236,29 @@ impl MessagesQuery {
             anchor = at(Position::parse(name, &text)?);
         }
         Ok(Self { limit: raw.limit(Self::LIMIT)?, anchor, min_rev: raw.number("min_rev")? })
+    }
+}
+
+/// The query of `GET …/messages/{seq}/replies`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RepliesQuery {
+    /// How many.
+    pub limit: u32,
+    /// Those after this seq; 0: from the first.
+    pub after: Seq,
+}
+
+impl RepliesQuery {
+    /// Bounds of `limit`.
+    pub const LIMIT: Limit = Limit { default: 50, max: 200 };
+
+    /// Reads the query.
+    ///
+    /// # Errors
+    /// [`Invalid`], naming the parameter.
+    pub fn read(raw: Query<'_>) -> Result<Self, Invalid> {
+        let after = raw.number("after")?.unwrap_or_default();
+        Ok(Self { limit: raw.limit(Self::LIMIT)?, after })
     }
 }
 

@@ -23,8 +23,8 @@ pub use dialog::{DialogList, DialogMessage, DialogQuery, DialogSend};
 pub use live::{PresenceList, PresenceQuery, SeenBy};
 pub use media::Media;
 pub use messages::{
-    Anchor, DeleteQuery, Deleted, EditContent, Empty, Hidden, MarkUpTo, MessagePage, MessagesQuery,
-    Pins,
+    Anchor, DeleteQuery, Deleted, EditContent, Edits, Empty, FormerContent, Hidden, MarkUpTo,
+    MessagePage, MessagesQuery, Pins, Replies, RepliesQuery,
 };
 pub use operations::{OPERATIONS, Operation};
 pub use push::{

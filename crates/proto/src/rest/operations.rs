@@ -396,7 +396,7 @@ pub const OPERATIONS: &[Operation] = &[
         )
     },
     Operation {
-        notes: "Groups only, by an admin or the owner.",
+        notes: "In groups by an admin or the owner. Of a direct conversation both may change `timer_s` and `retention_s`.",
         body: Some(Shape::of::<EditConversation<'_>>()),
         answers: &[ok::<Entry<'_>>("The entry as it is now.")],
         errors: WRITE,
@@ -404,7 +404,7 @@ pub const OPERATIONS: &[Operation] = &[
             "PATCH",
             "/api/v1/conversations/{conversation_id}",
             CONVERSATIONS,
-            "Rename a group, change its settings.",
+            "Rename a group, change its settings, say how long messages live.",
         )
     },
     Operation {
@@ -427,7 +427,7 @@ pub const OPERATIONS: &[Operation] = &[
             "PATCH",
             "/api/v1/conversations/{conversation_id}/inbox",
             CONVERSATIONS,
-            "Pin, mute, archive, hide, mark as unread.",
+            "Pin, mute, archive, hide, mark as unread, keep a draft.",
         )
     },
     Operation {
@@ -469,7 +469,7 @@ pub const OPERATIONS: &[Operation] = &[
         )
     },
     Operation {
-        notes: "By its sender.",
+        notes: "By its sender. The operator may limit how long after its sending; admins of groups always may.",
         body: Some(Shape::of::<EditContent<'_>>()),
         answers: &[ok::<Message<'_>>("The message as it is now.")],
         errors: WRITE,
@@ -478,6 +478,33 @@ pub const OPERATIONS: &[Operation] = &[
             "/api/v1/conversations/{conversation_id}/messages/{seq}",
             MESSAGES,
             "Edit a message.",
+        )
+    },
+    Operation {
+        notes: "The messages whose `reply_to` names it: the thread below it.",
+        query: &[
+            limit(RepliesQuery::LIMIT),
+            param("after", ParamKind::Number, "The page that begins right after this seq."),
+        ],
+        answers: &[ok::<Replies<'_>>("The page, by rising seq.")],
+        errors: READ,
+        ..call(
+            "GET",
+            "/api/v1/conversations/{conversation_id}/messages/{seq}/replies",
+            MESSAGES,
+            "Read the answers to a message.",
+        )
+    },
+    Operation {
+        notes: "What it said before, where the operator keeps that; else nothing. At most 100 are kept; deleting the message \
+                removes them.",
+        answers: &[ok::<Edits<'_>>("Former contents, oldest first.")],
+        errors: READ,
+        ..call(
+            "GET",
+            "/api/v1/conversations/{conversation_id}/messages/{seq}/edits",
+            MESSAGES,
+            "Read what a message said before.",
         )
     },
     Operation {
@@ -493,7 +520,8 @@ pub const OPERATIONS: &[Operation] = &[
         )
     },
     Operation {
-        notes: "For everyone: by its sender; in groups also by an admin. For me: by who may read it, and the answer is \
+        notes: "For everyone: by its sender; in groups also by an admin. The operator may \
+                limit how long after its sending the sender may; admins always may. For me: by who may read it, and the answer is \
                 `{mark_rev, history}`. Twice gets the same answer.",
         query: &[param("for", ParamKind::Words(&["everyone", "me"]), "For whom.")],
         answers: &[ok::<Deleted>("Deleted; a tombstone stays.")],

@@ -42,6 +42,9 @@ fn entry() -> Entry<'static> {
             large: false,
             created_at: 4,
             settings: GroupSettings::default(),
+            retained_from: None,
+            timer_s: None,
+            retention_s: None,
         },
         membership: Membership {
             role: Role::Member,
@@ -53,6 +56,7 @@ fn entry() -> Entry<'static> {
         },
         last_message: None,
         unread: 1,
+        unread_mentions: 0,
         inbox: Inbox::default(),
     }
 }
@@ -232,7 +236,11 @@ fn every_request_has_these_bytes_and_is_read_back() {
         ),
         back_borrowed!(
             EditConversation,
-            EditConversation { name: Some("g".into()), settings: Some(EditSettings::default()) }
+            EditConversation {
+                name: Some("g".into()),
+                settings: Some(EditSettings::default()),
+                ..EditConversation::default()
+            }
         ),
         back_borrowed!(OutgoingMessage, OutgoingMessage::text("hi")),
         back_borrowed!(EditContent, EditContent { content: "x".into(), if_content_rev: Some(1) }),

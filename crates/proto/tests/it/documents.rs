@@ -74,6 +74,8 @@ fn openapi_names_every_call_once_and_every_schema_it_uses() {
     get_conversations_changes
     get_conversations_members
     get_conversations_messages
+    get_conversations_messages_edits
+    get_conversations_messages_replies
     get_conversations_messages_seen
     get_conversations_pins
     get_conversations_unread
@@ -167,17 +169,17 @@ fn a_schema_looks_like_its_json() {
     .map(fields)
     .join("\n");
     insta::assert_snapshot!(said, @r#"
-    Message: attachments? client_id? content? content_rev conversation_id deleted_at? deleted_by? edited_at? hidden? history? mark_rev? mentions? message_id pinned_at? reactions? reply_to? rev sender_id seq timestamp type withheld?
-    Entry: conversation inbox last_message membership unread
-    Conversation: conversation_id created_at head_seq history large mark_rev member_count name? rev settings type
+    Message: attachments? client_id? content? content_rev conversation_id deleted_at? deleted_by? edited_at? expires_at? hidden? history? mark_rev? mentions? message_id pinned_at? reactions? reply_to? rev sender_id seq timestamp type withheld?
+    Entry: conversation inbox last_message membership unread unread_mentions?
+    Conversation: conversation_id created_at head_seq history large mark_rev member_count name? retained_from? retention_s? rev settings timer_s? type
     Membership: delivered_seq joined_seq left_seq? read_seq role unread_floor
     Member: delivered_seq? joined_seq left_seq? mark_rev? read_seq? rev role user_id
-    Inbox: archived hidden_to marked_unread muted_until pinned
+    Inbox: archived draft? hidden_to marked_unread muted_until pinned
     OutgoingMessage: attachments? client_id? content mentions? reply_to? type?
     Changes: conversation? hidden? history mark_rev members messages more receipts reset rev
     Sync: conversations cursor more removed reset user_rev
     MessagePage: first_seq has_more_after has_more_before head_seq history messages rev stale?
-    EditInbox: archived? hidden_to? marked_unread? muted_until? pinned?
+    EditInbox: archived? draft? hidden_to? marked_unread? muted_until? pinned?
     CreateConversation: client_id? member_ids? name? type user_id?
     ErrorBody: error
     Error: code details message retry_after_ms

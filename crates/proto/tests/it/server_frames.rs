@@ -89,6 +89,9 @@ fn every_frame_has_these_bytes() {
             large: true,
             created_at: 4,
             settings: GroupSettings { history_for: HistoryFor::All },
+            retained_from: None,
+            timer_s: None,
+            retention_s: None,
         })),
         written(&MemberUpdated {
             conversation_id: group(),

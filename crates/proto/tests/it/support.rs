@@ -40,6 +40,7 @@ pub(crate) fn message(content: &str) -> Message<'_> {
         mentions: Vec::new(),
         reactions: Vec::new(),
         pinned_at: None,
+        expires_at: None,
         hidden: false,
         withheld: false,
         history: None,

@@ -211,7 +211,7 @@ impl World {
         actor: UserId,
         action: Action,
     ) -> Outcome {
-        let limits = Limits { group_members_max };
+        let limits = Limits { group_members_max, ..Limits::default() };
         for _ in 0..10_000 {
             let map = self.map().await;
             let unit = map.unit_of(id);

@@ -6,6 +6,7 @@
 //! | `GET /api/v1/admin/status` | [`types::Status`] |
 //! | `GET /api/v1/admin/sharding` | [`types::Sharding`]: what each shard holds |
 //! | `GET /api/v1/admin/messages?conversation=&limit=&before=` | [`types::MessagePlaces`]: where the newest messages of a conversation are, without texts |
+//! | `GET /api/v1/admin/deleted?conversation=&limit=&before=` | [`types::DeletedMessages`]: what was deleted for everyone among so many messages, where `messages.keep_deleted` is on; in the audit log |
 //! | `GET /api/v1/admin/users?query=&after=&limit=` | [`types::Users`] |
 //! | `POST /api/v1/admin/users` [`types::CreateUsers`] | 201 [`types::CreatedUsers`]: up to 20,000 at once, each signed in |
 //! | `POST /api/v1/admin/users/{user}/password` [`types::SetPassword`] | [`types::NewPassword`]; its sessions end |
@@ -30,6 +31,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod backup;
+pub(crate) mod deleted;
 pub(crate) mod hot;
 pub(crate) mod invites;
 pub(crate) mod jobs;

@@ -99,6 +99,34 @@ pub struct MessagePlace {
     pub deleted: bool,
 }
 
+/// `GET deleted`: what was deleted for everyone, by rising seq, as far as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeletedMessages {
+    /// The conversation.
+    pub conversation_id: ConversationId,
+    /// The messages.
+    pub messages: Vec<DeletedMessage>,
+    /// `before` of the next page, which is older; null at the end.
+    pub before: Option<Seq>,
+}
+
+/// One message that was deleted for everyone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeletedMessage {
+    /// Its place in the conversation.
+    pub seq: Seq,
+    /// Who sent it.
+    pub sender_id: UserId,
+    /// When.
+    pub created_at: Millis,
+    /// When it was deleted.
+    pub deleted_at: Millis,
+    /// Who deleted it.
+    pub deleted_by: UserId,
+    /// What it said last.
+    pub content: String,
+}
+
 /// What an account may do besides talking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

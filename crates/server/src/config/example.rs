@@ -41,6 +41,7 @@ impl Config {
         section(&mut out, "moves", &self.moves);
         section(&mut out, "search", &self.search);
         section(&mut out, "media", &self.media);
+        section(&mut out, "messages", &self.messages);
         section(&mut out, "push", &self.push);
         about::<Webhook>(out_line(&mut out));
         if self.webhooks.is_empty() {

@@ -43,6 +43,8 @@ section! {
         pub search: Search,
         /// Uploaded files.
         pub media: Media,
+        /// What may become of messages.
+        pub messages: Messages,
         /// Reaching people who are away.
         pub push: Push,
     }
@@ -266,6 +268,43 @@ section! {
     pub struct Search {
         /// Whether there is any. Switched off, indexes stay as they are and are brought up to date when it is on again.
         pub enabled: bool = true,
+    }
+}
+
+section! {
+    /// What may become of messages.
+    pub struct Messages {
+        /// How long after its sending the sender may edit a message, seconds; 0: always. Admins of groups always may.
+        pub edit_window_s: u32 = 0,
+        /// How long after its sending the sender may delete a message for everyone, seconds; 0: always. Admins of groups always may.
+        pub delete_window_s: u32 = 0,
+        /// Whether members may read what a message said before its edits. What was edited while it is off is not kept.
+        pub edit_history: bool = false,
+        /// Whether operators may still read what was deleted for everyone, as long as its place is kept: a soft deletion. What was
+        /// deleted while it is off is gone, and so is what disappears by a timer. Reading it is in the audit log.
+        pub keep_deleted: bool = false,
+        /// How long messages are kept, days; what is older is removed, within two hours. 0: they stay. A conversation may keep
+        /// its messages for a shorter time.
+        pub retention_days: u32 = 0,
+    }
+}
+
+impl Messages {
+    /// How long messages are kept, milliseconds.
+    pub fn retention(&self) -> Option<i64> {
+        (self.retention_days > 0).then(|| i64::from(self.retention_days) * 86_400_000)
+    }
+
+    /// As limits of the rules.
+    pub fn limits(&self, group_members_max: u32) -> ostracon_domain::Limits {
+        let window = |seconds: u32| (seconds > 0).then(|| i64::from(seconds) * 1_000);
+        ostracon_domain::Limits {
+            group_members_max,
+            edit_window: window(self.edit_window_s),
+            delete_window: window(self.delete_window_s),
+            edit_history: self.edit_history,
+            keep_deleted: self.keep_deleted,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use http::StatusCode;
-use ostracon_domain::{Action, ConversationId, GroupChange, GroupSettings, Outcome};
+use ostracon_domain::{Action, ConversationId, GroupChange, GroupSettings, LifeChange, Outcome};
 use ostracon_engine::view;
 use ostracon_proto::{
     Body as _,
@@ -105,7 +105,16 @@ pub(crate) async fn edit(
         name: body.name.map(std::borrow::Cow::into_owned),
         settings: history_for.map(|history_for| GroupSettings { history_for }),
     };
-    app.engine.run(caller.user, id, Action::Change(change)).await?;
+    let life = LifeChange {
+        timer_s: body.timer_s.into_change(),
+        retention_s: body.retention_s.into_change(),
+    };
+    if life == LifeChange::default() || change != GroupChange::default() {
+        app.engine.run(caller.user, id, Action::Change(change)).await?;
+    }
+    if life != LifeChange::default() {
+        app.engine.run(caller.user, id, Action::SetLife(life)).await?;
+    }
     let entry = app.engine.entry(caller.user, id).await?;
     Ok(ok(&view::entry(&entry, app.engine.addresses())))
 }

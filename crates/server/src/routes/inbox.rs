@@ -31,9 +31,11 @@ pub(crate) async fn edit(
         app.engine.run(caller.user, id, Action::ChangeView(view)).await?;
     }
     let (pinned, archived, marked_unread) = (body.pinned, body.archived, body.marked_unread);
-    let changes_list = pinned.is_some() || archived.is_some() || marked_unread.is_some();
+    let draft = body.draft.into_change();
+    let changes_list =
+        pinned.is_some() || archived.is_some() || marked_unread.is_some() || draft.is_some();
     if changes_list {
-        let action = InboxAction::Set { conversation: id, pinned, archived, marked_unread };
+        let action = InboxAction::Set { conversation: id, pinned, archived, marked_unread, draft };
         app.engine.set_inbox(caller.user, id, action).await?;
     }
     if changes_view || changes_list {

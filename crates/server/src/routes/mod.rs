@@ -3,6 +3,7 @@
 pub(crate) mod auth;
 pub(crate) mod conversations;
 pub(crate) mod dialogs;
+pub(crate) mod edits;
 pub(crate) mod inbox;
 pub(crate) mod live;
 pub(crate) mod media;
@@ -12,6 +13,7 @@ pub(crate) mod named;
 pub(crate) mod operator;
 pub(crate) mod pins;
 pub(crate) mod push;
+pub(crate) mod replies;
 pub(crate) mod search;
 pub(crate) mod sync;
 pub(crate) mod tus;

@@ -148,6 +148,8 @@ pub(crate) const ROWS: &[Row] = &[
         group(NOT_MEMBER, OK, OK, OK),
         none,
     ),
+    row("GET /api/v1/conversations/{conversation_id}/messages/{seq}/edits", all(OK), none),
+    row("GET /api/v1/conversations/{conversation_id}/messages/{seq}/replies", all(OK), none),
     row("GET /api/v1/conversations/{conversation_id}/pins", all(OK), none),
     row(
         "PUT /api/v1/conversations/{conversation_id}/pins/{seq}",

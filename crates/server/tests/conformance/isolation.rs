@@ -284,6 +284,7 @@ async fn operators_calls_are_not_for_users() {
         ("GET", "/admin/status"),
         ("GET", "/admin/sharding"),
         ("GET", "/admin/messages?conversation=00000000-0000-8080-8000-000000020000"),
+        ("GET", "/admin/deleted?conversation=00000000-0000-8080-8000-000000020000"),
         ("GET", "/admin/users"),
         ("POST", "/admin/users"),
         ("POST", "/admin/users/alice/password"),

@@ -99,6 +99,32 @@ async fn what_gives_somebody_power_is_written_down_without_secrets() {
 }
 
 #[tokio::test]
+async fn what_was_deleted_is_read_only_where_it_is_kept() {
+    let mut server = TestServer::start_with(|config| config.messages.keep_deleted = true).await;
+    let (alice, bob) = (Caller::new(&server, "alice").await, Caller::new(&server, "bob").await);
+    let first = alice.say(&bob, "a secret").await;
+    alice.say(&bob, "again").await;
+    let id = first["conversation_id"].as_str().unwrap().to_owned();
+    let (path, messages) = (
+        format!("/api/v1/admin/deleted?conversation={id}"),
+        format!("/api/v1/conversations/{id}/messages"),
+    );
+    alice.delete(&format!("{messages}/1")).await.is(200);
+    server.config_mut().messages.keep_deleted = false;
+    server.restart().await;
+    let (alice, bob) = (alice.at(&server), bob.at(&server));
+    alice.delete(&format!("{messages}/2")).await.is(200);
+    let found = operator(&server, "GET", &path, Value::Null).await.is(200);
+    let found: types::DeletedMessages = serde_json::from_value(found).unwrap();
+    assert_eq!(found.messages.len(), 1, "what was deleted while it was off is gone");
+    assert_eq!((found.messages[0].seq, &*found.messages[0].content), (1, "a secret"));
+    assert!(!bob.get(&messages).await.is(200).to_string().contains("secret"));
+    let audit = operator(&server, "GET", "/api/v1/admin/audit", Value::Null).await.is(200);
+    assert_eq!(audit["entries"][0]["action"], "messages.deleted");
+    assert!(!audit.to_string().contains("secret"));
+}
+
+#[tokio::test]
 async fn where_things_are() {
     let server = TestServer::start().await;
     let (alice, bob) = (Caller::new(&server, "alice").await, Caller::new(&server, "bob").await);

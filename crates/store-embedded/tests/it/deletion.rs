@@ -65,6 +65,22 @@ async fn deleted_content_is_gone_from_every_file_in_time() {
     assert_eq!(holding(home.dir.path()), Vec::<String>::new());
 }
 
+#[tokio::test]
+async fn content_that_is_not_retained_is_gone_from_every_file_in_time() {
+    let home = Home::of_pair(None).await;
+    let shard = home.shard();
+    commit(&*shard, vec![send("a", SECRET), send("b", SECRET), send("c", "other")]).await.unwrap();
+    shard.flush().await.unwrap();
+    assert!(!holding(home.dir.path()).is_empty());
+    let removed = commit(&*shard, vec![order(ALICE, Action::Retain { from: 3 })]).await;
+    shard.dispatched(removed.unwrap().position).await.unwrap();
+    for minute in 0..=10 {
+        home.store().maintain(NOW + minute * 60_000).await.unwrap();
+        shard.settle().await.unwrap();
+    }
+    assert_eq!(holding(home.dir.path()), Vec::<String>::new());
+}
+
 /// Copied first, and then deleted on the other side.
 #[tokio::test]
 async fn content_that_is_deleted_while_it_moves_is_gone_from_its_new_home_in_time() {

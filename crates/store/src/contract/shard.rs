@@ -88,7 +88,8 @@ stories! {
         members_are_read_behind_a_fence;
     extreme: extreme_rows_travel_unchanged;
     dispatch: the_dispatch_cursor, undispatched_batches_survive_a_restart;
-    deletion: a_tombstone_keeps_nothing_else, a_deleted_group_is_gone, the_last_one_out_deletes;
+    deletion: a_tombstone_keeps_nothing_else, what_is_not_retained_is_gone, a_deleted_group_is_gone,
+        the_last_one_out_deletes;
     stats: stats_count;
     random: answers_as_the_twin_does;
 }

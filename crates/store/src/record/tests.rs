@@ -90,9 +90,14 @@ fn conversation_row() -> BoxedStrategy<Row> {
                 },
                 create_hash: c.4,
                 deleted_at,
-                extra: c
-                    .3
-                    .then(|| Box::new(ConversationExtra { pins: vec![a.6, b.0], mentioned: a.3 })),
+                extra: c.3.then(|| {
+                    Box::new(ConversationExtra {
+                        pins: vec![a.6, b.0],
+                        mentioned: a.3,
+                        timed_from: Some(a.6),
+                        ..ConversationExtra::default()
+                    })
+                }),
             }))
         })
         .boxed()

@@ -78,6 +78,7 @@ impl Tables {
             mentions: Vec::new(),
             reactions: Vec::new(),
             pinned_at: None,
+            expires_at: None,
             hidden: false,
             withheld: false,
             history: None,
@@ -103,6 +104,9 @@ impl Tables {
             large: self.lines[history].large[rev],
             created_at: 0,
             settings: GroupSettings::default(),
+            retained_from: None,
+            timer_s: None,
+            retention_s: None,
         }
     }
 

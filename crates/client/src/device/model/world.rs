@@ -327,6 +327,7 @@ impl<'a> World<'a> {
             },
             last_message: last,
             unread: rows.len() as u64,
+            unread_mentions: 0,
             inbox: Inbox::default(),
         }
     }

@@ -1,7 +1,7 @@
 //! Editing one's own message.
 
 use super::room::{ALICE, BOB, CAROL, EVE, Room, START, edit, file, react, say};
-use crate::{Action, Edit, Mention, NewMessage, RefusalCode};
+use crate::{Action, Edit, Edition, Mention, NewMessage, RefusalCode, limits::EDITIONS_MAX};
 
 #[test]
 fn an_edit_changes_the_text_and_its_rev() {
@@ -69,4 +69,41 @@ fn an_edit_may_name_the_content_it_means() {
     assert_eq!(room.refused(ALICE, named(4, "three")), RefusalCode::Conflict);
     room.done(ALICE, named(5, "three"));
     assert_eq!(room.message(1).content, "three");
+}
+
+#[test]
+fn a_window_ends_editing_but_not_for_admins() {
+    let mut room = Room::group(&[BOB]);
+    room.limits.edit_window = Some(1_000);
+    room.say(BOB, "one");
+    room.say(ALICE, "two");
+    room.now += 1_000;
+    room.done(BOB, edit(1, "in time"));
+    room.now += 1;
+    assert_eq!(room.refused(BOB, edit(1, "late")), RefusalCode::Forbidden);
+    room.done(ALICE, edit(2, "the owner may"));
+}
+
+#[test]
+fn former_contents_are_kept_where_that_is_wanted() {
+    let mut room = Room::direct();
+    room.say(ALICE, "one");
+    room.done(ALICE, edit(1, "two"));
+    assert!(room.annexes.is_empty(), "not by default");
+    room.limits.edit_history = true;
+    room.now += 5;
+    room.done(ALICE, edit(1, "three"));
+    room.now += 5;
+    room.done(ALICE, edit(1, "four"));
+    let kept: Vec<_> =
+        room.annexes.values().filter_map(|row| Edition::of_value(&row.value)).collect();
+    let edition = |since, content: &str| Edition { since, content: content.to_owned() };
+    assert_eq!(kept, [edition(START, "two"), edition(START + 5, "three")]);
+    assert_eq!(room.message(1).extra.as_ref().map(|extra| extra.editions), Some(2));
+    for n in 0..EDITIONS_MAX {
+        room.done(ALICE, edit(1, &format!("{n}")));
+    }
+    assert_eq!(room.annexes.len(), EDITIONS_MAX as usize, "and no more");
+    room.done(ALICE, Action::Delete { seq: 1 });
+    assert!(room.annexes.is_empty() && room.message(1).extra.is_none());
 }

@@ -95,6 +95,7 @@ fn another_history_always_applies() {
         pinned: Some(true),
         archived: None,
         marked_unread: None,
+        draft: None,
     };
     list.run(pin).expect("allowed");
     assert!(list.apply(change(2, 3, 1)));
@@ -125,6 +126,7 @@ fn own_settings_need_an_entry_that_is_there() {
         pinned,
         archived,
         marked_unread,
+        draft: None,
     };
     let mut list = List::new();
     let refusal = list.run(set(Some(true), None, None)).expect_err("no entry");
@@ -133,7 +135,7 @@ fn own_settings_need_an_entry_that_is_there() {
     list.run(set(Some(true), Some(true), Some(true))).expect("allowed");
     let entry = list.entry();
     assert!(entry.pinned && entry.marked_unread && entry.archived_seq == Some(4));
-    list.apply(change(1, 10, 9));
+    list.apply(change(1, 9, 9));
     // Archived again: where it was archived first.
     assert!(list.run(set(None, Some(true), None)).expect("allowed").is_empty());
     assert_eq!(list.entry().archived_seq, Some(4));
@@ -197,4 +199,51 @@ fn merging_first_gives_what_applying_one_by_one_gives() {
         }
     }
     assert!(checked > 100);
+}
+
+#[test]
+fn a_new_message_brings_an_archived_conversation_back_unless_it_is_silent() {
+    let set = |archived| InboxAction::Set {
+        conversation: Room::group_id(),
+        pinned: None,
+        archived: Some(archived),
+        marked_unread: None,
+        draft: None,
+    };
+    let mut list = List::new();
+    list.apply(change(1, 8, 8));
+    list.run(set(true)).expect("allowed");
+    list.apply(change(1, 9, 8));
+    assert_eq!(list.entry().archived_seq, Some(4), "no new message");
+    list.apply(change(1, 10, 8));
+    assert_eq!(list.entry().archived_seq, None);
+    list.run(set(true)).expect("allowed");
+    list.apply(InboxChange { view: Some((0, Some(START + 1_000_000))), ..change(1, 12, 9) });
+    assert_eq!(list.entry().archived_seq, Some(5), "silent");
+    list.apply(InboxChange { view: Some((0, Some(START - 1))), ..change(1, 14, 10) });
+    assert_eq!(list.entry().archived_seq, None, "not silent any more");
+}
+
+#[test]
+fn a_draft_is_kept_until_it_is_taken_away() {
+    let draft = |text: Option<&str>| InboxAction::Set {
+        conversation: Room::group_id(),
+        pinned: None,
+        archived: None,
+        marked_unread: None,
+        draft: Some(text.map(str::to_owned)),
+    };
+    let mut list = List::new();
+    list.apply(change(1, 8, 8));
+    list.run(draft(Some("beg"))).expect("allowed");
+    assert!(list.run(draft(Some("beg"))).expect("allowed").is_empty());
+    list.apply(change(1, 10, 8));
+    assert_eq!(list.entry().extra.clone().and_then(|extra| extra.draft).as_deref(), Some("beg"));
+    for long in ["x".repeat(10_001), "\0".to_owned()] {
+        let refusal = list.run(draft(Some(&long))).expect_err("no text");
+        assert_eq!((refusal.code, refusal.field), (RefusalCode::Invalid, Some("draft")));
+    }
+    list.run(draft(Some(""))).expect("allowed");
+    assert!(list.entry().extra.is_none());
+    assert!(list.run(draft(None)).expect("allowed").is_empty());
 }

@@ -7,8 +7,8 @@ use proptest::{collection::vec, prelude::*};
 use super::room::{Room, edit, new_group, react, reply, send, send_as, user};
 use crate::{
     Action, Annex, AnnexKey, AnnexKind, Conversation, ConversationId, ConversationKind,
-    GroupChange, GroupSettings, HistoryFor, Member, Message, Reaction, Role, Row, Seq, UserId,
-    ViewChange, unread,
+    GroupChange, GroupSettings, HistoryFor, LifeChange, Member, Message, Reaction, Role, Row, Seq,
+    UserId, ViewChange, unread,
 };
 
 /// Somebody does something; numbers are made to fit what there is.
@@ -22,7 +22,7 @@ struct Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    (1..=5u64, 0..24u8, 0..14u64, 1..=6u64, -50..200i64)
+    (1..=5u64, 0..26u8, 0..14u64, 1..=6u64, -50..1_000i64)
         .prop_map(|(actor, kind, seq, other, clock)| Step { actor, kind, seq, other, clock })
 }
 
@@ -59,6 +59,12 @@ fn action(step: &Step) -> Action {
         }),
         21 if seq == 13 => Action::DeleteGroup,
         22 => Action::OpenDirect,
+        23 if seq > 9 => Action::Retain { from: step.other },
+        23 => Action::Expire { seqs: (seq..seq + step.other).collect() },
+        24 => Action::SetLife(LifeChange {
+            timer_s: (seq % 3 > 0).then(|| (seq % 3 > 1).then_some(5)),
+            retention_s: (seq % 2 > 0).then_some(Some(86_400)),
+        }),
         _ => new_group("a group", &[user(2), user(3)]),
     }
 }
@@ -134,7 +140,10 @@ fn numbers_are_right(before: &Rows, after: &Rows, rows: &[Row]) {
     if let Some(old) = old {
         let visible = |row: &Conversation| {
             let name = row.name.clone();
-            (name, row.settings, row.member_count, row.large, row.retained_from, row.deleted_at)
+            let life = row.extra.as_ref().map(|extra| (extra.timer_s, extra.retention_s));
+            let life = life.unwrap_or_default();
+            let part = (row.member_count, row.large, row.retained_from, row.deleted_at);
+            (name, row.settings, part, life)
         };
         assert_eq!(visible(old) != visible(new), new.info_rev > rev, "{rows:?}");
         assert_eq!(
@@ -163,7 +172,13 @@ fn numbers_are_right(before: &Rows, after: &Rows, rows: &[Row]) {
             rows.reactions.iter().filter(|row| row.seq == *seq).cloned().collect()
         };
         match before.messages.get(seq) {
-            None => assert!(message.created_rev == message.rev && message.rev > rev),
+            None => {
+                assert!(message.created_rev == message.rev && message.rev > rev);
+                let timed = message.extra.as_ref().and_then(|extra| extra.expires_at);
+                let timer = old.and_then(|old| old.extra.as_ref()?.timer_s);
+                let due = timer.map(|seconds| message.created_at + i64::from(seconds) * 1_000);
+                assert_eq!(timed, due);
+            }
             Some(old) => {
                 let changed = old != message || reactions(before) != reactions(after);
                 assert_eq!(changed, message.rev > rev);
@@ -247,6 +262,7 @@ fn rows_are_sound(rows: &Rows) {
 fn tell(id: ConversationId, steps: &[Step]) {
     let mut room = Room::new(id);
     room.limits.group_members_max = 5;
+    room.limits.edit_history = true;
     for step in steps {
         room.now += step.clock;
         let before = rows_of(&room);

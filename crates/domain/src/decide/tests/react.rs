@@ -42,12 +42,12 @@ fn each_change_of_a_reaction_is_a_rev_of_its_message() {
 fn an_emoji_is_short_and_has_no_letters() {
     let mut room = Room::direct();
     room.say(ALICE, "one");
-    let longest = "👍".repeat(16);
-    for emoji in ["👍", "👍🏽", "👨🏿‍👩🏿‍👧🏿‍👦🏿", "1️⃣", "©", "ü", longest.as_str()]
+    let longest = ["👩🏿"; 5].join("\u{200D}");
+    for emoji in ["👍", "👍🏽", "👨🏿‍👩🏿‍👧🏿‍👦🏿", "1️⃣", "©️", longest.as_str()]
     {
         room.done(BOB, react(1, emoji, false));
     }
-    let too_long = "👍".repeat(17);
+    let too_long = ["👩🏿"; 7].join("\u{200D}");
     for emoji in ["", "a", "thumbs", " ", "👍 ", "\0", "\n", too_long.as_str()] {
         assert_eq!(room.invalid(BOB, react(1, emoji, false)), "emoji", "{emoji:?}");
     }
@@ -79,4 +79,21 @@ fn who_may_not_read_a_message_may_not_react_to_it() {
     assert_eq!(room.refused(BOB, react(1, "👍", false)), RefusalCode::NotFound);
     room.done(BOB, Action::RemoveMember { user: BOB });
     assert_eq!(room.refused(BOB, react(1, "👍", true)), RefusalCode::NotMember);
+}
+
+#[test]
+fn one_emoji_has_one_spelling() {
+    let mut room = Room::direct();
+    room.say(ALICE, "one");
+    room.done(ALICE, react(1, "❤", false));
+    room.idle(ALICE, react(1, "❤\u{FE0F}", false));
+    room.done(BOB, react(1, "❤\u{FE0F}", false));
+    let view = room.view(1).expect("there");
+    assert_eq!(view.reactions.len(), 1);
+    assert_eq!((&*view.reactions[0].emoji, view.reactions[0].users.len()), ("❤\u{FE0F}", 2));
+    room.done(BOB, react(1, "❤\u{FE0E}", true));
+    room.done(BOB, react(1, "👍🏽", false));
+    room.done(BOB, react(1, "👍", false));
+    assert_eq!(room.view(1).expect("there").reactions.len(), 3, "skin tones are kept");
+    assert_eq!(room.invalid(BOB, react(1, "👍👍", false)), "emoji");
 }

@@ -1,7 +1,7 @@
 //! Sending: numbers, checks of what people write, retries.
 
 use super::room::{ALICE, BOB, CAROL, EVE, Room, START, edit, file, reply, say, send, send_as};
-use crate::{Action, ClientId, Mention, MessageKind, NewMessage, Outcome, RefusalCode};
+use crate::{Action, AnnexKey, ClientId, Mention, MessageKind, NewMessage, Outcome, RefusalCode};
 
 #[test]
 fn a_send_takes_the_next_numbers_and_moves_its_senders_marks() {
@@ -192,4 +192,25 @@ fn a_clock_out_of_range_refuses_sends_only() {
     room.now = i64::MAX / 2;
     assert_eq!(room.refused(ALICE, send("in the far future")), RefusalCode::Conflict);
     assert!(room.conversation.is_none());
+}
+
+#[test]
+fn mentions_and_answers_are_noted_beside_the_message() {
+    let mut room = Room::group(&[BOB, CAROL]);
+    room.say(ALICE, "root");
+    let mention = |user_id, start| Mention { user_id, start, end: start + 1 };
+    let mentions = vec![mention(BOB, 0), mention(ALICE, 1), mention(BOB, 2), mention(CAROL, 3)];
+    let new = NewMessage { mentions, reply_to: Some(1), ..say("a message") };
+    room.done(ALICE, Action::Send(new));
+    let keys: Vec<_> = room.annexes.keys().copied().collect();
+    let noted = [AnnexKey::mention(BOB, 2), AnnexKey::mention(CAROL, 2), AnnexKey::reply(1, 2)];
+    assert_eq!(keys, noted, "each once, and not the sender");
+    assert!(room.annexes.values().all(|row| row.number == room.message(2).created_rev));
+    assert!(room.head().extra.as_ref().is_some_and(|extra| extra.mentioned));
+    room.done(ALICE, edit(2, "another text"));
+    assert_eq!(room.annexes.keys().copied().collect::<Vec<_>>(), [AnnexKey::reply(1, 2)]);
+    room.done(ALICE, Action::Delete { seq: 1 });
+    assert_eq!(room.annexes.len(), 1, "answers to what is deleted stay");
+    room.done(ALICE, Action::Delete { seq: 2 });
+    assert!(room.annexes.is_empty());
 }

@@ -70,6 +70,50 @@ pub(super) async fn a_tombstone_keeps_nothing_else(fixture: &dyn ShardFixture) {
     }
 }
 
+pub(super) async fn what_is_not_retained_is_gone(fixture: &dyn ShardFixture) {
+    let world = World::new(fixture).await;
+    world.talk(6).await;
+    for seq in [2, 5] {
+        world.done(direct(), ALICE, react(seq, "👍", false)).await;
+        world.done(direct(), ALICE, Action::Pin { seq, remove: false }).await;
+        world.done(direct(), ALICE, Action::Hide { seq }).await;
+    }
+    world
+        .done(direct(), BOB, Action::Send(NewMessage { reply_to: Some(2), ..say("answer") }))
+        .await;
+    let messages = world.shard.stats().await.unwrap().messages;
+    let (removed, _) = world.done(direct(), CAROL, Action::Retain { from: 5 }).await;
+    assert!(matches!(removed, Outcome::Swept { .. }));
+    let again = done(world.one(order(direct(), CAROL, Action::Retain { from: 3 })).await);
+    assert!(again.1.is_empty(), "it is so already");
+    let check = async |world: &World| {
+        let page = world.page(direct(), ALICE, newest(20)).await;
+        let seqs: Vec<_> = page.messages.iter().map(|view| view.message.seq).collect();
+        assert_eq!(seqs, [5, 6, 7]);
+        assert!(page.messages[2].quote.is_none(), "nothing is left to quote");
+        assert_eq!(page.conversation.retained_from, 5);
+        assert!(world.message(direct(), ALICE, 2).await.is_none());
+        let rows = world.scan(direct().slot().unit(), 100).await;
+        let low = rows.iter().filter(|row| match row {
+            Row::Message(row) => row.seq < 5,
+            Row::Reaction(row) => row.seq < 5,
+            Row::Annex(row) => row.key.seq() < 5,
+            _ => false,
+        });
+        assert_eq!(low.count(), 0, "{rows:?}");
+    };
+    check(&world).await;
+    assert_eq!(world.shard.stats().await.unwrap().messages + 4, messages);
+    assert_eq!(world.refused(direct(), ALICE, react(4, "👍", false)).await, RefusalCode::NotFound);
+    if let Some(world) = world.reopened(fixture).await {
+        check(&world).await;
+        world.done(direct(), CAROL, Action::Retain { from: 99 }).await;
+        assert!(world.page(direct(), ALICE, newest(20)).await.messages.is_empty());
+        world.say(direct(), BOB, "on it goes").await;
+        assert_eq!(world.page(direct(), ALICE, newest(20)).await.messages[0].message.seq, 8);
+    }
+}
+
 pub(super) async fn a_deleted_group_is_gone(fixture: &dyn ShardFixture) {
     let world = World::new(fixture).await;
     world.done(group(1), ALICE, new_group("secret name", &[BOB, CAROL])).await;

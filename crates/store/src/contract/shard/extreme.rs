@@ -87,7 +87,13 @@ fn extreme_rows() -> Vec<Row> {
         settings: GroupSettings { history_for: HistoryFor::All },
         create_hash: Some(u128::MAX),
         deleted_at: Some(i64::MAX),
-        extra: Some(Box::new(ConversationExtra { pins: (1..=100).collect(), mentioned: true })),
+        extra: Some(Box::new(ConversationExtra {
+            pins: (1..=100).collect(),
+            mentioned: true,
+            timer_s: Some(u32::MAX),
+            retention_s: Some(0),
+            timed_from: Some(MAX),
+        })),
         ..conversation.clone()
     };
     let own = Member {
@@ -137,6 +143,9 @@ fn extreme_rows() -> Vec<Row> {
                 name: Some("\u{1}\u{202e}\"\\\u{10ffff}".to_owned()),
             }],
             pinned: Some(Pinned { at: i64::MIN + 1, by: LAST_USER }),
+            editions: u32::MAX,
+            expires_at: Some(i64::MAX),
+            kept: Some("\u{1F600} \" \\ é".to_owned()),
         })),
         edited_at: Some(i64::MIN + 1),
         ..message(talk, 2)

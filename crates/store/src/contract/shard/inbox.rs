@@ -33,7 +33,13 @@ fn list(rows: &InboxRows) -> Vec<ConversationId> {
 }
 
 fn set(n: u8, pinned: Option<bool>, archived: Option<bool>, unread: Option<bool>) -> InboxAction {
-    InboxAction::Set { conversation: group(n), pinned, archived, marked_unread: unread }
+    InboxAction::Set {
+        conversation: group(n),
+        pinned,
+        archived,
+        marked_unread: unread,
+        draft: None,
+    }
 }
 
 pub(super) async fn entries_follow_their_conversations(fixture: &dyn ShardFixture) {
@@ -127,7 +133,8 @@ pub(super) async fn own_settings(fixture: &dyn ShardFixture) {
     assert!(entry.pinned && entry.marked_unread);
     assert_eq!((entry.archived_seq, entry.user_rev), (Some(5), 2));
     // Archived stays where it was archived; the same again changes nothing.
-    world.follow(ALICE, vec![change(1, 6, 60)]).await;
+    let no_message = InboxChange { last_seq: 5, ..change(1, 6, 60) };
+    world.follow(ALICE, vec![no_message]).await;
     let again = set(1, Some(true), Some(true), None);
     assert!(world.done_inbox(ALICE, again).await.is_empty());
     let read = world.inbox(ALICE, PAGE).await;
@@ -136,6 +143,19 @@ pub(super) async fn own_settings(fixture: &dyn ShardFixture) {
     let entry =
         world.done_inbox(ALICE, set(1, Some(false), Some(false), Some(false))).await.remove(0);
     assert!(!entry.pinned && !entry.marked_unread && entry.archived_seq.is_none());
+    let draft = |text: Option<&str>| InboxAction::Set {
+        conversation: group(1),
+        pinned: None,
+        archived: None,
+        marked_unread: None,
+        draft: Some(text.map(str::to_owned)),
+    };
+    let entry = world.done_inbox(ALICE, draft(Some("begun"))).await.remove(0);
+    assert_eq!(world.inbox(ALICE, PAGE).await.entries[0], entry);
+    assert_eq!(entry.extra.as_ref().and_then(|extra| extra.draft.as_deref()), Some("begun"));
+    let entry = world.done_inbox(ALICE, draft(None)).await.remove(0);
+    assert!(entry.extra.is_none(), "nothing is left of it");
+    assert_eq!(world.inbox(ALICE, PAGE).await.entries, [entry]);
     for (user, n) in [(ALICE, 2), (BOB, 1)] {
         let answer = world.one(inbox_order(user, set(n, Some(true), None, None)));
         assert_eq!(refused(answer.await), RefusalCode::NotFound);

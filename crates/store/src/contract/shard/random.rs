@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ostracon_domain::{
     Action, AnnexKind, Applied, ConversationId, GroupChange, GroupSettings, History, HistoryFor,
-    InboxAction, InboxChange, MessageId, NewMessage, Role, ShardId, UserId, ViewChange,
+    InboxAction, InboxChange, LifeChange, MessageId, NewMessage, Role, ShardId, UserId, ViewChange,
 };
 
 use super::{
@@ -63,6 +63,12 @@ impl Chance {
             9..=11 => send_as(&format!("c-{}", self.below(40)), ["a", "b"][self.below(2) as usize]),
             12 => Action::Send(NewMessage { reply_to: Some(seq), ..say("answer") }),
             13 | 14 => edit(seq, &format!("edit {}", self.below(5))),
+            15 if self.below(6) == 0 => Action::Retain { from: seq / 2 },
+            15 if self.below(6) == 0 => Action::SetLife(LifeChange {
+                timer_s: Some(self.flip().then_some(5)),
+                retention_s: None,
+            }),
+            15 if self.below(4) == 0 => Action::Expire { seqs: vec![seq, seq + 1] },
             15 if self.flip() => Action::Hide { seq },
             16 if self.flip() => Action::Pin { seq, remove: self.flip() },
             15 => Action::Delete { seq },
@@ -110,6 +116,7 @@ impl Chance {
                 pinned: self.flip().then(|| self.flip()),
                 archived: self.flip().then(|| self.flip()),
                 marked_unread: self.flip().then(|| self.flip()),
+                draft: self.flip().then(|| self.flip().then(|| "begun".to_owned())),
             }
         } else {
             let rev = self.below(30);
