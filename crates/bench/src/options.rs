@@ -11,6 +11,8 @@ pub enum Workload {
     Pairs,
     /// One large group, everybody online, few senders.
     Group,
+    /// One very large group, half of it online, a steady beat of messages.
+    BigGroup,
     /// Many groups of a hundred, a tenth of them online.
     Groups,
     /// Several senders in one conversation.
@@ -37,10 +39,11 @@ pub enum Workload {
 
 impl Workload {
     /// All of them, by name.
-    pub const ALL: [(&'static str, Self); 14] = [
+    pub const ALL: [(&'static str, Self); 15] = [
         ("ping", Self::Ping),
         ("pairs", Self::Pairs),
         ("group", Self::Group),
+        ("biggroup", Self::BigGroup),
         ("groups", Self::Groups),
         ("hot", Self::Hot),
         ("hub", Self::Hub),
@@ -80,7 +83,7 @@ pub struct Options {
     pub scale: Option<usize>,
     /// Messages in flight for each sender, from 1 on; none: the workload's own number.
     pub in_flight: Option<usize>,
-    /// Commands a second of all senders together, whether answers come or not (`mixed` only); none: as fast as they come.
+    /// Commands a second of all senders together, whether answers come or not (`mixed`, `presence`, `biggroup`); none: as fast as they come.
     pub rate: Option<f64>,
     /// Says what is going on.
     pub progress: fn(&str),

@@ -13,6 +13,7 @@ use hdrhistogram::Histogram;
 use crate::{
     admin::User,
     check::Seen,
+    pace::Pace,
     report::histogram,
     wire::{field, websocket::WebSocket},
 };
@@ -89,8 +90,13 @@ pub(crate) async fn open(address: &str, user: &User) -> Result<WebSocket> {
     Ok(socket)
 }
 
-/// Runs one connection until the load has ended and nothing comes any more.
-pub(crate) async fn drive(mut socket: WebSocket, role: Role, course: Rc<Course>) -> Result<Seen> {
+/// Runs one connection until the load has ended and nothing comes any more. What is sent late counts from when it was due.
+pub(crate) async fn drive(
+    mut socket: WebSocket,
+    role: Role,
+    mut pace: Pace,
+    course: Rc<Course>,
+) -> Result<Seen> {
     let mut own = Own {
         waiting: VecDeque::with_capacity(role.in_flight),
         in_order: role.targets.len() == 1,
@@ -103,9 +109,11 @@ pub(crate) async fn drive(mut socket: WebSocket, role: Role, course: Rc<Course>)
         let sending = Instant::now() < course.end;
         if sending {
             while own.waiting.len() < role.in_flight
+                && !role.targets.is_empty()
+                && let Some(due) = pace.take()
                 && let Some(target) = targets.next()
             {
-                let now = course.micros();
+                let now = due.saturating_duration_since(course.zero).as_micros() as u64;
                 compose(&mut frame, next_id, target, role.user.user_id, now);
                 socket.push(&frame);
                 own.waiting.push_back((next_id, now));
@@ -113,7 +121,17 @@ pub(crate) async fn drive(mut socket: WebSocket, role: Role, course: Rc<Course>)
             }
         }
         socket.flush().await?;
-        let patience = if sending { course.end - Instant::now() } else { SILENCE };
+        let patience = if sending {
+            let left = course.end.saturating_duration_since(Instant::now());
+            match pace.pause() {
+                Some(pause) if !role.targets.is_empty() && own.waiting.len() < role.in_flight => {
+                    left.min(pause)
+                }
+                _ => left,
+            }
+        } else {
+            SILENCE
+        };
         match tokio::time::timeout(patience, socket.fill()).await {
             Ok(read) => read?,
             Err(_) if sending => continue,

@@ -1,5 +1,6 @@
 //! The workloads: who connects, what they do, what is counted.
 
+mod biggroup;
 mod group;
 mod history;
 mod hub;
@@ -21,6 +22,7 @@ use crate::{
     check::Seen,
     fsync,
     options::{Options, Workload},
+    pace::Pace,
     report::{Latency, Report},
     swarm::{Course, Role, drive, open},
     wire::http::Http,
@@ -41,6 +43,7 @@ pub fn run(options: &Options) -> Result<Report> {
             Workload::Ping => pairs::run(&mut bench, 1, 1, true).await,
             Workload::Pairs => pairs::run(&mut bench, 50, 32, false).await,
             Workload::Group => group::one(&mut bench).await,
+            Workload::BigGroup => biggroup::run(&mut bench).await,
             Workload::Groups => group::many(&mut bench).await,
             Workload::Hot => group::hot(&mut bench).await,
             Workload::Hub => hub::run(&mut bench).await,
@@ -100,7 +103,8 @@ impl<'a> Bench<'a> {
     /// Makes a group and gives its id.
     async fn group(&self, http: &mut Http, owner: &User, members: &[User]) -> Result<String> {
         let ids: Vec<u64> = members.iter().map(|user| user.user_id).collect();
-        let body = serde_json::json!({ "type": "group", "name": "bench", "member_ids": ids });
+        let body = serde_json::json!({ "type": "group", "name": "bench", "member_ids": ids,
+            "settings": { "system_messages": false } });
         let body = serde_json::to_vec(&body)?;
         let answer = http.ask("POST", "/api/v1/conversations", &owner.token, &body).await?;
         let id = crate::wire::field::conversation(answer.body);
@@ -110,6 +114,15 @@ impl<'a> Bench<'a> {
 
     /// Opens every connection, lets them talk, and counts.
     async fn talk(&mut self, roles: Vec<Role>) -> Result<(Report, Vec<Seen>)> {
+        self.talk_at(roles, None).await
+    }
+
+    /// The same with so many messages a second of all senders together; none: as fast as answers come.
+    async fn talk_at(
+        &mut self,
+        roles: Vec<Role>,
+        rate: Option<f64>,
+    ) -> Result<(Report, Vec<Seen>)> {
         self.say(&format!("opening {} connections", roles.len()));
         let mut sockets = Vec::with_capacity(roles.len());
         for role in &roles {
@@ -118,11 +131,14 @@ impl<'a> Bench<'a> {
         self.say(&format!("talking for {} s", self.options.span.as_secs()));
         let before = self.cost().await?;
         let course = Course::begin(self.options.span);
-        let tasks: Vec<_> = sockets
-            .into_iter()
-            .zip(roles)
-            .map(|(socket, role)| tokio::task::spawn_local(drive(socket, role, Rc::clone(&course))))
-            .collect();
+        let senders = roles.iter().filter(|role| !role.targets.is_empty()).count();
+        let mut tasks = Vec::with_capacity(roles.len());
+        let mut index = 0;
+        for (socket, role) in sockets.into_iter().zip(roles) {
+            let pace = Pace::of(rate, senders, index);
+            index += usize::from(!role.targets.is_empty());
+            tasks.push(tokio::task::spawn_local(drive(socket, role, pace, Rc::clone(&course))));
+        }
         tokio::time::sleep_until(course.end.into()).await;
         let after = self.cost().await?;
         tokio::time::sleep(Duration::from_secs(2)).await;

@@ -20,6 +20,10 @@ pub enum AnnexKind {
     /// A message that a member deleted for himself: the user, its seq. `number` is a mark rev. The value is empty for a
     /// message that counts, otherwise one byte.
     Hidden = 64,
+    /// Who is kept out of a group: 0, the user. `number` is a mark rev. The value is a [`crate::Ban`], empty once lifted.
+    Ban = 65,
+    /// An invite link of a group: 0, its place. `number` is a mark rev. The value is a [`crate::Invite`].
+    Invite = 66,
 }
 
 /// Kinds below this one belong to their message: they change with its rev, travel with it and are replaced with it.
@@ -28,16 +32,30 @@ const FIRST_ON_ITS_OWN: u8 = 64;
 
 impl AnnexKind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Edition, Self::Mention, Self::Reply, Self::Pin, Self::Hidden];
+    pub const ALL: [Self; 7] = [
+        Self::Edition,
+        Self::Mention,
+        Self::Reply,
+        Self::Pin,
+        Self::Hidden,
+        Self::Ban,
+        Self::Invite,
+    ];
 
     /// The kind of a stored number.
     pub fn of(number: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| *kind as u8 == number)
     }
 
-    /// Whether only one member knows of rows of this kind: their number is a mark rev.
+    /// Whether not every member knows of rows of this kind: their number is a mark rev.
     pub const fn is_private(self) -> bool {
-        matches!(self, Self::Hidden)
+        matches!(self, Self::Hidden | Self::Ban | Self::Invite)
+    }
+
+    /// Whether rows of this kind are of the conversation as a whole: they belong to no message and to no member, and
+    /// are written over, never removed.
+    pub const fn is_of_conversation(self) -> bool {
+        matches!(self, Self::Ban | Self::Invite)
     }
 
     /// Whether rows of this kind change, travel and are replaced together with their message.
@@ -90,6 +108,7 @@ impl AnnexKey {
             AnnexKind::Mention | AnnexKind::Reply | AnnexKind::Pin | AnnexKind::Hidden => {
                 self.second
             }
+            AnnexKind::Ban | AnnexKind::Invite => 0,
         }
     }
 }

@@ -6,8 +6,10 @@ use crate::{
     extra::Attachment,
     id::{ConversationId, Millis, Seq, UserId},
     inbox::Applied,
+    invite::InviteHash,
     member::Role,
     message::{ClientId, Mention, MessageKind},
+    permission::RulesChange,
 };
 
 /// One command. It touches rows of one subject only, so that it commits in one place.
@@ -130,12 +132,47 @@ pub enum Action {
     },
     /// Deletes a group for everyone.
     DeleteGroup,
+    /// Removes a user from a group and keeps him out.
+    Ban {
+        /// Whom.
+        user: UserId,
+        /// Until when; none: until it is lifted.
+        until: Option<Millis>,
+    },
+    /// Lifts a ban.
+    Unban {
+        /// Whose.
+        user: UserId,
+    },
+    /// Makes an invite link.
+    CreateInvite(NewInvite),
+    /// Ends an invite link.
+    RevokeInvite {
+        /// Its place.
+        place: u8,
+        /// Beginning of its hash.
+        mark: [u8; 4],
+    },
+    /// Looks where an invite link leads; changes nothing.
+    LookAtInvite {
+        /// Its place.
+        place: u8,
+        /// Hash of its secret.
+        hash: InviteHash,
+    },
+    /// Joins a group by an invite link.
+    Join {
+        /// Its place.
+        place: u8,
+        /// Hash of its secret.
+        hash: InviteHash,
+    },
     /// Changes one's own private view: hidden part, mute.
     ChangeView(ViewChange),
 }
 
 /// A group to create.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NewGroup {
     /// Its name.
     pub name: String,
@@ -143,6 +180,23 @@ pub struct NewGroup {
     pub members: Vec<UserId>,
     /// Keyed hash of the request, when it came with a client id.
     pub create_hash: Option<u128>,
+    /// What is set from the beginning.
+    pub settings: GroupSettings,
+    /// What is ruled from the beginning.
+    pub rules: RulesChange,
+}
+
+/// An invite link to make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewInvite {
+    /// A place that is free, below [`crate::limits::INVITES_MAX`].
+    pub place: u8,
+    /// Hash of its secret.
+    pub hash: InviteHash,
+    /// Until when it can be used.
+    pub expires_at: Option<Millis>,
+    /// How many may join by it.
+    pub max_uses: Option<u32>,
 }
 
 /// A message to send.
@@ -182,6 +236,8 @@ pub struct GroupChange {
     pub name: Option<String>,
     /// New settings.
     pub settings: Option<GroupSettings>,
+    /// New rules.
+    pub rules: RulesChange,
 }
 
 /// What is changed of how long messages live; `None` leaves it, `Some(None)` ends it.
@@ -303,7 +359,20 @@ impl ConversationCommand {
                 messages.push(*seq);
                 annexes.push(AnnexKey::hidden(self.actor, *seq));
             }
-            Action::AddMembers { users: added } => users.extend(added),
+            Action::AddMembers { users: added } => {
+                users.extend(added);
+                annexes.extend(added.iter().map(|user| AnnexKey::ban(*user)));
+            }
+            Action::Ban { user, .. } | Action::Unban { user } => {
+                users.push(*user);
+                annexes.push(AnnexKey::ban(*user));
+            }
+            Action::CreateInvite(NewInvite { place, .. })
+            | Action::RevokeInvite { place, .. }
+            | Action::LookAtInvite { place, .. } => annexes.push(AnnexKey::invite(*place)),
+            Action::Join { place, .. } => {
+                annexes.extend([AnnexKey::invite(*place), AnnexKey::ban(self.actor)]);
+            }
             Action::RemoveMember { user } | Action::SetRole { user, .. } => users.push(*user),
             Action::CreateGroup(group) => users.extend(&group.members),
             Action::Expire { seqs } => messages.extend(seqs),

@@ -3,11 +3,13 @@
 //! A decision is pure. A refused command has changed nothing. Each durable change takes exactly one number:
 //! `rev` if every member may see it, `mark_rev` if it is a mark or private, `user_rev` in a user's own rows.
 
+mod ban;
 mod delete;
 mod edit;
 mod group;
 mod hide;
 mod inbox;
+mod invite;
 mod life;
 mod mark;
 mod members;
@@ -15,6 +17,8 @@ mod open;
 mod pin;
 mod react;
 mod send;
+mod slow;
+mod system;
 mod text;
 mod view;
 
@@ -27,12 +31,13 @@ pub use inbox::decide_inbox;
 
 use crate::{
     command::{Action, ConversationCommand},
-    conversation::Conversation,
+    conversation::{Conversation, ConversationKind},
     id::{History, MessageId, Millis, UnitId, UserId},
     limits::Limits,
-    member::{Member, Role},
+    member::Member,
     message::{Message, MessageView},
     outcome::Outcome,
+    permission::{self, Permission},
     refusal::Refusal,
     slice::ConversationSlice,
 };
@@ -76,12 +81,18 @@ pub fn decide(
         Action::MarkDelivered { seq } => mark::mark(slice, command, 0, *seq),
         Action::AddMembers { users } => members::add(slice, command, users, context),
         Action::RemoveMember { user } => members::remove(slice, command, *user, context),
-        Action::SetRole { user, role } => members::set_role(slice, command, *user, *role),
-        Action::Change(change) => group::change(slice, command, change),
+        Action::SetRole { user, role } => members::set_role(slice, command, *user, *role, context),
+        Action::Change(change) => group::change(slice, command, change, context),
         Action::SetLife(change) => life::set(slice, command, *change),
         Action::Expire { seqs } => life::expire(slice, seqs, context),
         Action::Retain { from } => life::retain(slice, *from),
         Action::DeleteGroup => group::delete(slice, command, context),
+        Action::Ban { user, until } => ban::ban(slice, command, *user, *until, context),
+        Action::Unban { user } => ban::unban(slice, command, *user),
+        Action::CreateInvite(new) => invite::create(slice, command, new, context),
+        Action::RevokeInvite { place, mark } => invite::revoke(slice, command, *place, mark),
+        Action::LookAtInvite { place, hash } => invite::look(slice, *place, hash, context.now),
+        Action::Join { place, hash } => invite::join(slice, command, *place, hash, context),
         Action::ChangeView(change) => view::change(slice, command, change),
     }
 }
@@ -111,21 +122,25 @@ fn known(
     }
 }
 
-/// A group and the actor's row, for a member with at least this role.
-fn group_as(
+/// The conversation and the actor's row, for a member who may do this.
+fn allowed(
     slice: &ConversationSlice,
     actor: UserId,
-    role: Role,
+    permission: Permission,
 ) -> Result<(Arc<Conversation>, Arc<Member>), Refusal> {
     let (conversation, member) = present(slice, actor)?;
-    if conversation.kind == crate::ConversationKind::Direct {
+    permission::check(&conversation, &member, permission)?;
+    Ok((conversation, member))
+}
+
+/// A group and the actor's row, for a member of whatever role.
+fn present_in_group(
+    slice: &ConversationSlice,
+    actor: UserId,
+) -> Result<(Arc<Conversation>, Arc<Member>), Refusal> {
+    let (conversation, member) = present(slice, actor)?;
+    if conversation.kind == ConversationKind::Direct {
         return Err(Refusal::conflict("A direct conversation has no members to manage."));
-    }
-    if member.role < role {
-        return Err(Refusal::forbidden(match role {
-            Role::Owner => "Only the owner may do this.",
-            _ => "Only admins may do this.",
-        }));
     }
     Ok((conversation, member))
 }

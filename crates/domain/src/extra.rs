@@ -5,7 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{Millis, Seq, UserId};
+use crate::{
+    id::{Millis, Seq, UserId},
+    permission::GroupRules,
+};
 
 /// A part that is not stored when it is empty.
 pub trait Extra: Default + PartialEq {
@@ -102,6 +105,9 @@ pub struct ConversationExtra {
     /// The first message that was sent while there was a timer: only from there on some may disappear.
     #[serde(rename = "x", skip_serializing_if = "Option::is_none")]
     pub timed_from: Option<Seq>,
+    /// What a group has set besides its history.
+    #[serde(rename = "g", skip_serializing_if = "is_default")]
+    pub rules: GroupRules,
 }
 
 /// What few members have.
@@ -111,6 +117,9 @@ pub struct MemberExtra {
     /// Has deleted some message for himself: only then there are hidden rows to look for.
     #[serde(rename = "h", skip_serializing_if = "is_default")]
     pub hides: bool,
+    /// When he last sent in a group with slow mode.
+    #[serde(rename = "s", skip_serializing_if = "Option::is_none")]
+    pub last_sent: Option<Millis>,
 }
 
 /// What few entries of lists have.

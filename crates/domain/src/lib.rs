@@ -8,6 +8,7 @@
 
 pub mod access;
 pub mod annex;
+pub mod ban;
 pub mod command;
 pub mod conversation;
 pub mod decide;
@@ -16,12 +17,14 @@ pub mod emoji;
 pub mod extra;
 pub mod id;
 pub mod inbox;
+pub mod invite;
 pub mod limits;
 pub mod member;
 pub mod message;
 pub mod message_id;
 pub mod outcome;
 pub mod pair_hash;
+pub mod permission;
 pub mod placement;
 pub mod privacy;
 pub mod push_setting;
@@ -32,9 +35,10 @@ pub mod unread;
 
 pub use access::{Access, access};
 pub use annex::{Annex, AnnexKey, AnnexKind};
+pub use ban::Ban;
 pub use command::{
     Action, Command, ConversationCommand, Edit, GroupChange, InboxAction, InboxChange,
-    InboxCommand, LifeChange, Needs, NewGroup, NewMessage, Subject, ViewChange,
+    InboxCommand, LifeChange, Needs, NewGroup, NewInvite, NewMessage, Subject, ViewChange,
 };
 pub use conversation::{Conversation, ConversationKind, GroupSettings, HistoryFor};
 pub use decide::{Context, IdSource, decide, decide_inbox};
@@ -47,12 +51,14 @@ pub use id::{
     Slot, UnitId, UserId, UserRev,
 };
 pub use inbox::{Applied, InboxEntry, UserState};
+pub use invite::{Invite, InviteHash};
 pub use limits::Limits;
 pub use member::{Member, Role};
 pub use message::{ClientId, Mention, Message, MessageKind, MessageView, Quote, ReactionGroup};
 pub use message_id::MessageIds;
 pub use outcome::Outcome;
 pub use pair_hash::pair_hash;
+pub use permission::{GroupRules, Level, Permission, RulesChange};
 pub use placement::{
     PlacementMap, UnitAt, UnitHome,
     change::{Cover, MapChange, MapError},

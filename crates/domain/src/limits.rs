@@ -27,6 +27,12 @@ pub const RETENTION_S: std::ops::RangeInclusive<u32> = 86_400..=315_360_000;
 pub const RETRY_LIFE: Millis = 86_400_000;
 /// Answers to one message that are counted; beyond it the count stays.
 pub const REPLIES_COUNTED_MAX: u32 = 1_000;
+/// Invite links of a group that can be used at the same time; one more is `conflict`.
+pub const INVITES_MAX: usize = 100;
+/// People who may join by one link; more is `invalid`.
+pub const INVITE_USES_MAX: u32 = 100_000;
+/// Slow mode of a group, seconds between two messages of one member; more is `invalid`.
+pub const SLOW_MODE_S_MAX: u32 = 21_600;
 /// Users that one user has blocked; one more is `conflict`.
 pub const BLOCKS_MAX: usize = 1_000;
 /// Users named in one request; more is `too_large`.
@@ -47,6 +53,8 @@ pub const REACTION_USERS_SHOWN: usize = 10;
 pub struct Limits {
     /// Members of one group; one more is `conflict`.
     pub group_members_max: u32,
+    /// Whether the server says in new groups who joined, left and so on; each group may change it.
+    pub system_messages: bool,
     /// How long after its sending a message may be edited by its sender, milliseconds; none: always. Admins of groups always may.
     pub edit_window: Option<Millis>,
     /// How long after its sending a message may be deleted for everyone by its sender, milliseconds; none: always. Admins of
@@ -62,6 +70,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             group_members_max: 500,
+            system_messages: false,
             edit_window: None,
             delete_window: None,
             edit_history: false,

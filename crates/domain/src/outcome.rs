@@ -79,6 +79,13 @@ pub enum Outcome {
         /// The line of numbers that the rev belongs to.
         history: History,
     },
+    /// An invite link is as asked, or this is what it leads to.
+    Invite {
+        /// The conversation.
+        conversation: Arc<Conversation>,
+        /// The link's row.
+        annex: Arc<Annex>,
+    },
     /// The conversation was renamed, changed or deleted.
     Group {
         /// The conversation.

@@ -110,7 +110,9 @@ impl Audiences {
 
 /// Whether this row is the conversation's first: then all its members stand beside it.
 pub(crate) fn is_birth(row: &Conversation) -> bool {
-    row.mark_rev == 0 && row.info_rev == 1 && row.rev == u64::from(row.member_count) + 1
+    // Behind it there may be what the server says of it.
+    let said = row.head_seq.min(1);
+    row.mark_rev == 0 && row.info_rev == 1 && row.rev == u64::from(row.member_count) + 1 + said
 }
 
 fn born(rows: &[Row]) -> bool {

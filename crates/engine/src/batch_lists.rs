@@ -58,6 +58,7 @@ impl BatchLists {
                 | Outcome::Marked { .. }
                 | Outcome::Hidden { .. }
                 | Outcome::Swept { .. }
+                | Outcome::Invite { .. }
         ) && !conversation.large
             && conversation.deleted_at.is_none();
         let last = self.0.entry(conversation.id).or_insert_with(|| Last {

@@ -628,7 +628,8 @@ pub(crate) fn put_lists(
             rev: conversation.rev,
             mark_rev: conversation.mark_rev,
         },
-        last_seq: conversation.head_seq,
+        // What is said of somebody's leaving is not for him.
+        last_seq: row.and_then(|row| row.left_seq).unwrap_or(conversation.head_seq),
         last_activity_at: conversation.last_activity_at,
         view: row.map(|row| (row.hidden_to, row.muted_until)),
         large: conversation.large,

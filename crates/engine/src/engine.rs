@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use ostracon_domain::{
-    Action, Command, ConversationCommand, ConversationId, InboxAction, InboxCommand, Limits,
-    MapChange, NewGroup, PlacementMap, Refusal, ShardId, Subject, UnitAt, UnitId, UserId,
-    limits::USERS_PER_REQUEST_MAX,
+    Action, Command, ConversationCommand, ConversationId, GroupSettings, InboxAction, InboxCommand,
+    Limits, MapChange, NewGroup, PlacementMap, Refusal, RulesChange, ShardId, Subject, UnitAt,
+    UnitId, UserId, limits::USERS_PER_REQUEST_MAX,
 };
 use ostracon_proto::{CloseCode, Encoding, frame::Hello};
 use ostracon_store::{Directory, DirectoryError, Position, Shard, Shards};
@@ -463,6 +463,7 @@ impl Engine {
         name: String,
         members: Vec<UserId>,
         client_id: Option<&str>,
+        settings: (GroupSettings, RulesChange),
     ) -> Result<Done, EngineError> {
         self.must_exist(&members).await?;
         let id = match client_id {
@@ -474,7 +475,9 @@ impl Engine {
             }
         };
         let create_hash = client_id.map(|_| self.core.keys.create(&name, &members));
-        self.run(creator, id, Action::CreateGroup(NewGroup { name, members, create_hash })).await
+        let (settings, rules) = settings;
+        let new = NewGroup { name, members, create_hash, settings, rules };
+        self.run(creator, id, Action::CreateGroup(new)).await
     }
 
     /// Adds users to a group.
@@ -746,12 +749,8 @@ async fn join(tasks: impl IntoIterator<Item = JoinHandle<()>>) {
     }
 }
 
-pub(crate) fn no_user() -> ostracon_domain::Refusal {
-    ostracon_domain::Refusal {
-        code: ostracon_domain::RefusalCode::NotFound,
-        message: "No such user.".into(),
-        field: None,
-    }
+pub(crate) const fn no_user() -> Refusal {
+    Refusal::no_user()
 }
 
 /// A connection in the hub, until its caller has it; if that fails or goes away, it leaves again.

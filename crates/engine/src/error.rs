@@ -1,6 +1,6 @@
 //! Why a request failed, and what it looks like on the wire.
 
-use ostracon_domain::{Refusal, RefusalCode};
+use ostracon_domain::Refusal;
 use ostracon_proto::{ErrorCode, ErrorObject};
 use ostracon_store::{DirectoryError, ShardError};
 
@@ -63,7 +63,7 @@ impl EngineError {
     /// The refusal as clients see it.
     pub fn object(&self) -> ErrorObject {
         match self {
-            Self::Refused(refusal) => refused(refusal),
+            Self::Refused(refusal) => ErrorObject::from(refusal.clone()),
             Self::Busy => ErrorObject::new(ErrorCode::Busy, "The server is busy. Try again.")
                 .retry_after(BUSY_RETRY_MS),
             Self::Unavailable => ErrorObject::new(
@@ -76,20 +76,5 @@ impl EngineError {
             }
             Self::Internal => ErrorObject::new(ErrorCode::Internal, "Something went wrong."),
         }
-    }
-}
-
-fn refused(refusal: &Refusal) -> ErrorObject {
-    let code = match refusal.code {
-        RefusalCode::NotFound => ErrorCode::NotFound,
-        RefusalCode::NotMember => ErrorCode::NotMember,
-        RefusalCode::Forbidden => ErrorCode::Forbidden,
-        RefusalCode::Conflict => ErrorCode::Conflict,
-        RefusalCode::Invalid => ErrorCode::Invalid,
-    };
-    let object = ErrorObject::new(code, refusal.message.clone());
-    match refusal.field {
-        Some(field) => object.with("field", field),
-        None => object,
     }
 }

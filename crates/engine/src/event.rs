@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ostracon_domain::{
-    Annex, Conversation, HistoryFor, MarkRev, Member, MessageView, Outcome, Rev, Row, Seq, UserId,
+    Annex, Conversation, HistoryFor, MarkRev, Member, Message, MessageKind, MessageView, Outcome,
+    Rev, Row, Seq, UserId,
 };
 use ostracon_proto::{
     Encoding,
@@ -21,10 +22,12 @@ use crate::{addresses::Addresses, view};
 pub(crate) enum Event<'a> {
     /// A message is new; its sender's marks moved to it.
     New { message: &'a MessageView, mark_rev: MarkRev },
+    /// The server said something.
+    System { message: &'a Arc<Message> },
     /// A message was edited or reacted to.
     Updated { message: &'a MessageView },
     /// A message was deleted.
-    Deleted { message: &'a ostracon_domain::Message },
+    Deleted { message: &'a Message },
     /// A member has deleted a message for himself.
     Hidden { member: &'a Arc<Member>, annex: &'a Annex },
     /// A member joined, left or got another role.
@@ -54,6 +57,9 @@ pub(crate) fn events<'a>(outcome: &'a Outcome, rows: &'a [Row], told: Told) -> V
         match row {
             Row::Message(row) if row.deleted.is_some() => {
                 events.push((row.rev, Event::Deleted { message: row }));
+            }
+            Row::Message(row) if row.kind == MessageKind::System && row.rev == row.created_rev => {
+                events.push((row.rev, Event::System { message: row }));
             }
             Row::Message(row) => match outcome {
                 Outcome::Sent { message, mark_rev, .. } => {
@@ -110,6 +116,8 @@ fn changed_conversation<'a>(outcome: &Outcome, rows: &'a [Row]) -> Option<&'a Ar
             let (first, second) = (written.next(), written.next());
             second.and(first)
         }
+        // A ban may change nobody's row: then only those who ask for bans learn of it.
+        Outcome::Members { .. } if !rows.iter().any(|row| matches!(row, Row::Member(_))) => None,
         Outcome::Members { .. } | Outcome::Group { .. } | Outcome::Swept { .. } => {
             written.next_back().filter(|row| row.info_rev == row.rev)
         }
@@ -155,6 +163,10 @@ impl Event<'_> {
                 let mut shown = view::message(message, Some(history), to);
                 shown.mark_rev = Some(*mark_rev);
                 encode::event(encoding, &NewMessage(shown))
+            }
+            Self::System { message } => {
+                let shown = MessageView::plain(Arc::clone(message));
+                encode::event(encoding, &NewMessage(view::message(&shown, Some(history), to)))
             }
             Self::Updated { message } => {
                 encode::event(encoding, &MessageUpdated(view::message(message, Some(history), to)))
@@ -321,6 +333,7 @@ impl Event<'_> {
         match self {
             Self::New { message, .. } | Self::Updated { message } => Some(message.message.seq),
             Self::Deleted { message } => Some(message.seq),
+            Self::System { message } => Some(message.seq),
             _ => None,
         }
     }

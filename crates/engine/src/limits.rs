@@ -181,6 +181,8 @@ pub const SEARCH_RANKED_MAX: usize = 300;
 pub const SEARCH_READS: usize = 8;
 /// Conversations of a list whose names are looked at.
 pub const SEARCH_NAMED_MAX: usize = 5_000;
+/// Members of a group whose names are looked at by one call.
+pub const SEARCH_MEMBERS_MAX: usize = 5_000;
 /// Conversations whose names are read at once.
 pub const SEARCH_NAMED_AT_ONCE: u32 = 500;
 

@@ -179,7 +179,7 @@ pub fn conversation(row: &Conversation) -> proto::Conversation<'_> {
         history: row.history,
         large: row.large,
         created_at: row.created_at,
-        settings: row.settings,
+        settings: proto::Settings::of(row),
         retained_from: (row.retained_from > 1).then_some(row.retained_from),
         timer_s: row.extra.as_ref().and_then(|extra| extra.timer_s),
         retention_s: row.extra.as_ref().and_then(|extra| extra.retention_s),

@@ -1,9 +1,8 @@
 //! A conversation on the wire, with the rows of its members and an entry of the chat list.
 
-use crate::{Inbox, Message, schema, text};
+use crate::{Inbox, Message, Settings, schema, text};
 use ostracon_domain::{
-    ConversationId, ConversationKind, GroupSettings, History, MarkRev, Millis, Rev, Role, Seq,
-    UserId,
+    ConversationId, ConversationKind, History, MarkRev, Millis, Rev, Role, Seq, UserId,
 };
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -42,8 +41,7 @@ pub struct Conversation<'a> {
     #[schema(value_type = schema::Millis)]
     pub created_at: Millis,
     /// What an admin has set.
-    #[schema(value_type = schema::GroupSettings)]
-    pub settings: GroupSettings,
+    pub settings: Settings,
     /// First seq that is still stored; left out when none was removed. Drop messages below it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<u64>)]

@@ -21,7 +21,8 @@ pub struct ErrorObject {
     #[serde(default)]
     #[schema(required = true)]
     pub retry_after_ms: Option<u64>,
-    /// More for machines: `field` (with `invalid`), `request_id` (with `internal`).
+    /// More for machines: `field` (with `invalid`), `permission` (with `forbidden`: what the
+    /// role or the group's settings do not allow), `request_id` (with `internal`).
     #[serde(default)]
     #[schema(value_type = Object, required = true)]
     pub details: Map<String, Value>,
@@ -72,10 +73,15 @@ impl From<Refusal> for ErrorObject {
             RefusalCode::Forbidden => ErrorCode::Forbidden,
             RefusalCode::Conflict => ErrorCode::Conflict,
             RefusalCode::Invalid => ErrorCode::Invalid,
+            RefusalCode::RateLimited => ErrorCode::RateLimited,
         };
-        let error = Self::new(code, refusal.message);
-        match refusal.field {
-            Some(field) => error.with("field", field),
+        let mut error = Self::new(code, refusal.message);
+        error.retry_after_ms = refusal.retry_after_ms;
+        if let Some(field) = refusal.field {
+            error = error.with("field", field);
+        }
+        match refusal.permission {
+            Some(permission) => error.with("permission", permission.name()),
             None => error,
         }
     }

@@ -64,8 +64,7 @@ named! {
     ConversationKind => words("Two people, or a group.", &["direct", "group"]).build();
     HistoryFor => words("What a new member sees of what was said before.",
         &["since_joining", "all"]).build();
-    GroupSettings => ObjectBuilder::new().description(Some("What an admin may set for a group."))
-        .property("history_for", HistoryFor::schema()).build();
+    Level => words("From which role on something is allowed.", &["everyone", "admins", "owner"]).build();
     PresenceFor => words("Who may see whether a user is online: everyone, those to whom the user has written directly, \
         or nobody.", &["everyone", "contacts", "nobody"]).build();
     PushScope => words("Of which messages a user is told while away: all that are not muted, those that mention the user, \

@@ -165,6 +165,12 @@ impl FromParams for (ConversationId, UserRef) {
     }
 }
 
+impl FromParams for (ConversationId, String) {
+    fn from_params(values: &[&str]) -> Result<Self, ApiError> {
+        Ok((ConversationId::from_params(values)?, values[1].to_owned()))
+    }
+}
+
 impl FromParams for UserRef {
     fn from_params(values: &[&str]) -> Result<Self, ApiError> {
         values[0].parse().map_err(|_| ApiError::no_user())

@@ -17,6 +17,7 @@ mod extract;
 mod fetch;
 mod health;
 mod http1;
+mod invite_token;
 mod media;
 pub mod metrics;
 mod moves;

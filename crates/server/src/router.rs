@@ -16,8 +16,8 @@ use crate::{
     extract::Operator,
     health,
     routes::{
-        auth, conversations, dialogs, edits, inbox, live, media, members, messages, operator, pins,
-        push, replies, search, sync, tus, users,
+        auth, conversations, dialogs, edits, inbox, invites, live, media, members, messages,
+        operator, pins, push, replies, search, sync, tus, users,
     },
     socket,
 };
@@ -75,6 +75,20 @@ pub(crate) fn public(app: Arc<App>, with_operators: bool) -> Router {
             "/api/v1/conversations/{conversation_id}/members/{user_id}",
             patch(members::edit).delete(members::remove),
         )
+        .route(
+            "/api/v1/conversations/{conversation_id}/invites",
+            get(invites::list).post(invites::create),
+        )
+        .route(
+            "/api/v1/conversations/{conversation_id}/invites/{invite_id}",
+            delete(invites::revoke),
+        )
+        .route(
+            "/api/v1/conversations/{conversation_id}/bans",
+            get(invites::bans).post(invites::ban),
+        )
+        .route("/api/v1/conversations/{conversation_id}/bans/{user_id}", delete(invites::unban))
+        .route("/api/v1/join/{token}", get(invites::look).post(invites::join))
         .route("/api/v1/conversations/{conversation_id}/changes", get(sync::changes))
         .route("/api/v1/search", get(search::messages))
         .route("/api/v1/search/conversations", get(search::conversations))

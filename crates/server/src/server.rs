@@ -121,7 +121,7 @@ impl Server {
         let files = Media::open(&config, Arc::clone(&opened.directory)).await?;
         let allowance = allowance(&config);
         let options = EngineOptions {
-            limits: config.messages.limits(config.limits.group_members_max),
+            limits: config.rules(),
             rate_limits: allowance.map(RateLimits::new),
             max_frame_bytes: config.limits.frame_bytes_max as u64,
             heartbeat_s: config.connections.heartbeat_s,

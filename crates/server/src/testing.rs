@@ -32,7 +32,7 @@ struct Running {
 }
 
 impl TestServer {
-    /// A server with defaults, but without rate limits.
+    /// A server with defaults, but without rate limits and without messages of its own in groups.
     pub async fn start() -> Self {
         Self::start_with(|_| {}).await
     }
@@ -47,6 +47,8 @@ impl TestServer {
         let dir = tempfile::tempdir().expect("a folder");
         let mut config = Config { data_dir: dir.path().join("data"), ..Config::default() };
         config.rate_limits.enabled = false;
+        // The numbers in a story are those of what its people do.
+        config.groups.system_messages = false;
         change(&mut config);
         let mut server = Self {
             dir,

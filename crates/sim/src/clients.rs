@@ -69,6 +69,7 @@ impl Talker {
                 name: "a group".to_owned(),
                 members: self.members.clone(),
                 create_hash: Some(7),
+                ..NewGroup::default()
             });
             while let Reply::Unknown = self.act(create.clone()).await {
                 sleep(RETRY).await;

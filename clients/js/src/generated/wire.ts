@@ -44,6 +44,14 @@ export type AuditItem = {
   who: string;
 };
 
+/** `POST /api/v1/conversations/{id}/bans`. */
+export type BanUser = {
+  /** Until when; left out: until it is lifted. */
+  until?: Millis | null;
+  /** Whom; he need not be a member. */
+  user_id: UserRef;
+};
+
 /** A change is durable. */
 export type Changed = {
   /** The line of numbers that `rev` belongs to. */
@@ -94,10 +102,16 @@ export type Conversation = {
   member_count: number;
   /** Name of a group; left out for a direct conversation. */
   name?: string | null;
+  /** First seq that is still stored; left out when none was removed. Drop messages below it. */
+  retained_from?: number | null;
+  /** Messages are removed so many seconds after they were sent; left out when this conversation has no such rule. */
+  retention_s?: number | null;
   /** Number of the newest change that every member may see. */
   rev: number;
   /** What an admin has set. */
   settings: GroupSettings;
+  /** New messages disappear so many seconds after they were sent; left out when they do not. */
+  timer_s?: number | null;
   /** Two people, or a group. */
   type: ConversationKind;
 };
@@ -116,7 +130,7 @@ export type Conversations = {
   next_cursor: string | null;
 };
 
-/** `POST /api/v1/conversations`: `{type: "direct", user_id}` or `{type: "group", name, member_ids, client_id?}`. */
+/** `POST /api/v1/conversations`: `{type: "direct", user_id}` or `{type: "group", name, member_ids, client_id?, settings?}`. */
 export type CreateConversation = {
   /** `group`: your own id of this creation; makes a retry find the same group. */
   client_id?: string | null;
@@ -124,10 +138,20 @@ export type CreateConversation = {
   member_ids?: UserRef[] | null;
   /** `group`: its name, 1 to 200 characters. */
   name?: string | null;
+  /** `group`: what is set from the beginning; what is left out has its default. */
+  settings?: EditSettings | null;
   /** What to create. */
   type: ConversationKind;
   /** `direct`: the other user, or oneself. */
   user_id?: UserRef | null;
+};
+
+/** `POST /api/v1/conversations/{id}/invites`. */
+export type CreateGroupInvite = {
+  /** Until when it can be used; left out: until it is revoked. */
+  expires_at?: Millis | null;
+  /** How many people may join by it, 1 to 100,000; left out: any number. */
+  max_uses?: number | null;
 };
 
 /** `DELETE /api/v1/conversations/{id}/messages/{seq}`: twice the same answer. */
@@ -188,18 +212,24 @@ export type EditContent = {
   if_content_rev?: number | null;
 };
 
-/** `PATCH /api/v1/conversations/{id}`: groups only, by an admin. */
+/** `PATCH /api/v1/conversations/{id}`: in groups by whom their settings allow it; of a direct conversation only how long messages live. */
 export type EditConversation = {
   /** A new name, 1 to 200 characters. */
   name?: string | null;
+  /** Messages are removed so many seconds after they were sent, 86,400 to 315,360,000; null: they stay. */
+  retention_s?: number | null;
   /** New settings; what is left out stays. */
   settings?: EditSettings | null;
+  /** New messages disappear so many seconds after they were sent, 5 to 31,536,000; null: they stay. */
+  timer_s?: number | null;
 };
 
 /** `PATCH /api/v1/conversations/{id}/inbox`: one's own view; what is left out stays. */
 export type EditInbox = {
   /** Out of the way until the next message. */
   archived?: boolean | null;
+  /** A text that was begun, at most 10,000 UTF-16 units; null or empty takes it away. */
+  draft?: string | null;
   /** Hide everything up to this seq for oneself; forward only, clamped to the head. */
   hidden_to?: number | null;
   /** Mark as unread by hand, or take that back. */
@@ -240,16 +270,40 @@ export type EditPushSettings = {
   scope?: PushScope | null;
 };
 
-/** Changes of a group's settings. */
+/** Changes of a group's settings; what is left out stays. */
 export type EditSettings = {
+  /** Who may add members and invite by link. */
+  add_members?: Level | null;
+  /** Who may rename the group; settings need this and at least an admin. */
+  change?: Level | null;
+  /** Who may delete messages of others. */
+  delete_messages?: Level | null;
   /** What a new member sees of what was said before. */
   history_for?: HistoryFor | null;
+  /** Who may mention everybody at once. */
+  mention_all?: Level | null;
+  /** Who may pin. */
+  pin?: Level | null;
+  /** Who may send; `admins` makes it an announcement group. */
+  send?: Level | null;
+  /** Slow mode: seconds that a plain member waits between two messages, at most 21,600; 0 ends it. */
+  slow_mode_s?: number | null;
+  /** Whether the server says in messages of type `system` who joined, left and so on. */
+  system_messages?: boolean | null;
 };
 
 /** `PATCH /api/v1/push/subscriptions/{subscription_id}`. */
 export type EditSubscription = {
   /** Whether it is told anything. */
   enabled?: boolean | null;
+};
+
+/** `GET /api/v1/conversations/{id}/messages/{seq}/edits`. */
+export type Edits = {
+  /** Former contents, oldest first; the present one is in the message. */
+  edits: FormerContent[];
+  /** The line of numbers that `content_rev` belongs to. */
+  history: History;
 };
 
 /** An answer that says nothing but "done". */
@@ -267,13 +321,15 @@ export type Entry = {
   membership: Membership;
   /** Unread messages; 0 for who has left. */
   unread: number;
+  /** Unread messages that mention one; left out when there are none. */
+  unread_mentions?: number;
 };
 
 /** A refusal. */
 export type Error = {
   /** Stable code to act on. */
   code: ErrorCode;
-  /** More for machines: `field` (with `invalid`), `request_id` (with `internal`). */
+  /** More for machines: `field` (with `invalid`), `permission` (with `forbidden`: what the role or the group's settings do not allow), `request_id` (with `internal`). */
   details: Record<string, unknown>;
   /** A sentence for people. It may change; never compare it. */
   message: string;
@@ -289,6 +345,16 @@ export type ErrorBody = {
 
 /** Why a call or a command was refused. The names never change their meaning. */
 export type ErrorCode = 'bad_request' | 'unauthorized' | 'forbidden' | 'not_member' | 'blocked' | 'not_found' | 'conflict' | 'too_large' | 'unsupported_media' | 'invalid' | 'rate_limited' | 'busy' | 'shard_unavailable' | 'internal';
+
+/** What a message said before an edit. */
+export type FormerContent = {
+  /** The text. */
+  content: string;
+  /** Number of this content. */
+  content_rev: number;
+  /** Since when it said so. */
+  since: Millis;
+};
 
 /** Lengths of freezes, milliseconds. */
 export type FreezeMs = {
@@ -306,10 +372,76 @@ export type Garbage = {
   garbage: Leftover[];
 };
 
-/** What an admin may set for a group. */
+/** Somebody who is kept out. */
+export type GroupBan = {
+  /** Since when. */
+  banned_at: Millis;
+  /** By whom. */
+  banned_by: UserId;
+  /** Until when; left out: until it is lifted. */
+  until?: Millis | null;
+  /** Who. */
+  user_id: UserId;
+};
+
+/** `GET /api/v1/conversations/{id}/bans`. */
+export type GroupBans = {
+  /** Those whose ban holds, by rising user id. */
+  bans: GroupBan[];
+  /** For the next page; null at the end. */
+  next_cursor: string | null;
+};
+
+/** An invite link, without its secret. */
+export type GroupInvite = {
+  /** When it was made. */
+  created_at: Millis;
+  /** By whom. */
+  created_by: UserId;
+  /** Until when it can be used; left out: until it is revoked. */
+  expires_at?: Millis | null;
+  /** Its name, to revoke it by. */
+  invite_id: string;
+  /** How many people may join by it; left out: any number. */
+  max_uses?: number | null;
+  /** How many have joined by it. */
+  uses: number;
+};
+
+/** A link that was just made. */
+export type GroupInviteMade = {
+  /** The link. */
+  invite: GroupInvite;
+  /** What is in the link: whoever has it may join. It is shown only here. */
+  token: string;
+};
+
+/** `GET /api/v1/conversations/{id}/invites`. */
+export type GroupInvites = {
+  /** Those that can still be used. */
+  invites: GroupInvite[];
+};
+
+/** What an admin has set for a group. What is left out has its default. */
 export type GroupSettings = {
+  /** Who may add members and invite by link; left out: `admins`. */
+  add_members?: Level | null;
+  /** Who may rename the group; left out: `admins`. Settings need this and at least an admin. */
+  change?: Level | null;
+  /** Who may delete messages of others; left out: `admins`. */
+  delete_messages?: Level | null;
   /** What a new member sees of what was said before. */
-  history_for?: 'since_joining' | 'all';
+  history_for: HistoryFor;
+  /** Who may mention everybody at once; left out: `admins`. */
+  mention_all?: Level | null;
+  /** Who may pin; left out: `admins`. */
+  pin?: Level | null;
+  /** Who may send; left out: `everyone`. `admins` makes it an announcement group. */
+  send?: Level | null;
+  /** Seconds that a plain member waits between two messages; left out: 0. */
+  slow_mode_s?: number;
+  /** Whether the server says in messages of type `system` who joined, left and so on; left out: no. */
+  system_messages?: boolean;
 };
 
 /** A message that one has deleted for oneself. */
@@ -366,6 +498,8 @@ export type HotUser = {
 export type Inbox = {
   /** Out of the way until the next message. */
   archived: boolean;
+  /** A text that was begun and not sent; left out when there is none. */
+  draft?: string | null;
   /** Everything up to this seq is hidden for oneself; 0 when nothing is. */
   hidden_to: number;
   /** Marked as unread by hand. */
@@ -453,6 +587,18 @@ export type Jobs = {
   next: number | null;
 };
 
+/** `GET /api/v1/join/{token}`: what a link leads to. */
+export type JoinPreview = {
+  /** The group. */
+  conversation_id: ConversationId;
+  /** Until when the link can be used; left out: until it is revoked. */
+  expires_at?: Millis | null;
+  /** Its members. */
+  member_count: number;
+  /** Its name. */
+  name: string;
+};
+
 /** Rows of a unit where it used to live. */
 export type Leftover = {
   /** The epoch at which the shard gave it up. */
@@ -466,6 +612,9 @@ export type Leftover = {
   /** Of which unit. */
   unit: number;
 };
+
+/** From which role on something is allowed. */
+export type Level = 'everyone' | 'admins' | 'owner';
 
 /** `POST /api/v1/auth/login`. */
 export type Login = {
@@ -599,6 +748,8 @@ export type Message = {
   deleted_by?: UserId | null;
   /** Time of the last edit. */
   edited_at?: Millis | null;
+  /** When it disappears; left out when it does not. */
+  expires_at?: Millis | null;
   /** True when the reader has deleted it for himself: nothing of its content is shown. */
   hidden?: boolean;
   /** The line of numbers that `rev` belongs to. There where a message stands alone (an event, an answer); inside a page or `changes` that one says it for all. */
@@ -821,7 +972,8 @@ export type Planned = {
 export type Presence = {
   /** When the user was last online: now, of who is. Null before the first time, and where it is not for you to see. */
   last_seen: Millis | null;
-  status: 'online' | 'offline';
+  /** Whether the user is online. */
+  status: PresenceStatus;
   /** The user. */
   user_id: UserId;
 };
@@ -831,6 +983,9 @@ export type PresenceFor = 'everyone' | 'contacts' | 'nobody';
 
 /** `GET /api/v1/presence`: one for each user that was asked for, in that order. */
 export type PresenceList = Presence[];
+
+/** Whether a user is there. */
+export type PresenceStatus = 'online' | 'offline';
 
 /** What a user lets others know; who hides something does not see it of others. */
 export type Privacy = {
@@ -931,6 +1086,20 @@ export type Register = {
 export type Reindex = {
   /** Forget everything first. */
   anew?: boolean;
+};
+
+/** `GET /api/v1/conversations/{id}/messages/{seq}/replies`. */
+export type Replies = {
+  /** How many there are in all; beyond 1,000 they are not counted. */
+  count: number;
+  /** Whether there are more after this page. */
+  has_more_after: boolean;
+  /** The line of numbers that seq and rev belong to. */
+  history: History;
+  /** The messages that answer it and that one may read, by rising seq; deleted ones are left out. */
+  messages: Message[];
+  /** The page holds at least everything up to this change; rows may be newer. */
+  rev: number;
 };
 
 /** What a reply shows of the message it answers. */
@@ -1385,7 +1554,8 @@ export type ServerFrames = {
   presence_update: {
     /** When the user was last online: now, of who is. Null before the first time, and where it is not for you to see. */
     last_seen: Millis | null;
-    status: 'online' | 'offline';
+    /** Whether the user is online. */
+    status: PresenceStatus;
     /** The user. */
     user_id: UserId;
   };
@@ -1402,7 +1572,7 @@ export type ServerFrames = {
   error: {
     /** Stable code to act on. */
     code: ErrorCode;
-    /** More for machines: `field` (with `invalid`), `request_id` (with `internal`). */
+    /** More for machines: `field` (with `invalid`), `permission` (with `forbidden`: what the role or the group's settings do not allow), `request_id` (with `internal`). */
     details: Record<string, unknown>;
     /** A sentence for people. It may change; never compare it. */
     message: string;
@@ -1563,7 +1733,7 @@ export type Operations = {
     path: { conversation_id: ConversationId };
     answer: Entry;
   };
-  /** Rename a group, change its settings. Groups only, by an admin or the owner. */
+  /** Rename a group, change its settings, say how long messages live. In groups by whom `settings.change` allows it, settings by an admin at least. Of a direct conversation both may change `timer_s` and `retention_s`. */
   'PATCH /api/v1/conversations/{conversation_id}': {
     path: { conversation_id: ConversationId };
     body: EditConversation;
@@ -1573,6 +1743,23 @@ export type Operations = {
   'DELETE /api/v1/conversations/{conversation_id}': {
     path: { conversation_id: ConversationId };
     answer: undefined;
+  };
+  /** List who is kept out of a group. By an admin or the owner. */
+  'GET /api/v1/conversations/{conversation_id}/bans': {
+    path: { conversation_id: ConversationId };
+    query?: { limit?: number; cursor?: string };
+    answer: GroupBans;
+  };
+  /** Keep a user out of a group. By an admin or the owner, only of a lower role. A member is removed. Who is banned cannot be added or join by a link until the ban ends or is lifted. */
+  'POST /api/v1/conversations/{conversation_id}/bans': {
+    path: { conversation_id: ConversationId };
+    body: BanUser;
+    answer: Changed;
+  };
+  /** Lift a ban. By an admin or the owner. Nobody is added by it. */
+  'DELETE /api/v1/conversations/{conversation_id}/bans/{user_id}': {
+    path: { conversation_id: ConversationId; user_id: UserRef };
+    answer: Changed;
   };
   /** Read what changed in a conversation. The newest state of every row that changed after `since_rev`, in rev order, complete up to the answer's `rev`. Ask again while `more` is true. */
   'GET /api/v1/conversations/{conversation_id}/changes': {
@@ -1586,19 +1773,35 @@ export type Operations = {
     body: MarkUpTo;
     answer: Empty;
   };
-  /** Pin, mute, archive, hide, mark as unread. Nobody else sees these settings. */
+  /** Pin, mute, archive, hide, mark as unread, keep a draft. Nobody else sees these settings. */
   'PATCH /api/v1/conversations/{conversation_id}/inbox': {
     path: { conversation_id: ConversationId };
     body: EditInbox;
     answer: Inbox;
   };
-  /** List the members. */
+  /** List the invite links of a group. By whom `settings.add_members` allows it. */
+  'GET /api/v1/conversations/{conversation_id}/invites': {
+    path: { conversation_id: ConversationId };
+    answer: GroupInvites;
+  };
+  /** Make an invite link for a group. By whom `settings.add_members` allows it. At most 100 that can be used; one more is `conflict`. The token is shown here only; what a link looks like is the client's matter. */
+  'POST /api/v1/conversations/{conversation_id}/invites': {
+    path: { conversation_id: ConversationId };
+    body: CreateGroupInvite;
+    answer: GroupInviteMade;
+  };
+  /** Revoke an invite link. By whom `settings.add_members` allows it. Twice gets the same answer. */
+  'DELETE /api/v1/conversations/{conversation_id}/invites/{invite_id}': {
+    path: { conversation_id: ConversationId; invite_id: string };
+    answer: undefined;
+  };
+  /** List the members. With `query` a page may be shorter, also empty, while `next_cursor` is there: each call looks at 5,000 members. Case and marks do not count. */
   'GET /api/v1/conversations/{conversation_id}/members': {
     path: { conversation_id: ConversationId };
-    query?: { limit?: number; cursor?: string };
+    query?: { query?: string; limit?: number; cursor?: string };
     answer: Members;
   };
-  /** Add members to a group. By an admin or the owner. Each new member is one change of its own. */
+  /** Add members to a group. By whom `settings.add_members` allows it. Each new member is one change of its own. */
   'POST /api/v1/conversations/{conversation_id}/members': {
     path: { conversation_id: ConversationId };
     body: AddMembers;
@@ -1627,17 +1830,22 @@ export type Operations = {
     body: OutgoingMessage;
     answer: Message;
   };
-  /** Edit a message. By its sender. */
+  /** Edit a message. By its sender. The operator may limit how long after its sending; admins of groups always may. */
   'PATCH /api/v1/conversations/{conversation_id}/messages/{seq}': {
     path: { conversation_id: ConversationId; seq: number };
     body: EditContent;
     answer: Message;
   };
-  /** Delete a message. For everyone: by its sender; in groups also by an admin. For me: by who may read it, and the answer is `{mark_rev, history}`. Twice gets the same answer. */
+  /** Delete a message. For everyone: by its sender; in groups also by whom `settings.delete_messages` allows it. The operator may limit how long after its sending the sender may; admins always may. For me: by who may read it, and the answer is `{mark_rev, history}`. Twice gets the same answer. */
   'DELETE /api/v1/conversations/{conversation_id}/messages/{seq}': {
     path: { conversation_id: ConversationId; seq: number };
     query?: { for?: 'everyone' | 'me' };
     answer: Deleted;
+  };
+  /** Read what a message said before. What it said before, where the operator keeps that; else nothing. At most 100 are kept; deleting the message removes them. */
+  'GET /api/v1/conversations/{conversation_id}/messages/{seq}/edits': {
+    path: { conversation_id: ConversationId; seq: number };
+    answer: Edits;
   };
   /** React to a message. */
   'PUT /api/v1/conversations/{conversation_id}/messages/{seq}/reactions/{emoji}': {
@@ -1649,6 +1857,12 @@ export type Operations = {
     path: { conversation_id: ConversationId; seq: number; emoji: string };
     answer: Changed;
   };
+  /** Read the answers to a message. The messages whose `reply_to` names it: the thread below it. */
+  'GET /api/v1/conversations/{conversation_id}/messages/{seq}/replies': {
+    path: { conversation_id: ConversationId; seq: number };
+    query?: { limit?: number; after?: number };
+    answer: Replies;
+  };
   /** Read who has read a message. `forbidden` in groups that are `large`. Who does not tell, and for who does not tell anybody, is among those it was delivered to. */
   'GET /api/v1/conversations/{conversation_id}/messages/{seq}/seen': {
     path: { conversation_id: ConversationId; seq: number };
@@ -1659,12 +1873,12 @@ export type Operations = {
     path: { conversation_id: ConversationId };
     answer: Pins;
   };
-  /** Pin a message. In groups by an admin. At most 100; one more is `conflict`. */
+  /** Pin a message. In groups by whom `settings.pin` allows it. At most 100; one more is `conflict`. */
   'PUT /api/v1/conversations/{conversation_id}/pins/{seq}': {
     path: { conversation_id: ConversationId; seq: number };
     answer: Changed;
   };
-  /** Take a pinned message down. In groups by an admin. */
+  /** Take a pinned message down. In groups by whom `settings.pin` allows it. */
   'DELETE /api/v1/conversations/{conversation_id}/pins/{seq}': {
     path: { conversation_id: ConversationId; seq: number };
     answer: Changed;
@@ -1686,6 +1900,16 @@ export type Operations = {
     path: { user_id: UserRef };
     body: DialogSend;
     answer: DialogMessage;
+  };
+  /** Look where an invite link leads. A link that cannot be used (any more) is `not_found`. */
+  'GET /api/v1/join/{token}': {
+    path: { token: string };
+    answer: JoinPreview;
+  };
+  /** Join a group by an invite link. As if somebody had added the caller; a member uses nothing up. A link that cannot be used (any more) is `not_found`, who is banned is `forbidden`, a full group is `conflict`. */
+  'POST /api/v1/join/{token}': {
+    path: { token: string };
+    answer: Entry;
   };
   /** Read one's own profile. */
   'GET /api/v1/me': {

@@ -75,7 +75,7 @@ pub(super) async fn many(bench: &mut Bench<'_>) -> Result<Report> {
 }
 
 /// How many messages the connections of one conversation miss of its head, together.
-fn behind(seen: &[Seen]) -> u64 {
+pub(super) fn behind(seen: &[Seen]) -> u64 {
     let heads = || seen.iter().flat_map(Seen::heads);
     let Some((id, head)) = heads().max_by_key(|(_, head)| *head) else { return 0 };
     seen.iter().map(|seen| head - seen.head(id)).sum()

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 
 use super::{Bench, together};
 use crate::{
+    pace::Pace,
     report::{Latency, Report, histogram},
     swarm::{Course, Role, drive, open},
     wire::{field, http::Http},
@@ -96,6 +97,7 @@ async fn fill(
         let role = Role { user: users[0].clone(), targets, in_flight: 250 };
         // Client ids must not repeat: every round has another user part.
         let role = Role { user: crate::admin::User { user_id: head + 1, ..role.user }, ..role };
-        drive(socket, role, Course::begin(Duration::from_secs(3))).await?;
+        let pace = Pace::of(None, 1, 0);
+        drive(socket, role, pace, Course::begin(Duration::from_secs(3))).await?;
     }
 }

@@ -44,7 +44,7 @@ impl Answer {
 }
 
 /// Path of a conversation, with what follows.
-fn conversation(id: ConversationId, rest: &str) -> String {
+pub(super) fn conversation(id: ConversationId, rest: &str) -> String {
     format!("/api/v1/conversations/{id}{rest}")
 }
 

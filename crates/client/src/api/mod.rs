@@ -3,6 +3,7 @@
 
 mod calls;
 pub(crate) mod error;
+mod groups;
 mod path;
 mod pool;
 

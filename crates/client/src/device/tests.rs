@@ -3,7 +3,7 @@
 mod late;
 
 use super::*;
-use ostracon_domain::{ConversationKind, GroupSettings, History, MessageId, MessageKind, Role};
+use ostracon_domain::{ConversationKind, History, MessageId, MessageKind, Role};
 use ostracon_proto::{
     Conversation as Info, Entry, ErrorObject, Inbox, Member, Membership, Message, Receipt, Reply,
     frame::{
@@ -108,7 +108,7 @@ fn entry(rev: Rev, last: Option<Message<'static>>, unread: u64) -> Entry<'static
             history: LINE,
             large: false,
             created_at: 0,
-            settings: GroupSettings::default(),
+            settings: ostracon_proto::Settings::default(),
             retained_from: None,
             timer_s: None,
             retention_s: None,

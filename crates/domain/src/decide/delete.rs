@@ -5,19 +5,19 @@ use std::sync::Arc;
 use super::Context;
 use crate::{
     command::ConversationCommand,
-    conversation::{Conversation, ConversationKind},
+    conversation::Conversation,
     extra::{Extra, MessageExtra},
     id::{Millis, Seq, UserId},
-    member::Role,
-    message::{Message, MessageView},
+    message::{Message, MessageKind, MessageView},
     outcome::Outcome,
+    permission::{self, Permission},
     refusal::Refusal,
     row::Reaction,
     slice::ConversationSlice,
 };
 
-/// The sender may, and admins of a group. Deleting twice gives the same answer. What is left is a tombstone; where the
-/// operator wants it, with what it said, for operators only.
+/// The sender may, and in a group whom its rules allow it. Deleting twice gives the same answer. What is left is a tombstone;
+/// where the operator wants it, with what it said, for operators only.
 pub(super) fn delete(
     slice: &mut ConversationSlice,
     command: &ConversationCommand,
@@ -28,15 +28,16 @@ pub(super) fn delete(
     let access = crate::access(Some(&conversation), Some(&member))?;
     let view =
         slice.message(seq).filter(|_| access.covers(seq)).cloned().ok_or(Refusal::no_message())?;
-    let admin = conversation.kind == ConversationKind::Group && member.role >= Role::Admin;
-    if view.message.sender != command.actor && !admin {
-        return Err(Refusal::forbidden("Only the sender or an admin may delete a message."));
+    // What the server said is nobody's own.
+    if view.message.sender != command.actor || view.message.kind == MessageKind::System {
+        permission::check(&conversation, &member, Permission::DeleteMessages)?;
     }
     if let Some((at, by)) = view.message.deleted {
         let (rev, history) = (view.message.content_rev, conversation.history);
         return Ok(Outcome::Deleted { seq, rev, history, at, by });
     }
-    if !admin && super::is_past(context, &view.message, context.limits.delete_window) {
+    let may_others = permission::check(&conversation, &member, Permission::DeleteMessages).is_ok();
+    if !may_others && super::is_past(context, &view.message, context.limits.delete_window) {
         return Err(Refusal::forbidden("The message is too old to be deleted for everyone."));
     }
     let mut conversation = Arc::unwrap_or_clone(conversation);

@@ -29,6 +29,7 @@ pub(super) fn edit(
     }
     let (conversation, member) = super::present(slice, command.actor)?;
     let view = super::readable(slice, &conversation, &member, edit.seq)?.clone();
+    super::system::refuse(&view.message)?;
     if view.message.sender != command.actor {
         return Err(Refusal::forbidden("Only the sender may edit a message."));
     }

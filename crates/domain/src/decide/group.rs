@@ -2,39 +2,71 @@
 
 use std::sync::Arc;
 
-use super::{Context, text::check_name};
+use super::{Context, system, system::Told, text::check_name};
 use crate::{
     command::{ConversationCommand, GroupChange},
     conversation::Conversation,
+    extra::Extra,
     id::Millis,
-    member::Role,
+    limits::SLOW_MODE_S_MAX,
     outcome::Outcome,
+    permission::{self, GroupRules, Permission, RulesChange},
     refusal::Refusal,
     slice::ConversationSlice,
 };
 
-/// Admins may. What is so already changes nothing.
+/// Whom the rules allow it; settings and rules at least an admin. What is so already changes nothing.
 pub(super) fn change(
     slice: &mut ConversationSlice,
     command: &ConversationCommand,
     change: &GroupChange,
+    context: &mut Context<'_>,
 ) -> Result<Outcome, Refusal> {
-    let (conversation, member) = super::group_as(slice, command.actor, Role::Admin)?;
+    let (conversation, member) = super::present_in_group(slice, command.actor)?;
+    if change.settings.is_some() || change.rules != RulesChange::default() {
+        permission::check(&conversation, &member, Permission::ChangeSettings)?;
+    } else {
+        permission::check(&conversation, &member, Permission::Rename)?;
+    }
     if let Some(name) = &change.name {
         check_name(name)?;
     }
+    check_rules(&change.rules)?;
     let name = change.name.clone().unwrap_or_else(|| conversation.name.clone());
     let settings = change.settings.unwrap_or(conversation.settings);
-    if name == conversation.name && settings == conversation.settings {
+    let known = *GroupRules::of(&conversation);
+    let rules = change.rules.apply(known);
+    if name == conversation.name && settings == conversation.settings && rules == known {
         return Ok(Outcome::Group { conversation, member });
     }
     let mut changed = Arc::unwrap_or_clone(conversation);
-    changed.name = name;
+    let (renamed, set) = (name != changed.name, settings != changed.settings || rules != known);
     changed.settings = settings;
+    if rules != known {
+        Extra::change(&mut changed.extra, |extra| extra.rules = rules);
+    }
+    if renamed {
+        system::tell(slice, &mut changed, command.actor, Told::Renamed(&name), context)?;
+    }
+    if set {
+        system::tell(slice, &mut changed, command.actor, Told::Settings, context)?;
+    }
+    changed.name = name;
     changed.rev += 1;
     changed.info_rev = changed.rev;
     let conversation = slice.put_conversation(changed);
     Ok(Outcome::Group { conversation, member })
+}
+
+/// Refuses rules that are out of range.
+pub(super) fn check_rules(rules: &RulesChange) -> Result<(), Refusal> {
+    if rules.slow_mode_s.is_some_and(|seconds| seconds > SLOW_MODE_S_MAX) {
+        return Err(Refusal::invalid(
+            "settings.slow_mode_s",
+            "Slow mode is at most 21,600 seconds.",
+        ));
+    }
+    Ok(())
 }
 
 /// Only the owner may.
@@ -43,7 +75,7 @@ pub(super) fn delete(
     command: &ConversationCommand,
     context: &Context<'_>,
 ) -> Result<Outcome, Refusal> {
-    let (conversation, member) = super::group_as(slice, command.actor, Role::Owner)?;
+    let (conversation, member) = super::allowed(slice, command.actor, Permission::DeleteGroup)?;
     let conversation = Arc::unwrap_or_clone(conversation);
     let conversation = end(slice, conversation, context.now);
     Ok(Outcome::Group { conversation, member })

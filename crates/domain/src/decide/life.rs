@@ -9,8 +9,8 @@ use crate::{
     extra::Extra,
     id::{Millis, Seq},
     limits::{RETENTION_S, TIMER_S},
-    member::Role,
     outcome::Outcome,
+    permission::{self, Permission},
     refusal::Refusal,
     slice::ConversationSlice,
 };
@@ -23,8 +23,8 @@ pub(super) fn set(
     change: LifeChange,
 ) -> Result<Outcome, Refusal> {
     let (conversation, member) = super::present(slice, command.actor)?;
-    if conversation.kind == ConversationKind::Group && member.role < Role::Admin {
-        return Err(Refusal::forbidden("Only admins may say how long messages live."));
+    if conversation.kind == ConversationKind::Group {
+        permission::check(&conversation, &member, Permission::ChangeSettings)?;
     }
     if change.timer_s.flatten().is_some_and(|seconds| !TIMER_S.contains(&seconds)) {
         return Err(Refusal::invalid("timer_s", "A timer has 5 seconds to 365 days."));

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{Context, group};
+use super::{Context, ban, group, system, system::Told};
 use crate::{
     command::ConversationCommand,
     conversation::Conversation,
@@ -10,18 +10,19 @@ use crate::{
     limits::{LARGE_ABOVE, LARGE_UNTIL_BELOW, USERS_PER_REQUEST_MAX},
     member::{Member, Role},
     outcome::Outcome,
+    permission::{self, Permission},
     refusal::Refusal,
     slice::ConversationSlice,
 };
 
-/// Admins may. Each added member takes a rev, in order of user id; then the conversation, whose member count changed.
+/// Whom the rules allow it; in a group without rules admins. Each added member takes a rev, in order of user id; then the conversation, whose member count changed.
 pub(super) fn add(
     slice: &mut ConversationSlice,
     command: &ConversationCommand,
     users: &[UserId],
-    context: &Context<'_>,
+    context: &mut Context<'_>,
 ) -> Result<Outcome, Refusal> {
-    let (conversation, _) = super::group_as(slice, command.actor, Role::Admin)?;
+    let (conversation, _) = super::allowed(slice, command.actor, Permission::AddMembers)?;
     if users.len() > USERS_PER_REQUEST_MAX {
         return Err(Refusal::invalid("user_ids", "Name at most 1,000 users at once."));
     }
@@ -32,8 +33,37 @@ pub(super) fn add(
     if !new.is_empty() && count > context.limits.group_members_max as usize {
         return Err(Refusal::conflict("The group would have too many members."));
     }
-    let mut conversation = Arc::unwrap_or_clone(conversation);
-    for user in &new {
+    if new.iter().any(|user| ban::holds(slice, *user, context)) {
+        return Err(Refusal::conflict("One of them is banned from this group."));
+    }
+    let answered = |slice: &ConversationSlice| {
+        users.iter().filter_map(|user| slice.member(*user).cloned()).collect()
+    };
+    if new.is_empty() {
+        let (rev, history) = (conversation.rev, conversation.history);
+        return Ok(Outcome::Members { members: answered(slice), rev, history });
+    }
+    let conversation = Arc::unwrap_or_clone(conversation);
+    let outcome = admit(slice, conversation, command.actor, &new, context)?;
+    Ok(match outcome {
+        Outcome::Members { rev, history, .. } => {
+            Outcome::Members { members: answered(slice), rev, history }
+        }
+        other => other,
+    })
+}
+
+/// Makes users members who are none, by rising id. Each takes a rev; then what is said of it; then the conversation, whose
+/// member count changed.
+pub(super) fn admit(
+    slice: &mut ConversationSlice,
+    mut conversation: Conversation,
+    actor: UserId,
+    new: &[UserId],
+    context: &mut Context<'_>,
+) -> Result<Outcome, Refusal> {
+    let mut members = Vec::with_capacity(new.len());
+    for user in new {
         conversation.rev += 1;
         let joined_seq = conversation.head_seq + 1;
         let member = match slice.member(*user) {
@@ -60,16 +90,12 @@ pub(super) fn add(
                 extra: None,
             },
         };
-        slice.put_member(member);
+        members.push(slice.put_member(member));
     }
     let history = conversation.history;
-    let rev = if new.is_empty() {
-        conversation.rev
-    } else {
-        conversation.member_count += new.len() as u32;
-        count_changed(slice, conversation)
-    };
-    let members = users.iter().filter_map(|user| slice.member(*user).cloned()).collect();
+    count(&mut conversation, new.len() as i64);
+    system::tell(slice, &mut conversation, actor, Told::Joined(new), context)?;
+    let rev = count_changed(slice, conversation);
     Ok(Outcome::Members { members, rev, history })
 }
 
@@ -78,11 +104,13 @@ pub(super) fn remove(
     slice: &mut ConversationSlice,
     command: &ConversationCommand,
     user: UserId,
-    context: &Context<'_>,
+    context: &mut Context<'_>,
 ) -> Result<Outcome, Refusal> {
     let leaving = user == command.actor;
-    let needed = if leaving { Role::Member } else { Role::Admin };
-    let (conversation, actor) = super::group_as(slice, command.actor, needed)?;
+    let (conversation, actor) = super::present_in_group(slice, command.actor)?;
+    if !leaving {
+        permission::check(&conversation, &actor, Permission::RemoveMembers)?;
+    }
     let target = match slice.member(user) {
         Some(target) => Arc::clone(target),
         None => return Err(Refusal::no_member()),
@@ -92,14 +120,28 @@ pub(super) fn remove(
         return Ok(unchanged(target, &conversation));
     }
     if !leaving && actor.role <= target.role {
-        return Err(Refusal::forbidden("Only the owner may remove an admin."));
+        return Err(Refusal::missing(
+            Permission::RemoveMembers,
+            "Only the owner may remove an admin.",
+        ));
     }
     if leaving && actor.role == Role::Owner && conversation.member_count > 1 {
         return Err(Refusal::conflict("Hand the group over before you leave it."));
     }
-    let mut conversation = Arc::unwrap_or_clone(conversation);
+    expel(slice, Arc::unwrap_or_clone(conversation), command.actor, target, context)
+}
+
+/// Ends a membership. It takes a rev; then what is said of it, to those who stay; then the conversation, whose member count
+/// changed; without members it ends.
+pub(super) fn expel(
+    slice: &mut ConversationSlice,
+    mut conversation: Conversation,
+    actor: UserId,
+    target: Arc<Member>,
+    context: &mut Context<'_>,
+) -> Result<Outcome, Refusal> {
     conversation.rev += 1;
-    conversation.member_count -= 1;
+    count(&mut conversation, -1);
     let target = slice.put_member(Member {
         role: Role::Member,
         left_seq: Some(conversation.head_seq),
@@ -110,6 +152,9 @@ pub(super) fn remove(
     let rev = if conversation.member_count == 0 {
         group::end(slice, conversation, context.now).rev
     } else {
+        let told =
+            if actor == target.user { Told::Left(actor) } else { Told::Removed(target.user) };
+        system::tell(slice, &mut conversation, actor, told, context)?;
         count_changed(slice, conversation)
     };
     Ok(Outcome::Members { members: vec![target], rev, history })
@@ -121,8 +166,9 @@ pub(super) fn set_role(
     command: &ConversationCommand,
     user: UserId,
     role: Role,
+    context: &mut Context<'_>,
 ) -> Result<Outcome, Refusal> {
-    let (conversation, owner) = super::group_as(slice, command.actor, Role::Owner)?;
+    let (conversation, owner) = super::allowed(slice, command.actor, Permission::SetRoles)?;
     let target = match slice.member(user) {
         Some(target) if target.is_present() => Arc::clone(target),
         _ => return Err(Refusal::no_member()),
@@ -144,6 +190,7 @@ pub(super) fn set_role(
         give(slice, owner, Role::Admin);
     }
     give(slice, target, role);
+    system::tell(slice, &mut conversation, command.actor, Told::Role(user, role), context)?;
     let (rev, history) = (conversation.rev, conversation.history);
     slice.put_conversation(conversation);
     Ok(Outcome::Members { members, rev, history })
@@ -155,11 +202,16 @@ fn unchanged(target: Arc<Member>, conversation: &Conversation) -> Outcome {
     Outcome::Members { members: vec![target], rev, history }
 }
 
-/// The member count is part of what everybody sees of a conversation: its change takes a rev of its own.
-fn count_changed(slice: &mut ConversationSlice, mut conversation: Conversation) -> u64 {
-    let count = conversation.member_count;
+/// Counts members in or out; above a bound a group is large, until it is well below it.
+fn count(conversation: &mut Conversation, by: i64) {
+    let count = (i64::from(conversation.member_count) + by) as u32;
+    conversation.member_count = count;
     conversation.large =
         if conversation.large { count >= LARGE_UNTIL_BELOW } else { count > LARGE_ABOVE };
+}
+
+/// The member count is part of what everybody sees of a conversation: its change takes a rev of its own.
+fn count_changed(slice: &mut ConversationSlice, mut conversation: Conversation) -> u64 {
     conversation.rev += 1;
     conversation.info_rev = conversation.rev;
     slice.put_conversation(conversation).rev

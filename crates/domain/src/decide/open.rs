@@ -1,15 +1,17 @@
 //! Opening direct conversations and creating groups.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
-use super::{Context, text::check_name};
+use super::{Context, group::check_rules, system, system::Told, text::check_name};
 use crate::{
     command::{ConversationCommand, NewGroup},
     conversation::{Conversation, ConversationKind, GroupSettings},
+    extra::{ConversationExtra, Extra},
     id::{ConversationId, Party, UserId},
     limits::{LARGE_ABOVE, USERS_PER_REQUEST_MAX},
     member::{Member, Role},
     outcome::Outcome,
+    permission::GroupRules,
     refusal::Refusal,
     slice::ConversationSlice,
 };
@@ -41,16 +43,15 @@ pub(super) fn ensure_direct(
     }
     let users = BTreeSet::from([lo, hi]);
     let kind = ConversationKind::Direct;
-    create(
-        slice,
-        command.conversation,
+    let birth = Birth {
+        id: command.conversation,
         kind,
-        String::new(),
-        None,
-        users,
-        |_| Role::Member,
-        context,
-    );
+        name: String::new(),
+        create_hash: None,
+        settings: GroupSettings::default(),
+        rules: GroupRules::default(),
+    };
+    create(slice, birth, users, |_| Role::Member, context);
     Ok(true)
 }
 
@@ -70,6 +71,7 @@ pub(super) fn group(
         return Ok(Outcome::Opened { conversation, member, created: false });
     }
     check_name(&group.name)?;
+    check_rules(&group.rules)?;
     let mut users: BTreeSet<UserId> = group.members.iter().copied().collect();
     users.insert(command.actor);
     if users.len() > USERS_PER_REQUEST_MAX + 1 {
@@ -82,23 +84,46 @@ pub(super) fn group(
     let role = |user| {
         if user == owner { Role::Owner } else { Role::Member }
     };
-    let (name, hash) = (group.name.clone(), group.create_hash);
-    create(slice, command.conversation, ConversationKind::Group, name, hash, users, role, context);
+    let new_rules =
+        GroupRules { system_messages: context.limits.system_messages, ..GroupRules::default() };
+    let birth = Birth {
+        id: command.conversation,
+        kind: ConversationKind::Group,
+        name: group.name.clone(),
+        create_hash: group.create_hash,
+        settings: group.settings,
+        rules: group.rules.apply(new_rules),
+    };
+    let born = create(slice, birth, users, role, context);
+    let mut told = Conversation::clone(&born);
+    system::tell(slice, &mut told, owner, Told::Created(&group.name), context)?;
+    if told != *born {
+        slice.put_conversation(told);
+    }
     let (conversation, member) = super::present(slice, command.actor)?;
     Ok(Outcome::Opened { conversation, member, created: true })
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts of a new conversation, named once each")]
-fn create(
-    slice: &mut ConversationSlice,
+/// The parts of a new conversation.
+struct Birth {
     id: ConversationId,
     kind: ConversationKind,
     name: String,
     create_hash: Option<u128>,
+    settings: GroupSettings,
+    rules: GroupRules,
+}
+
+fn create(
+    slice: &mut ConversationSlice,
+    birth: Birth,
     users: BTreeSet<UserId>,
     role: impl Fn(UserId) -> Role,
     context: &mut Context<'_>,
-) {
+) -> Arc<Conversation> {
+    let Birth { id, kind, name, create_hash, settings, rules } = birth;
+    let mut extra = None;
+    Extra::change(&mut extra, |extra: &mut ConversationExtra| extra.rules = rules);
     let member_count = users.len() as u32;
     for (index, user) in users.into_iter().enumerate() {
         slice.put_member(Member {
@@ -133,9 +158,9 @@ fn create(
         member_count,
         large: member_count > LARGE_ABOVE,
         retained_from: 1,
-        settings: GroupSettings::default(),
+        settings,
         create_hash,
         deleted_at: None,
-        extra: None,
-    });
+        extra,
+    })
 }

@@ -6,18 +6,18 @@ use super::Context;
 use crate::{
     annex::{Annex, AnnexKey},
     command::ConversationCommand,
-    conversation::{Conversation, ConversationKind},
+    conversation::Conversation,
     extra::{Extra, Pinned},
     id::Seq,
     limits::PINS_MAX,
-    member::Role,
     message::MessageView,
     outcome::Outcome,
+    permission::Permission,
     refusal::Refusal,
     slice::ConversationSlice,
 };
 
-/// Both people of a direct conversation may, and admins of a group. What is so already changes nothing. The message takes
+/// Both people of a direct conversation may, and whom the rules of a group allow it. What is so already changes nothing. The message takes
 /// the rev; whoever pins again does not become the one who pinned.
 pub(super) fn pin(
     slice: &mut ConversationSlice,
@@ -26,11 +26,9 @@ pub(super) fn pin(
     remove: bool,
     context: &Context<'_>,
 ) -> Result<Outcome, Refusal> {
-    let (conversation, member) = super::present(slice, command.actor)?;
-    if conversation.kind == ConversationKind::Group && member.role < Role::Admin {
-        return Err(Refusal::forbidden("Only admins may pin messages."));
-    }
+    let (conversation, member) = super::allowed(slice, command.actor, Permission::Pin)?;
     let view = super::readable(slice, &conversation, &member, seq)?.clone();
+    super::system::refuse(&view.message)?;
     let pinned = view.message.extra.as_ref().is_some_and(|extra| extra.pinned.is_some());
     if pinned != remove {
         return Ok(Outcome::Changed { message: view, history: conversation.history });

@@ -26,6 +26,7 @@ pub(super) fn react(
     let emoji = &*check_emoji(emoji)?;
     let (conversation, member) = super::present(slice, command.actor)?;
     let view = super::readable(slice, &conversation, &member, seq)?.clone();
+    super::system::refuse(&view.message)?;
     let MessageView { message, mut reactions, quote } = view.clone();
     let changed = if remove {
         take(&mut reactions, emoji, command.actor)

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{Context, life, open, text};
+use super::{Context, life, open, slow, text};
 use crate::{
     annex::{Annex, AnnexKey},
     command::{ConversationCommand, NewMessage},
@@ -11,6 +11,7 @@ use crate::{
     member::Member,
     message::{Mention, Message, MessageKind, Quote},
     outcome::Outcome,
+    permission::Permission,
     refusal::Refusal,
     slice::ConversationSlice,
 };
@@ -70,7 +71,8 @@ pub(super) fn send(
         }
         open::ensure_direct(slice, command, context)?;
     }
-    let (conversation, member) = super::present(slice, command.actor)?;
+    let (conversation, member) = super::allowed(slice, command.actor, Permission::Send)?;
+    let slowed = slow::check(&conversation, &member, context.now)?;
     let quote = match new.reply_to {
         Some(seq) => Some(Quote::of(&super::readable(slice, &conversation, &member, seq)?.message)),
         None => None,
@@ -121,12 +123,12 @@ pub(super) fn send(
         extra,
     };
     slice.put_conversation(conversation);
-    slice.put_member(Member {
-        read_seq: seq,
-        delivered_seq: seq,
-        mark_rev,
-        ..Arc::unwrap_or_clone(member)
-    });
+    let mut member =
+        Member { read_seq: seq, delivered_seq: seq, mark_rev, ..Arc::unwrap_or_clone(member) };
+    if slowed {
+        slow::note(&mut member, context.now);
+    }
+    slice.put_member(member);
     let id = message.conversation;
     for key in relations(command.actor, new, seq) {
         slice.put_annex(Annex { conversation: id, key, number: rev, value: Vec::new() });

@@ -6,8 +6,8 @@ use std::{
 };
 
 use ostracon_domain::{
-    Action, ConversationId, GroupChange, GroupSettings, HistoryFor, InboxAction, Outcome, Role,
-    UserId, ViewChange,
+    Action, ConversationId, GroupChange, GroupSettings, HistoryFor, InboxAction, Level, NewInvite,
+    Outcome, Role, RulesChange, UserId, ViewChange,
 };
 use ostracon_engine::{Engine, EngineError, limits::Bounds};
 use ostracon_proto::{Encoding, Entry, Message};
@@ -119,7 +119,8 @@ impl Story {
         }
         let resume = engine.clone();
         resume.resume_dispatch();
-        let done = engine.create_group(owner, name.clone(), others, Some(&name)).await;
+        let done =
+            engine.create_group(owner, name.clone(), others, Some(&name), Default::default()).await;
         if let Ok(Outcome::Opened { conversation, .. }) = done.map(|done| done.outcome) {
             self.groups.push(conversation.id);
             self.conversations.push(conversation.id);
@@ -253,7 +254,7 @@ impl Story {
         }
         let group = self.dice.pick(&self.groups.clone());
         let group_action = |action| (group, action);
-        let (id, action) = match self.dice.roll(18) {
+        let (id, action) = match self.dice.roll(23) {
             0..=2 => {
                 let mut users = vec![other, user(1 + self.dice.roll(PEOPLE))];
                 if self.crowd {
@@ -271,12 +272,12 @@ impl Story {
             }
             7 => {
                 let name = Some(format!("n{number}"));
-                group_action(Action::Change(GroupChange { name, settings: None }))
+                group_action(Action::Change(GroupChange { name, ..Default::default() }))
             }
             8 => {
                 let history_for = self.dice.pick(&[HistoryFor::All, HistoryFor::SinceJoining]);
                 let settings = Some(GroupSettings { history_for });
-                group_action(Action::Change(GroupChange { name: None, settings }))
+                group_action(Action::Change(GroupChange { settings, ..Default::default() }))
             }
             9 if self.dice.one_in(4) => group_action(Action::DeleteGroup),
             10 => {
@@ -300,6 +301,23 @@ impl Story {
             14 | 15 => (id, Action::Pin { seq, remove: self.dice.one_in(3) }),
             16 if self.dice.one_in(4) => (id, Action::Retain { from: seq / 2 }),
             16 => (id, Action::Hide { seq }),
+            17 => group_action(Action::Ban { user: other, until: None }),
+            18 => group_action(Action::Unban { user: other }),
+            19 => {
+                let rules = RulesChange {
+                    system_messages: Some(self.dice.one_in(2)),
+                    add_members: Some(self.dice.pick(&[Level::Everyone, Level::Admins])),
+                    ..RulesChange::default()
+                };
+                group_action(Action::Change(GroupChange { rules, ..Default::default() }))
+            }
+            20 => group_action(Action::CreateInvite(NewInvite {
+                place: 0,
+                hash: [1; 32],
+                expires_at: None,
+                max_uses: Some(2),
+            })),
+            21 => group_action(Action::Join { place: 0, hash: [1; 32] }),
             _ => {
                 let flag = |dice: &mut Dice| dice.one_in(2).then(|| dice.one_in(2));
                 let (pinned, archived) = (flag(&mut self.dice), flag(&mut self.dice));

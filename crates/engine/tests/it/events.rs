@@ -9,12 +9,12 @@ use serde_json::json;
 use crate::world::{ALICE, BOB, CAROL, DAVE, World, user};
 
 fn rename(name: &str) -> Action {
-    Action::Change(GroupChange { name: Some(name.into()), settings: None })
+    Action::Change(GroupChange { name: Some(name.into()), ..Default::default() })
 }
 
 fn show_all() -> Action {
     let settings = Some(GroupSettings { history_for: HistoryFor::All });
-    Action::Change(GroupChange { name: None, settings })
+    Action::Change(GroupChange { settings, ..Default::default() })
 }
 
 #[tokio::test(start_paused = true)]

@@ -238,7 +238,11 @@ async fn too_many_names_are_refused_without_a_look_up() {
     let id = world.group(ALICE, "g", &[BOB]).await;
     let refused = world.engine().add_members(ALICE, id, crowd.clone()).await.unwrap_err();
     assert!(matches!(refused, EngineError::Refused(_)), "{refused:?}");
-    let refused = world.engine().create_group(ALICE, "h".into(), crowd, None).await.unwrap_err();
+    let refused = world
+        .engine()
+        .create_group(ALICE, "h".into(), crowd, None, Default::default())
+        .await
+        .unwrap_err();
     assert!(matches!(refused, EngineError::Refused(_)), "{refused:?}");
     let refused = world.run(ALICE, id, Action::DeleteGroup).await;
     assert!(refused.is_ok());

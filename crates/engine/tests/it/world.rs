@@ -212,7 +212,9 @@ impl World {
         others: &[UserId],
     ) -> ConversationId {
         let engine = self.engine();
-        let done = engine.create_group(owner, name.into(), others.to_vec(), Some(name)).await;
+        let done = engine
+            .create_group(owner, name.into(), others.to_vec(), Some(name), Default::default())
+            .await;
         match done.unwrap().outcome {
             Outcome::Opened { conversation, .. } => conversation.id,
             other => panic!("{other:?}"),
@@ -222,8 +224,9 @@ impl World {
     /// Tries to create a group, but not for long: `Ok` when it was accepted, whatever became of it.
     pub(crate) async fn group_now(&self, owner: UserId, name: &str) -> Result<(), EngineError> {
         let (engine, name) = (Arc::clone(self.engine()), name.to_owned());
-        let creating =
-            tokio::spawn(async move { engine.create_group(owner, name, vec![], None).await });
+        let creating = tokio::spawn(async move {
+            engine.create_group(owner, name, vec![], None, Default::default()).await
+        });
         pass(1).await;
         if creating.is_finished() {
             return creating.await.unwrap().map(drop);

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, fmt};
 
 use ostracon_client::device::{PendingState, Snapshot};
-use ostracon_domain::{ConversationId, MessageId, Rev, Seq, UserId};
-use ostracon_proto::Message;
+use ostracon_domain::{ConversationId, MessageId, MessageKind, Rev, Seq, UserId};
+use ostracon_proto::{Message, SystemMessage};
 use serde::Serialize;
 
 use super::{names::Names, text::one_line};
@@ -211,9 +211,28 @@ impl ToldMessage {
 /// The text of a message as one line.
 pub(crate) fn text_of(message: &Message<'_>) -> String {
     match &message.content {
+        Some(text) if message.kind == MessageKind::System => said(text),
         Some(text) => one_line(text),
         None if message.withheld => "(edited after you left)".to_owned(),
         None => "(deleted)".to_owned(),
+    }
+}
+
+/// What the server says, with users by number.
+fn said(content: &str) -> String {
+    let users = |what: &str, users: &[UserId]| {
+        let users: Vec<String> = users.iter().map(ToString::to_string).collect();
+        format!("({what} {})", users.join(", "))
+    };
+    match SystemMessage::read(content) {
+        Some(SystemMessage::Created { name }) => format!("(created {})", one_line(&name)),
+        Some(SystemMessage::Joined { user_ids }) => users("joined:", &user_ids),
+        Some(SystemMessage::Left { .. }) => "(left)".to_owned(),
+        Some(SystemMessage::Removed { user_ids }) => users("removed", &user_ids),
+        Some(SystemMessage::RoleChanged { user_ids, .. }) => users("gave a role to", &user_ids),
+        Some(SystemMessage::Renamed { name }) => format!("(named it {})", one_line(&name)),
+        Some(SystemMessage::SettingsChanged {}) => "(changed settings)".to_owned(),
+        None => one_line(content),
     }
 }
 

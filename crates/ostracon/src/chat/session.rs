@@ -10,7 +10,7 @@ use ostracon_client::{
 };
 use ostracon_domain::{ConversationId, Seq, UserId};
 use ostracon_proto::{
-    UserRef,
+    EditSettings, UserRef,
     frame::OutgoingMessage,
     rest::{CreateConversation, Profile},
 };
@@ -358,6 +358,7 @@ impl Session {
                     name: name.as_str().into(),
                     members: users,
                     client_id: Some(client_id.into()),
+                    settings: EditSettings::default(),
                 };
                 let id = api.create_conversation(&group).await?.value.conversation.conversation_id;
                 self.names.learn_group(id, &name);

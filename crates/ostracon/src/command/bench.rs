@@ -29,7 +29,7 @@ pub(crate) struct Bench {
     /// Messages in flight for each sender
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     in_flight: Option<u32>,
-    /// Commands a second of all senders of `mixed` together, on a beat; without it, as fast as answers come
+    /// Commands a second of all senders together, on a beat (`mixed`, `presence`, `biggroup`); without it, the workload's own
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use ostracon_client::Api;
 use ostracon_domain::{ConversationId, History, UserId};
 use ostracon_proto::{
-    Position, UserRef,
+    EditSettings, Position, UserRef,
     frame::OutgoingMessage,
     rest::{Anchor, CreateConversation, MessagesQuery},
 };
@@ -33,6 +33,7 @@ fn talk(server: &Server) -> Talk {
             name: "all".into(),
             members: vec![UserRef::Id(id(users[1].0))],
             client_id: None,
+            settings: EditSettings { system_messages: Some(false), ..EditSettings::default() },
         };
         let group = api.create_conversation(&group).await.unwrap().value;
         let group = group.conversation.conversation_id;

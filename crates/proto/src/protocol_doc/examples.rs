@@ -2,6 +2,7 @@
 
 use crate::{
     Conversation, Encoding, ErrorCode, ErrorObject, Inbox, Member, Message, Reaction, Reply,
+    Settings,
     frame::{
         ClientFrame, Command, ConversationUpdated, DeleteMessage, DeleteScope, Done, EditMessage,
         FrameRef, HeartbeatAnswer, Hello, InboxUpdated, Mark, MarkTarget, MemberUpdated,
@@ -11,8 +12,8 @@ use crate::{
     },
 };
 use ostracon_domain::{
-    ConversationId, ConversationKind, GroupSettings, History, IdError, MessageId, MessageKind,
-    Millis, Role, UserId,
+    ConversationId, ConversationKind, History, IdError, MessageId, MessageKind, Millis, Role,
+    UserId,
 };
 
 const NOW: Millis = 1_795_257_516_007;
@@ -197,7 +198,7 @@ pub(super) fn server() -> Result<Vec<String>, IdError> {
             history: HISTORY,
             large: false,
             created_at: NOW,
-            settings: GroupSettings::default(),
+            settings: Settings::default(),
             retained_from: None,
             timer_s: None,
             retention_s: None,

@@ -1,14 +1,12 @@
 //! The chat list, conversations, their members, and one's own view of them.
 
 use crate::{
-    Body, Conversation, Entry, Inbox, Invalid, Member, Patch, UserRef, body,
+    Body, Conversation, EditSettings, Entry, Inbox, Invalid, Member, Patch, UserRef, body,
     cursor::{ChatListCursor, Cursor, MembersCursor},
     query::{Limit, Query},
     schema, text,
 };
-use ostracon_domain::{
-    ConversationId, ConversationKind, History, HistoryFor, Millis, Rev, Role, Seq,
-};
+use ostracon_domain::{ConversationId, ConversationKind, History, Millis, Rev, Role, Seq};
 use serde::{Deserialize, Serialize, Serializer};
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -49,11 +47,13 @@ pub enum CreateConversation<'a> {
         members: Vec<UserRef>,
         /// Makes a retry find the same group.
         client_id: Option<Cow<'a, str>>,
+        /// What is set from the beginning.
+        settings: EditSettings,
     },
 }
 
 /// `POST /api/v1/conversations`: `{type: "direct", user_id}` or
-/// `{type: "group", name, member_ids, client_id?}`.
+/// `{type: "group", name, member_ids, client_id?, settings?}`.
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[schema(as = CreateConversation)]
 #[doc(hidden)]
@@ -78,6 +78,10 @@ pub struct CreateConversationWire<'a> {
     #[serde(borrow, default, deserialize_with = "text::optional")]
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<Cow<'a, str>>,
+    /// `group`: what is set from the beginning; what is left out has its default.
+    #[serde(default, deserialize_with = "body::optional_object")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settings: Option<EditSettings>,
 }
 
 impl<'a> Body<'a> for CreateConversation<'a> {
@@ -93,6 +97,7 @@ impl<'a> Body<'a> for CreateConversation<'a> {
                 name: wire.name.ok_or_else(|| needed("name"))?,
                 members: wire.member_ids.ok_or_else(|| needed("member_ids"))?,
                 client_id: wire.client_id,
+                settings: wire.settings.unwrap_or_default(),
             },
         })
     }
@@ -107,20 +112,23 @@ impl Serialize for CreateConversation<'_> {
                 name: None,
                 member_ids: None,
                 client_id: None,
+                settings: None,
             },
-            Self::Group { name, members, client_id } => CreateConversationWire {
+            Self::Group { name, members, client_id, settings } => CreateConversationWire {
                 kind: ConversationKind::Group,
                 user_id: None,
                 name: Some(name),
                 member_ids: Some(members),
                 client_id,
+                settings: (settings != EditSettings::default()).then_some(settings),
             },
         }
         .serialize(out)
     }
 }
 
-/// `PATCH /api/v1/conversations/{id}`: in groups by an admin; of a direct conversation only how long messages live.
+/// `PATCH /api/v1/conversations/{id}`: in groups by whom their settings allow it; of a direct conversation only how long messages
+/// live.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct EditConversation<'a> {
     /// A new name, 1 to 200 characters.
@@ -139,15 +147,6 @@ pub struct EditConversation<'a> {
     #[serde(default, skip_serializing_if = "Patch::is_keep")]
     #[schema(value_type = Option<u32>)]
     pub retention_s: Patch<u32>,
-}
-
-/// Changes of a group's settings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct EditSettings {
-    /// What a new member sees of what was said before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<schema::HistoryFor>)]
-    pub history_for: Option<HistoryFor>,
 }
 
 /// `GET /api/v1/conversations/{id}/members`.
@@ -275,8 +274,10 @@ impl ConversationsQuery {
 }
 
 /// The query of `GET /api/v1/conversations/{id}/members`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MembersQuery {
+    /// Only those whose name begins so, or several of whose words do.
+    pub query: Option<String>,
     /// How many.
     pub limit: u32,
     /// Where the page before ended.
@@ -293,6 +294,7 @@ impl MembersQuery {
     /// [`Invalid`], naming the parameter.
     pub fn read(raw: Query<'_>) -> Result<Self, Invalid> {
         let cursor = raw.get("cursor").map(|text| MembersCursor::decode(&text)).transpose()?;
-        Ok(Self { limit: raw.limit(Self::LIMIT)?, cursor })
+        let query = raw.get("query").map(std::borrow::Cow::into_owned);
+        Ok(Self { query, limit: raw.limit(Self::LIMIT)?, cursor })
     }
 }

@@ -5,6 +5,7 @@ pub mod admin;
 pub mod auth;
 pub mod conversations;
 pub mod dialog;
+pub mod invites;
 pub mod live;
 pub mod media;
 pub mod messages;
@@ -17,9 +18,13 @@ pub mod users;
 pub use auth::{Login, Register, Session, Sessions, SignedIn, SignedOut, Ticket};
 pub use conversations::{
     AddMembers, Changed, Conversations, ConversationsQuery, CreateConversation, EditConversation,
-    EditInbox, EditMember, EditSettings, Members, MembersAdded, MembersQuery, Unread,
+    EditInbox, EditMember, Members, MembersAdded, MembersQuery, Unread,
 };
 pub use dialog::{DialogList, DialogMessage, DialogQuery, DialogSend};
+pub use invites::{
+    BanUser, CreateGroupInvite, GroupBan, GroupBans, GroupInvite, GroupInviteMade, GroupInvites,
+    JoinPreview,
+};
 pub use live::{PresenceList, PresenceQuery, SeenBy};
 pub use media::Media;
 pub use messages::{

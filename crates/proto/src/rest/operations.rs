@@ -130,6 +130,8 @@ pub const ERRORS_WITH_TOKEN: &[ErrorCode] = &[Unauthorized, RateLimited, Interna
 pub const ERRORS_WITHOUT_TOKEN: &[ErrorCode] = &[RateLimited, Internal];
 const READ: &[ErrorCode] = &[NotFound, Invalid, ShardUnavailable];
 const READ_OR_FORBIDDEN: &[ErrorCode] = &[Forbidden, NotFound, Invalid, ShardUnavailable];
+const LIST_OF_GROUP: &[ErrorCode] =
+    &[Forbidden, NotMember, NotFound, Conflict, Invalid, ShardUnavailable];
 const WRITE: &[ErrorCode] = &[
     BadRequest,
     Forbidden,
@@ -396,7 +398,8 @@ pub const OPERATIONS: &[Operation] = &[
         )
     },
     Operation {
-        notes: "In groups by an admin or the owner. Of a direct conversation both may change `timer_s` and `retention_s`.",
+        notes: "In groups by whom `settings.change` allows it, settings by an admin at least. Of a direct conversation both \
+                may change `timer_s` and `retention_s`.",
         body: Some(Shape::of::<EditConversation<'_>>()),
         answers: &[ok::<Entry<'_>>("The entry as it is now.")],
         errors: WRITE,
@@ -520,7 +523,7 @@ pub const OPERATIONS: &[Operation] = &[
         )
     },
     Operation {
-        notes: "For everyone: by its sender; in groups also by an admin. The operator may \
+        notes: "For everyone: by its sender; in groups also by whom `settings.delete_messages` allows it. The operator may \
                 limit how long after its sending the sender may; admins always may. For me: by who may read it, and the answer is \
                 `{mark_rev, history}`. Twice gets the same answer.",
         query: &[param("for", ParamKind::Words(&["everyone", "me"]), "For whom.")],
@@ -559,7 +562,7 @@ pub const OPERATIONS: &[Operation] = &[
         ..call("GET", "/api/v1/conversations/{conversation_id}/pins", MESSAGES, "Pinned messages.")
     },
     Operation {
-        notes: "In groups by an admin. At most 100; one more is `conflict`.",
+        notes: "In groups by whom `settings.pin` allows it. At most 100; one more is `conflict`.",
         answers: &[ok::<Changed>("The message is pinned.")],
         errors: WRITE_NO_BODY,
         ..call(
@@ -570,7 +573,7 @@ pub const OPERATIONS: &[Operation] = &[
         )
     },
     Operation {
-        notes: "In groups by an admin.",
+        notes: "In groups by whom `settings.pin` allows it.",
         answers: &[ok::<Changed>("The message is not pinned.")],
         errors: WRITE_NO_BODY,
         ..call(
@@ -605,7 +608,17 @@ pub const OPERATIONS: &[Operation] = &[
         )
     },
     Operation {
-        query: &[limit(MembersQuery::LIMIT), CURSOR],
+        notes: "With `query` a page may be shorter, also empty, while `next_cursor` is there: each call looks at 5,000 \
+                members. Case and marks do not count.",
+        query: &[
+            param(
+                "query",
+                ParamKind::Text,
+                "Only those whose name begins so, or several words of it do.",
+            ),
+            limit(MembersQuery::LIMIT),
+            CURSOR,
+        ],
         answers: &[ok::<Members>("A page of members.")],
         errors: READ,
         ..call(
@@ -616,7 +629,7 @@ pub const OPERATIONS: &[Operation] = &[
         )
     },
     Operation {
-        notes: "By an admin or the owner. Each new member is one change of its own.",
+        notes: "By whom `settings.add_members` allows it. Each new member is one change of its own.",
         body: Some(Shape::of::<AddMembers>()),
         answers: &[ok::<MembersAdded>("Added.")],
         errors: WRITE,
@@ -649,6 +662,90 @@ pub const OPERATIONS: &[Operation] = &[
             "/api/v1/conversations/{conversation_id}/members/{user_id}",
             MEMBERS,
             "Remove a member, or leave.",
+        )
+    },
+    Operation {
+        notes: "By whom `settings.add_members` allows it. At most 100 that can be used; one more is `conflict`. The token \
+                is shown here only; what a link looks like is the client's matter.",
+        body: Some(Shape::of::<CreateGroupInvite>()),
+        answers: &[created::<GroupInviteMade>("The link, with its token.")],
+        errors: WRITE,
+        ..call(
+            "POST",
+            "/api/v1/conversations/{conversation_id}/invites",
+            MEMBERS,
+            "Make an invite link for a group.",
+        )
+    },
+    Operation {
+        notes: "By whom `settings.add_members` allows it.",
+        answers: &[ok::<GroupInvites>("The links that can still be used.")],
+        errors: LIST_OF_GROUP,
+        ..call(
+            "GET",
+            "/api/v1/conversations/{conversation_id}/invites",
+            MEMBERS,
+            "List the invite links of a group.",
+        )
+    },
+    Operation {
+        notes: "By whom `settings.add_members` allows it. Twice gets the same answer.",
+        answers: &[NO_CONTENT],
+        errors: WRITE_NO_BODY,
+        ..call(
+            "DELETE",
+            "/api/v1/conversations/{conversation_id}/invites/{invite_id}",
+            MEMBERS,
+            "Revoke an invite link.",
+        )
+    },
+    Operation {
+        notes: "A link that cannot be used (any more) is `not_found`.",
+        answers: &[ok::<JoinPreview>("The group.")],
+        errors: &[NotFound, Busy, ShardUnavailable],
+        ..call("GET", "/api/v1/join/{token}", MEMBERS, "Look where an invite link leads.")
+    },
+    Operation {
+        notes: "As if somebody had added the caller; a member uses nothing up. A link that cannot be used (any more) is \
+                `not_found`, who is banned is `forbidden`, a full group is `conflict`.",
+        answers: &[ok::<Entry<'_>>("The entry of the chat list.")],
+        errors: WRITE_NO_BODY,
+        ..call("POST", "/api/v1/join/{token}", MEMBERS, "Join a group by an invite link.")
+    },
+    Operation {
+        notes: "By an admin or the owner, only of a lower role. A member is removed. Who is banned cannot be added or \
+                join by a link until the ban ends or is lifted.",
+        body: Some(Shape::of::<BanUser>()),
+        answers: &[ok::<Changed>("Banned.")],
+        errors: WRITE,
+        ..call(
+            "POST",
+            "/api/v1/conversations/{conversation_id}/bans",
+            MEMBERS,
+            "Keep a user out of a group.",
+        )
+    },
+    Operation {
+        notes: "By an admin or the owner.",
+        query: &[limit(MembersQuery::LIMIT), CURSOR],
+        answers: &[ok::<GroupBans>("A page of bans.")],
+        errors: LIST_OF_GROUP,
+        ..call(
+            "GET",
+            "/api/v1/conversations/{conversation_id}/bans",
+            MEMBERS,
+            "List who is kept out of a group.",
+        )
+    },
+    Operation {
+        notes: "By an admin or the owner. Nobody is added by it.",
+        answers: &[ok::<Changed>("Not banned any more.")],
+        errors: WRITE_NO_BODY,
+        ..call(
+            "DELETE",
+            "/api/v1/conversations/{conversation_id}/bans/{user_id}",
+            MEMBERS,
+            "Lift a ban.",
         )
     },
     Operation {

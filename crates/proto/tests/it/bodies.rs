@@ -1,9 +1,10 @@
 //! REST bodies: what is read, what is refused by name, what is written.
 
 use crate::support::{HISTORY, direct, full_message, group, message, user};
-use ostracon_domain::{ConversationKind, GroupSettings, Role};
+use ostracon_domain::{ConversationKind, Role};
 use ostracon_proto::{
-    Body, Conversation, Entry, ErrorBody, Inbox, Member, Membership, Patch, Receipt, UserRef,
+    Body, Conversation, EditSettings, Entry, ErrorBody, Inbox, Member, Membership, Patch, Receipt,
+    Settings, UserRef,
     frame::{MarkTarget, OutgoingMessage},
     rest::*,
 };
@@ -41,7 +42,7 @@ fn entry() -> Entry<'static> {
             history: HISTORY,
             large: false,
             created_at: 4,
-            settings: GroupSettings::default(),
+            settings: Settings::default(),
             retained_from: None,
             timer_s: None,
             retention_s: None,
@@ -232,6 +233,7 @@ fn every_request_has_these_bytes_and_is_read_back() {
                 name: "g".into(),
                 members: vec![user(2).into(), UserRef::External("x".into())],
                 client_id: Some("c".into()),
+                settings: EditSettings { slow_mode_s: Some(5), ..EditSettings::default() },
             }
         ),
         back_borrowed!(

@@ -53,7 +53,9 @@ fn openapi_names_every_call_once_and_every_schema_it_uses() {
     delete_admin_shards_by_shard_id
     delete_auth_sessions
     delete_auth_sessions_by_session_id
+    delete_conversations_bans_by_user_id
     delete_conversations_by_conversation_id
+    delete_conversations_invites_by_invite_id
     delete_conversations_members_by_user_id
     delete_conversations_messages_by_seq
     delete_conversations_messages_reactions_by_emoji
@@ -70,8 +72,10 @@ fn openapi_names_every_call_once_and_every_schema_it_uses() {
     get_admin_shards_overrides
     get_auth_sessions
     get_conversations
+    get_conversations_bans
     get_conversations_by_conversation_id
     get_conversations_changes
+    get_conversations_invites
     get_conversations_members
     get_conversations_messages
     get_conversations_messages_edits
@@ -81,6 +85,7 @@ fn openapi_names_every_call_once_and_every_schema_it_uses() {
     get_conversations_unread
     get_dialog_list
     get_healthz
+    get_join_by_token
     get_me
     get_media_by_media_id
     get_media_file_by_media_id
@@ -123,11 +128,14 @@ fn openapi_names_every_call_once_and_every_schema_it_uses() {
     post_auth_register
     post_auth_ticket
     post_conversations
+    post_conversations_bans
     post_conversations_delivered
+    post_conversations_invites
     post_conversations_members
     post_conversations_messages
     post_conversations_read
     post_dialog_send
+    post_join_by_token
     post_media_upload
     post_media_uploads
     post_push_subscriptions

@@ -37,22 +37,36 @@ fn codes_have_one_name_and_the_documented_status() {
 
 #[test]
 fn refusals_of_the_rules_keep_their_code_and_field() {
-    use ostracon_domain::Refusal;
+    use ostracon_domain::{Permission, Refusal};
     let said = [
         Refusal::no_conversation(),
         Refusal::not_member(),
         Refusal::forbidden("No."),
         Refusal::conflict("No."),
         Refusal::invalid("content", "too long"),
+        Refusal::missing(Permission::Pin, "No."),
+        Refusal::too_early("No.", 1_500),
     ]
     .map(|refusal| {
         let error = ostracon_proto::ErrorObject::from(refusal);
-        (error.code.as_str(), error.details.get("field").cloned())
+        let detail = |name: &str| error.details.get(name).and_then(|value| value.as_str());
+        format!(
+            "{} {:?} {:?} {:?}",
+            error.code,
+            detail("field"),
+            detail("permission"),
+            error.retry_after_ms
+        )
     });
-    let codes = said.each_ref().map(|(code, _)| *code);
-    assert_eq!(codes, ["not_found", "not_member", "forbidden", "conflict", "invalid"]);
-    let fields = said.map(|(_, field)| field);
-    assert_eq!(fields, [None, None, None, None, Some("content".into())]);
+    insta::assert_snapshot!(said.join("\n"), @r#"
+    not_found None None None
+    not_member None None None
+    forbidden None None None
+    conflict None None None
+    invalid Some("content") None None
+    forbidden None Some("pin") None
+    rate_limited None None Some(1500)
+    "#);
 }
 
 #[test]

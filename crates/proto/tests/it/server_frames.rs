@@ -1,9 +1,9 @@
 //! Frames of the server: their exact bytes, and that a client reads back what was written.
 
 use crate::support::{HISTORY, direct, full_message, group, message, message_id, user};
-use ostracon_domain::{ConversationKind, GroupSettings, HistoryFor, Role};
+use ostracon_domain::{ConversationKind, HistoryFor, Role};
 use ostracon_proto::{
-    Conversation, Encoding, ErrorCode, ErrorObject, Inbox, Member,
+    Conversation, Encoding, ErrorCode, ErrorObject, Inbox, Member, Settings,
     frame::{
         ConversationUpdated, Done, FrameRef, HeartbeatAnswer, Hello, InboxUpdated, MemberUpdated,
         MessageDeleted, MessageSent, MessageUpdated, NewMessage, ReceiptUpdated, ServerData,
@@ -88,7 +88,7 @@ fn every_frame_has_these_bytes() {
             history: HISTORY,
             large: true,
             created_at: 4,
-            settings: GroupSettings { history_for: HistoryFor::All },
+            settings: Settings { history_for: HistoryFor::All, ..Settings::default() },
             retained_from: None,
             timer_s: None,
             retention_s: None,

@@ -113,7 +113,12 @@ async fn a_group_of_ten_thousand_moves_whole() {
     let world = World::new(2).await;
     world.start();
     let id = ConversationId::new_group(START, [7; 10]);
-    let group = NewGroup { name: "all".to_owned(), members: vec![user(2)], create_hash: None };
+    let group = NewGroup {
+        name: "all".to_owned(),
+        members: vec![user(2)],
+        create_hash: None,
+        ..NewGroup::default()
+    };
     world.act_within(10_000, id, user(1), Action::CreateGroup(group)).await;
     let everybody: Vec<UserId> = (3..=10_000).map(user).collect();
     for users in everybody.chunks(1_000) {

@@ -32,6 +32,7 @@ impl Config {
             keys(&mut out, shard);
         }
         section(&mut out, "limits", &self.limits);
+        section(&mut out, "groups", &self.groups);
         section(&mut out, "rate_limits", &self.rate_limits);
         section(&mut out, "connections", &self.connections);
         section(&mut out, "auth", &self.auth);

@@ -19,7 +19,7 @@ pub use load::Flags;
 pub use secret::Secret;
 pub use section::Section;
 pub use sections::{
-    Admin, Auth, Config, Connections, Directory, Jwt, JwtAlgorithm, Limits, Log, LogFormat, Media,
-    MediaStore, Moves, Push, RateLimits, Registration, Search, Shard, Webhook,
+    Admin, Auth, Config, Connections, Directory, Groups, Jwt, JwtAlgorithm, Limits, Log, LogFormat,
+    Media, MediaStore, Moves, Push, RateLimits, Registration, Search, Shard, Webhook,
 };
 pub use shard_url::ShardUrl;

@@ -25,6 +25,8 @@ section! {
         pub webhooks: Vec<Webhook>,
         /// Sizes and counts.
         pub limits: Limits,
+        /// New groups.
+        pub groups: Groups,
         /// How often.
         pub rate_limits: RateLimits,
         /// How long what may take.
@@ -84,6 +86,14 @@ section! {
         pub frame_bytes_max: usize = 64 << 10,
         /// Open sockets in all; one more is closed at once. The process needs as many file descriptors.
         pub connections_max: usize = 100_000,
+    }
+}
+
+section! {
+    /// What new groups begin with.
+    pub struct Groups {
+        /// Whether the server says in messages of type `system` who joined, left and so on. Each group may change it.
+        pub system_messages: bool = true,
     }
 }
 
@@ -294,16 +304,19 @@ impl Messages {
     pub fn retention(&self) -> Option<i64> {
         (self.retention_days > 0).then(|| i64::from(self.retention_days) * 86_400_000)
     }
+}
 
-    /// As limits of the rules.
-    pub fn limits(&self, group_members_max: u32) -> ostracon_domain::Limits {
+impl Config {
+    /// What the rules of conversations are held to.
+    pub fn rules(&self) -> ostracon_domain::Limits {
         let window = |seconds: u32| (seconds > 0).then(|| i64::from(seconds) * 1_000);
         ostracon_domain::Limits {
-            group_members_max,
-            edit_window: window(self.edit_window_s),
-            delete_window: window(self.delete_window_s),
-            edit_history: self.edit_history,
-            keep_deleted: self.keep_deleted,
+            group_members_max: self.limits.group_members_max,
+            system_messages: self.groups.system_messages,
+            edit_window: window(self.messages.edit_window_s),
+            delete_window: window(self.messages.delete_window_s),
+            edit_history: self.messages.edit_history,
+            keep_deleted: self.messages.keep_deleted,
         }
     }
 }

@@ -57,13 +57,15 @@ pub(crate) async fn create(
             let peer = app.engine.resolve(&user).await?;
             app.engine.open_direct(caller.user, peer).await?
         }
-        rest::CreateConversation::Group { name, members, client_id } => {
+        rest::CreateConversation::Group { name, members, client_id, settings } => {
             if let Some(client_id) = &client_id {
                 check_client_id(client_id)?;
             }
             let members = resolve_all(&app, &members).await?;
             let (user, name) = (caller.user, name.into_owned());
-            app.engine.create_group(user, name, members, client_id.as_deref()).await?
+            let history_for = settings.history_for.unwrap_or_default();
+            let settings = (GroupSettings { history_for }, settings.rules());
+            app.engine.create_group(user, name, members, client_id.as_deref(), settings).await?
         }
     };
     let Outcome::Opened { conversation, created, .. } = &done.outcome else {
@@ -100,10 +102,11 @@ pub(crate) async fn edit(
     body: Payload,
 ) -> ApiResult {
     let body = rest::EditConversation::read(&body.0)?;
-    let history_for = body.settings.and_then(|settings| settings.history_for);
+    let settings = body.settings.unwrap_or_default();
     let change = GroupChange {
         name: body.name.map(std::borrow::Cow::into_owned),
-        settings: history_for.map(|history_for| GroupSettings { history_for }),
+        settings: settings.history_for.map(|history_for| GroupSettings { history_for }),
+        rules: settings.rules(),
     };
     let life = LifeChange {
         timer_s: body.timer_s.into_change(),

@@ -33,6 +33,13 @@ pub(crate) async fn list(
 ) -> ApiResult {
     let query = rest::MembersQuery::read(query.get())?;
     let mut after = query.cursor.map(|cursor| cursor.after);
+    if let Some(name) = &query.query {
+        let found = app.engine.members_named(caller.user, id, after, name, query.limit).await?;
+        let shown = found.members.iter().map(|row| shown_member(&app, caller, row, found.large));
+        let next = found.next.map(|after| MembersCursor { after });
+        let next_cursor = next.map(|cursor| cursor.encode());
+        return Ok(ok(&rest::Members { members: shown.collect(), next_cursor }));
+    }
     let (mut members, mut more) = (Vec::new(), true);
     for _ in 0..READS_MAX {
         let room = query.limit.saturating_sub(members.len() as u32);

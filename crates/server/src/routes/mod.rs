@@ -5,6 +5,7 @@ pub(crate) mod conversations;
 pub(crate) mod dialogs;
 pub(crate) mod edits;
 pub(crate) mod inbox;
+pub(crate) mod invites;
 pub(crate) mod live;
 pub(crate) mod media;
 pub(crate) mod members;

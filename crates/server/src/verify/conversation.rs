@@ -25,6 +25,8 @@ type Found = (ProblemKind, String);
 pub(super) struct ConversationCheck {
     conversation: Arc<Conversation>,
     members: Vec<Arc<Member>>,
+    /// Mark revs of small rows that belong to no member.
+    own_marks: Vec<u64>,
     last: Option<Last>,
     next_seq: Seq,
     last_reaction: Option<(Seq, UserId, String)>,
@@ -65,6 +67,7 @@ impl ConversationCheck {
             next_seq: row.retained_from.max(1),
             conversation: Arc::clone(row),
             members: Vec::new(),
+            own_marks: Vec::new(),
             last: None,
             last_reaction: None,
             newest_rev: row.info_rev,
@@ -126,10 +129,14 @@ impl ConversationCheck {
     /// Small rows follow their message, or belong to a member who knows of them; a tombstone has none.
     fn annex(&mut self, row: &Annex) {
         let AnnexKey { kind, first, second } = row.key;
-        let conversation = &self.conversation;
+        let conversation = Arc::clone(&self.conversation);
         let seq = row.key.seq();
         let fits = if kind.is_of_message() {
             self.last.as_ref().is_some_and(|last| last.seq == seq && !last.deleted)
+        } else if kind.is_of_conversation() {
+            // One that was written while this was read has a number above the row's.
+            self.own_marks.push(row.number);
+            conversation.kind == ConversationKind::Group
         } else {
             let hides = |row: &&Arc<Member>| row.extra.as_ref().is_some_and(|extra| extra.hides);
             let mut members = self.members.iter().filter(|row| row.user.get() == first);
@@ -281,6 +288,9 @@ impl ConversationCheck {
     fn marks(&mut self) {
         let mut marks: Vec<_> =
             self.members.iter().map(|row| row.mark_rev).filter(|rev| *rev > 0).collect();
+        // What was written while this was read has a higher one.
+        let read = self.own_marks.iter().filter(|number| **number <= self.conversation.mark_rev);
+        marks.extend(read);
         marks.sort_unstable();
         let newest = marks.last().copied().unwrap_or(0);
         if newest != self.conversation.mark_rev {
@@ -289,8 +299,7 @@ impl ConversationCheck {
             self.found.push((ProblemKind::MarkRev, text));
         }
         if marks.windows(2).any(|pair| pair[0] == pair[1]) {
-            self.found
-                .push((ProblemKind::MarkRev, "a mark_rev was given to two members".to_owned()));
+            self.found.push((ProblemKind::MarkRev, "a mark_rev was given to two rows".to_owned()));
         }
     }
 

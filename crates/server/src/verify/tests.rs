@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use ostracon_domain::{
     Action, Applied, ClientId, Command, ConversationCommand, ConversationId, Edit, Epoch,
-    InboxAction, InboxChange, InboxCommand, Limits, MapChange, MessageKind, NewGroup, NewMessage,
-    Reaction, Row, ShardId, Slot, UnitAt, UnitId, UserId,
+    InboxAction, InboxChange, InboxCommand, Limits, MapChange, MessageKind, NewGroup, NewInvite,
+    NewMessage, Reaction, Row, ShardId, Slot, UnitAt, UnitId, UserId,
 };
 use ostracon_store::{
     Answer, Batch, Cluster, Moves, Order, Pair, Shard, Shards, Transfer, UnitChange, UnitPhase,
@@ -169,13 +169,19 @@ async fn healthy() -> World {
     world.act(direct(), 2, Action::React { seq: 3, emoji: "👍".to_owned(), remove: false }).await;
     world.act(direct(), 1, Action::Delete { seq: 5 }).await;
     world.act(direct(), 2, Action::MarkRead { seq: 6 }).await;
-    let new =
-        NewGroup { name: "all".to_owned(), members: vec![user(2), user(3)], create_hash: None };
+    let new = NewGroup {
+        name: "all".to_owned(),
+        members: vec![user(2), user(3)],
+        create_hash: None,
+        ..NewGroup::default()
+    };
     world.act(group(), 1, Action::CreateGroup(new)).await;
     for n in 1..=3 {
         world.act(group(), n, text("hi", None)).await;
     }
-    world.act(group(), 1, Action::RemoveMember { user: user(3) }).await;
+    let link = NewInvite { place: 0, hash: [1; 32], expires_at: None, max_uses: None };
+    world.act(group(), 1, Action::CreateInvite(link)).await;
+    world.act(group(), 1, Action::Ban { user: user(3), until: None }).await;
     world
 }
 

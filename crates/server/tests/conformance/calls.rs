@@ -16,6 +16,7 @@ const OK: Answer = (200, "");
 const MADE: Answer = (201, "");
 const DONE: Answer = (204, "");
 pub(crate) const FORBIDDEN: Answer = (403, "forbidden");
+const NOT_FOUND: Answer = (404, "not_found");
 const NOT_MEMBER: Answer = (403, "not_member");
 
 /// Of what a call is.
@@ -187,6 +188,38 @@ pub(crate) const ROWS: &[Row] = &[
         group(NOT_MEMBER, FORBIDDEN, OK, OK),
         none,
     ),
+    row(
+        "POST /api/v1/conversations/{conversation_id}/invites",
+        group(NOT_MEMBER, FORBIDDEN, MADE, MADE),
+        |_| Some(json!({"max_uses": 3, "expires_at": 1_900_000_000_000_u64})),
+    ),
+    row(
+        "GET /api/v1/conversations/{conversation_id}/invites",
+        group(NOT_MEMBER, FORBIDDEN, OK, OK),
+        none,
+    ),
+    row(
+        "DELETE /api/v1/conversations/{conversation_id}/invites/{invite_id}",
+        group(NOT_MEMBER, FORBIDDEN, NOT_FOUND, NOT_FOUND),
+        none,
+    ),
+    row(
+        "POST /api/v1/conversations/{conversation_id}/bans",
+        group(NOT_MEMBER, FORBIDDEN, OK, OK),
+        |stage| Some(json!({"user_id": stage.other, "until": 1_900_000_000_000_u64})),
+    ),
+    row(
+        "GET /api/v1/conversations/{conversation_id}/bans",
+        group(NOT_MEMBER, FORBIDDEN, OK, OK),
+        none,
+    ),
+    row(
+        "DELETE /api/v1/conversations/{conversation_id}/bans/{user_id}",
+        group(NOT_MEMBER, FORBIDDEN, OK, OK),
+        none,
+    ),
+    row("GET /api/v1/join/{token}", Scope::Own, none),
+    row("POST /api/v1/join/{token}", Scope::Own, none),
     row("GET /api/v1/conversations/{conversation_id}/changes", all(OK), none),
     row("GET /api/v1/search", Scope::Own, none),
     row("GET /api/v1/search/conversations", Scope::Own, none),
@@ -262,6 +295,8 @@ impl Row {
             .replace("{session_id}", &stage.session)
             .replace("{subscription_id}", "999999")
             .replace("{shard_id}", "0")
+            .replace("{invite_id}", "7-00000000")
+            .replace("{token}", "no-such-link")
             .replace("{job_id}", "1")
             .replace("{media_id}", "0123456789abcdef0123456789abcdef")
             .replace("{upload_id}", "0123456789abcdef0123456789abcdef")

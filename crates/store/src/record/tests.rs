@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use ostracon_domain::{
     Annex, AnnexKey, AnnexKind, Applied, ClientId, Conversation, ConversationExtra, ConversationId,
-    ConversationKind, GroupSettings, History, HistoryFor, InboxEntry, InboxExtra, Member,
-    MemberExtra, Mention, Message, MessageExtra, MessageId, MessageKind, Pinned, Reaction, Role,
-    Row, Slot, UnitId, UserExtra, UserId, UserState,
+    ConversationKind, GroupRules, GroupSettings, History, HistoryFor, InboxEntry, InboxExtra,
+    Member, MemberExtra, Mention, Message, MessageExtra, MessageId, MessageKind, Pinned, Reaction,
+    Role, Row, Slot, UnitId, UserExtra, UserId, UserState,
 };
 use proptest::{collection::vec, option, prelude::*};
 
@@ -95,6 +95,7 @@ fn conversation_row() -> BoxedStrategy<Row> {
                         pins: vec![a.6, b.0],
                         mentioned: a.3,
                         timed_from: Some(a.6),
+                        rules: GroupRules { slow_mode_s: a.6 as u32, ..GroupRules::default() },
                         ..ConversationExtra::default()
                     })
                 }),
@@ -121,7 +122,8 @@ fn member_row() -> BoxedStrategy<Row> {
                 mark_rev: b.2,
                 hidden_to: b.3,
                 muted_until: b.4,
-                extra: (b.3 % 2 == 1).then(|| Box::new(MemberExtra { hides: true })),
+                extra: (b.3 % 2 == 1)
+                    .then(|| Box::new(MemberExtra { hides: true, ..MemberExtra::default() })),
             }))
         })
         .boxed()

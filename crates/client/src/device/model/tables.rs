@@ -2,8 +2,7 @@
 
 use super::configs::Config;
 use ostracon_domain::{
-    ConversationId, ConversationKind, GroupSettings, History, MessageId, MessageKind, Rev, Seq,
-    UserId,
+    ConversationId, ConversationKind, History, MessageId, MessageKind, Rev, Seq, UserId,
 };
 use ostracon_proto::{
     Conversation, Message, Position,
@@ -103,7 +102,7 @@ impl Tables {
             history: history_of(history),
             large: self.lines[history].large[rev],
             created_at: 0,
-            settings: GroupSettings::default(),
+            settings: ostracon_proto::Settings::default(),
             retained_from: None,
             timer_s: None,
             retention_s: None,

@@ -4,11 +4,14 @@ use super::room::{ALICE, BOB, CAROL, EVE, Room, START, react, send};
 use crate::{Action, GroupChange, GroupSettings, HistoryFor, RefusalCode, Role, Row};
 
 fn rename(name: &str) -> Action {
-    Action::Change(GroupChange { name: Some(name.to_owned()), settings: None })
+    Action::Change(GroupChange { name: Some(name.to_owned()), ..Default::default() })
 }
 
 fn history(history_for: HistoryFor) -> Action {
-    Action::Change(GroupChange { name: None, settings: Some(GroupSettings { history_for }) })
+    Action::Change(GroupChange {
+        settings: Some(GroupSettings { history_for }),
+        ..Default::default()
+    })
 }
 
 #[test]

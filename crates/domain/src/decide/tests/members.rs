@@ -69,7 +69,7 @@ fn direct_conversations_have_no_members_to_manage() {
         remove(ALICE),
         role(BOB, Role::Admin),
         Action::DeleteGroup,
-        Action::Change(crate::GroupChange { name: Some("x".to_owned()), settings: None }),
+        Action::Change(crate::GroupChange { name: Some("x".to_owned()), ..Default::default() }),
     ] {
         assert_eq!(room.refused(ALICE, action.clone()), RefusalCode::Conflict, "{action:?}");
     }

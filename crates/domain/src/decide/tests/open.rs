@@ -87,6 +87,7 @@ fn a_retry_finds_the_group_it_made() {
             name: "g".to_owned(),
             members: vec![BOB],
             create_hash: Some(hash),
+            ..NewGroup::default()
         })
     };
     let mut room = Room::new(ConversationId::retried_group([1; 16]));

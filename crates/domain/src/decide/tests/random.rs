@@ -4,11 +4,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use proptest::{collection::vec, prelude::*};
 
-use super::room::{Room, edit, new_group, react, reply, send, send_as, user};
+use super::room::{Room, START, edit, new_group, react, reply, send, send_as, user};
 use crate::{
     Action, Annex, AnnexKey, AnnexKind, Conversation, ConversationId, ConversationKind,
-    GroupChange, GroupSettings, HistoryFor, LifeChange, Member, Message, Reaction, Role, Row, Seq,
-    UserId, ViewChange, unread,
+    GroupChange, GroupRules, GroupSettings, HistoryFor, Level, LifeChange, Member, Message,
+    MessageKind, NewInvite, Reaction, Role, Row, RulesChange, Seq, UserId, ViewChange, unread,
 };
 
 /// Somebody does something; numbers are made to fit what there is.
@@ -22,7 +22,7 @@ struct Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    (1..=5u64, 0..26u8, 0..14u64, 1..=6u64, -50..1_000i64)
+    (1..=5u64, 0..30u8, 0..14u64, 1..=6u64, -50..1_000i64)
         .prop_map(|(actor, kind, seq, other, clock)| Step { actor, kind, seq, other, clock })
 }
 
@@ -56,12 +56,27 @@ fn action(step: &Step) -> Action {
             settings: Some(GroupSettings {
                 history_for: [HistoryFor::All, HistoryFor::SinceJoining][step.other as usize % 2],
             }),
+            rules: RulesChange {
+                pin: Some(Level::ALL[step.other as usize % 2]),
+                system_messages: Some(seq % 4 < 3),
+                slow_mode_s: (seq == 11).then_some(step.other as u32 % 2),
+                ..RulesChange::default()
+            },
         }),
         21 if seq == 13 => Action::DeleteGroup,
         22 => Action::OpenDirect,
-        23 if seq > 9 => Action::Retain { from: step.other },
-        23 => Action::Expire { seqs: (seq..seq + step.other).collect() },
-        24 => Action::SetLife(LifeChange {
+        23 => Action::Ban { user: other, until: (seq > 3).then_some(START + step.clock.abs() * 9) },
+        24 => Action::Unban { user: other },
+        25 => Action::CreateInvite(NewInvite {
+            place: (seq % 2) as u8,
+            hash: [0; 32],
+            expires_at: None,
+            max_uses: Some(1 + seq as u32 % 2),
+        }),
+        26 => Action::Join { place: (seq % 2) as u8, hash: [0; 32] },
+        27 if seq > 9 => Action::Retain { from: step.other },
+        27 => Action::Expire { seqs: (seq..seq + step.other).collect() },
+        28 => Action::SetLife(LifeChange {
             timer_s: (seq % 3 > 0).then(|| (seq % 3 > 1).then_some(5)),
             retention_s: (seq % 2 > 0).then_some(Some(86_400)),
         }),
@@ -95,6 +110,7 @@ enum Key {
     Info,
     Member(UserId),
     Message(Seq),
+    Annex(AnnexKey),
 }
 
 /// The numbers that the rows of one command took: each changed row in its newest state, those above `before`, by number.
@@ -117,6 +133,10 @@ fn rev_of(row: &Row) -> Option<(Key, u64)> {
 fn mark_of(row: &Row) -> Option<(Key, u64)> {
     match row {
         Row::Member(row) => Some((Key::Member(row.user), row.mark_rev)),
+        // That of a hidden message is its member's.
+        Row::Annex(row) if row.key.kind.is_of_conversation() => {
+            Some((Key::Annex(row.key), row.number))
+        }
         _ => None,
     }
 }
@@ -139,11 +159,10 @@ fn numbers_are_right(before: &Rows, after: &Rows, rows: &[Row]) {
     assert!(new.rev + new.mark_rev > rev + mark_rev, "every change is counted");
     if let Some(old) = old {
         let visible = |row: &Conversation| {
-            let name = row.name.clone();
             let life = row.extra.as_ref().map(|extra| (extra.timer_s, extra.retention_s));
-            let life = life.unwrap_or_default();
+            let shown = (row.name.clone(), row.settings, *GroupRules::of(row));
             let part = (row.member_count, row.large, row.retained_from, row.deleted_at);
-            (name, row.settings, part, life)
+            (shown, part, life.unwrap_or_default())
         };
         assert_eq!(visible(old) != visible(new), new.info_rev > rev, "{rows:?}");
         assert_eq!(
@@ -214,7 +233,8 @@ fn rows_are_sound(rows: &Rows) {
     for message in messages {
         assert!(message.created_rev <= message.content_rev && message.content_rev <= message.rev);
         assert!(message.rev <= head.rev);
-        assert_eq!(message.deleted.is_some(), message.uncounted);
+        let told = message.kind == MessageKind::System;
+        assert_eq!(message.deleted.is_some() || told, message.uncounted);
         if message.deleted.is_some() {
             assert!(message.content.is_empty() && message.mentions.is_empty());
             assert!(message.payload_hash.is_none() && message.reply_to.is_none());
@@ -231,8 +251,11 @@ fn rows_are_sound(rows: &Rows) {
     let rows_of_pins = rows.annexes.keys().filter(|key| key.kind == AnnexKind::Pin);
     assert!(pinned == pins && rows_of_pins.map(|key| key.second).eq(pins));
     for annex in rows.annexes.values() {
-        assert!(rows.messages[&annex.key.seq()].deleted.is_none(), "tombstones have none");
-        assert!(annex.key.kind != AnnexKind::Hidden || annex.number <= head.mark_rev);
+        let private = annex.key.kind.is_private();
+        assert!(annex.number <= if private { head.mark_rev } else { head.rev });
+        if !annex.key.kind.is_of_conversation() {
+            assert!(rows.messages[&annex.key.seq()].deleted.is_none(), "tombstones have none");
+        }
     }
     for member in rows.members.values() {
         assert!(member.read_seq <= member.delivered_seq);

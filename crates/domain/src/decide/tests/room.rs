@@ -93,6 +93,14 @@ impl Room {
         room
     }
 
+    /// A group that Alice owns, in which the server says who comes and goes.
+    pub(super) fn told_group(members: &[UserId]) -> Self {
+        let mut room = Self::new(Self::group_id());
+        room.limits.system_messages = true;
+        room.done(ALICE, new_group("a \"group\"", members));
+        room
+    }
+
     /// Decides a command with no more than it says it needs, and applies what it changed.
     pub(super) fn run(
         &mut self,
@@ -272,5 +280,6 @@ pub(super) fn new_group(name: &str, members: &[UserId]) -> Action {
         name: name.to_owned(),
         members: members.to_vec(),
         create_hash: None,
+        ..NewGroup::default()
     })
 }

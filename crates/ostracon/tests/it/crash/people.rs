@@ -2,7 +2,7 @@
 
 use ostracon_client::Api;
 use ostracon_domain::{ConversationId, Rev, UserId};
-use ostracon_proto::{UserRef, rest::CreateConversation};
+use ostracon_proto::{EditSettings, UserRef, rest::CreateConversation};
 
 use crate::support::Server;
 
@@ -49,6 +49,7 @@ impl People {
                 name: name.into(),
                 members: others.map(|n| UserRef::Id(this.people[*n].id)).collect(),
                 client_id: None,
+                settings: EditSettings { system_messages: Some(false), ..EditSettings::default() },
             };
             this.add(server, group, owner, members, vec![6, 7]).await;
         }

@@ -86,8 +86,8 @@ pub(super) async fn history_for_new_members(fixture: &dyn ShardFixture) {
     world.done(group(1), ALICE, add).await;
     assert!(world.seqs(group(1), BOB, newest(10)).await.is_empty());
     let show = Action::Change(GroupChange {
-        name: None,
         settings: Some(GroupSettings { history_for: HistoryFor::All }),
+        ..GroupChange::default()
     });
     world.done(group(1), ALICE, show).await;
     assert_eq!(world.seqs(group(1), BOB, newest(10)).await, [1]);

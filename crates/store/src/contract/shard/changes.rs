@@ -178,7 +178,8 @@ pub(super) async fn changes_for_those_outside(fixture: &dyn ShardFixture) {
     world.done(group(1), CAROL, leave).await; // 16 Carol, 17 conversation
     world.say(group(1), ALICE, "six").await; // 18
     world.done(group(1), ALICE, edit(3, "three again")).await; // 19
-    let rename = Action::Change(GroupChange { name: Some("renamed".to_owned()), settings: None });
+    let rename =
+        Action::Change(GroupChange { name: Some("renamed".to_owned()), ..Default::default() });
     world.done(group(1), ALICE, rename).await; // 20
     world.done(group(1), BOB, Action::MarkRead { seq: 6 }).await;
 

@@ -1,8 +1,9 @@
 //! What every command leaves behind, read back by other means than its answer.
 
 use ostracon_domain::{
-    Action, ConversationId, ConversationKind, GroupChange, GroupSettings, HistoryFor, Mention,
-    MessageView, NewMessage, Outcome, RefusalCode, Role, UserId, ViewChange, unread,
+    Action, ConversationId, ConversationKind, GroupChange, GroupRules, GroupSettings, HistoryFor,
+    Level, Mention, MessageView, NewMessage, Outcome, RefusalCode, Role, RulesChange, UserId,
+    ViewChange, unread,
 };
 
 use super::{
@@ -265,11 +266,13 @@ pub(super) async fn names_and_settings(fixture: &dyn ShardFixture) {
     let change = GroupChange {
         name: Some("new".to_owned()),
         settings: Some(GroupSettings { history_for: HistoryFor::All }),
+        rules: RulesChange { send: Some(Level::Admins), ..RulesChange::default() },
     };
     world.done(group(1), ALICE, Action::Change(change.clone())).await;
     let seen = world.overview(group(1), BOB).await.conversation;
     assert_eq!(seen.name, "new");
     assert_eq!(seen.settings.history_for, HistoryFor::All);
+    assert_eq!(GroupRules::of(&seen).send, Level::Admins);
     assert_eq!((seen.rev, seen.info_rev), (4, 4));
     let (_, rows) = world.done(group(1), ALICE, Action::Change(change)).await;
     assert!(rows.is_empty());

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use ostracon_domain::{
     Annex, AnnexKey, AnnexKind, Applied, Attachment, ClientId, Conversation, ConversationExtra,
-    ConversationId, ConversationKind, Epoch, GroupSettings, History, HistoryFor, InboxEntry,
-    InboxExtra, Member, MemberExtra, Mention, Message, MessageExtra, MessageId, MessageKind,
-    Pinned, Reaction, Role, Row, UnitAt, UserExtra, UserId, UserState,
+    ConversationId, ConversationKind, Epoch, GroupRules, GroupSettings, History, HistoryFor,
+    InboxEntry, InboxExtra, Level, Member, MemberExtra, Mention, Message, MessageExtra, MessageId,
+    MessageKind, Pinned, Reaction, Role, Row, UnitAt, UserExtra, UserId, UserState,
 };
 
 use super::{
@@ -93,6 +93,12 @@ fn extreme_rows() -> Vec<Row> {
             timer_s: Some(u32::MAX),
             retention_s: Some(0),
             timed_from: Some(MAX),
+            rules: GroupRules {
+                send: Level::Owner,
+                pin: Level::Everyone,
+                slow_mode_s: 21_600,
+                ..GroupRules::default()
+            },
         })),
         ..conversation.clone()
     };
@@ -120,7 +126,7 @@ fn extreme_rows() -> Vec<Row> {
         delivered_seq: MAX,
         hidden_to: MAX,
         muted_until: Some(i64::MIN + 1),
-        extra: Some(Box::new(MemberExtra { hides: true })),
+        extra: Some(Box::new(MemberExtra { hides: true, last_sent: Some(i64::MAX) })),
         ..own.clone()
     };
     let mention = |start| Mention { user_id: LAST_USER, start, end: start + 1 };
@@ -230,6 +236,8 @@ fn extreme_rows() -> Vec<Row> {
             Row::Member(Arc::new(own)),
             annex(AnnexKind::Hidden, 1, 3, MAX / 2, vec![1]),
             annex(AnnexKind::Hidden, LAST_USER.get(), 2, 1, Vec::new()),
+            annex(AnnexKind::Ban, 0, LAST_USER.get(), MAX / 2, vec![0xff; 24]),
+            annex(AnnexKind::Invite, 0, 99, 1, vec![0; 65]),
             Row::Message(Arc::new(message(talk, 1))),
             Row::Message(Arc::new(longest)),
             reaction(user(1), "❤️"),

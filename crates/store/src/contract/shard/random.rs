@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use ostracon_domain::{
     Action, AnnexKind, Applied, ConversationId, GroupChange, GroupSettings, History, HistoryFor,
-    InboxAction, InboxChange, LifeChange, MessageId, NewMessage, Role, ShardId, UserId, ViewChange,
+    InboxAction, InboxChange, Level, LifeChange, MessageId, NewInvite, NewMessage, Role,
+    RulesChange, ShardId, UserId, ViewChange,
 };
 
 use super::{
@@ -58,7 +59,7 @@ impl Chance {
 
     fn action(&mut self) -> Action {
         let seq = self.seq();
-        match self.below(30) {
+        match self.below(34) {
             0..=8 => send("hello"),
             9..=11 => send_as(&format!("c-{}", self.below(40)), ["a", "b"][self.below(2) as usize]),
             12 => Action::Send(NewMessage { reply_to: Some(seq), ..say("answer") }),
@@ -97,9 +98,23 @@ impl Chance {
                         HistoryFor::SinceJoining
                     },
                 }),
+                rules: RulesChange {
+                    system_messages: Some(self.flip()),
+                    pin: Some(if self.flip() { Level::Everyone } else { Level::Admins }),
+                    ..RulesChange::default()
+                },
             }),
             26 if self.below(8) == 0 => Action::DeleteGroup,
             27 => Action::OpenDirect,
+            28 => Action::Ban { user: self.user(), until: None },
+            29 => Action::Unban { user: self.user() },
+            30 => Action::CreateInvite(NewInvite {
+                place: self.below(3) as u8,
+                hash: [1; 32],
+                expires_at: None,
+                max_uses: Some(1 + self.below(2) as u32),
+            }),
+            31 => Action::Join { place: self.below(3) as u8, hash: [1; 32] },
             _ => new_group("g", &[user(2), user(3)]),
         }
     }
@@ -213,7 +228,7 @@ async fn compare(world: &World, twin: &World, chance: &mut Chance) {
     assert_eq!(mine.changes(at, since).await, other.changes(at, since).await, "{since:?}");
     let first = if chance.flip() { 0 } else { chance.below(7) };
     let annexes = AnnexPage {
-        kind: AnnexKind::ALL[chance.below(5) as usize],
+        kind: AnnexKind::ALL[chance.below(AnnexKind::ALL.len() as u64) as usize],
         first,
         from: chance.below(9),
         to: chance.below(40),

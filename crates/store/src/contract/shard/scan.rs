@@ -1,8 +1,8 @@
 //! Scans: exactly the rows of a unit, in subject order, from every cursor on.
 
 use ostracon_domain::{
-    Action, AnnexKey, Applied, ConversationId, History, InboxAction, InboxChange, Row, UnitId,
-    UserId,
+    Action, AnnexKey, Applied, ConversationId, History, InboxAction, InboxChange, NewInvite, Row,
+    UnitId, UserId,
 };
 
 use super::{
@@ -39,6 +39,9 @@ async fn crowded(fixture: &dyn ShardFixture) -> (World, UnitId) {
         put(talk, ALICE, Action::Delete { seq: 1 }).await;
     }
     put(group(1), ALICE, new_group("g", &[BOB, CAROL])).await;
+    let link = NewInvite { place: 5, hash: [2; 32], expires_at: None, max_uses: None };
+    put(group(1), ALICE, Action::CreateInvite(link)).await;
+    put(group(1), ALICE, Action::Ban { user: user(9), until: Some(i64::MAX - 1) }).await;
     put(group(2), ALICE, new_group("gone", &[BOB])).await;
     put(group(2), ALICE, send("x")).await;
     put(group(2), ALICE, Action::DeleteGroup).await;
@@ -108,7 +111,7 @@ pub(super) async fn a_scan_gives_exactly_the_rows_of_a_unit(fixture: &dyn ShardF
     assert_eq!(count(|row| matches!(row, Row::Message(_))), 6 + 9 + 12);
     assert_eq!(count(|row| matches!(row, Row::Reaction(_))), 9);
     // Of the tombstone nothing is hidden any more.
-    assert_eq!(count(|row| matches!(row, Row::Annex(_))), 9);
+    assert_eq!(count(|row| matches!(row, Row::Annex(_))), 9 + 2);
     assert_eq!(count(|row| matches!(row, Row::User(_))), 2);
     assert_eq!(count(|row| matches!(row, Row::Inbox(_))), 5);
     assert!(world.scan(UnitId(20_000), 10).await.is_empty());

@@ -124,6 +124,7 @@ pub(super) fn new_group(name: &str, members: &[UserId]) -> Action {
         name: name.to_owned(),
         members: members.to_vec(),
         create_hash: None,
+        ..NewGroup::default()
     })
 }
 
