@@ -6,8 +6,8 @@ use std::{
 };
 
 use ostracon_domain::{
-    Action, ConversationId, GroupChange, GroupSettings, HistoryFor, InboxAction, Level, NewInvite,
-    Outcome, Role, RulesChange, UserId, ViewChange,
+    Action, ConversationId, GroupChange, GroupSettings, HistoryFor, InboxAction, Level,
+    MessageKind, NewInvite, Outcome, Role, RulesChange, UserId, ViewChange,
 };
 use ostracon_engine::{Engine, EngineError, limits::Bounds};
 use ostracon_proto::{Encoding, Entry, Message};
@@ -497,8 +497,10 @@ impl Story {
             let floor = entry.membership.unread_floor;
             let all = MessagePage::Newest { limit: 10_000 };
             let own = engine.messages(reader, *id, all).await.unwrap().0.hidden;
-            let is_unread =
-                |m: &&Message<'_>| m.seq > floor && m.deleted_at.is_none() && !own.contains(&m.seq);
+            let is_unread = |m: &&Message<'_>| {
+                let counts = m.deleted_at.is_none() && m.kind != MessageKind::System;
+                m.seq > floor && counts && !own.contains(&m.seq)
+            };
             let unread = messages.iter().filter(is_unread).count();
             assert_eq!(entry.unread, unread as u64, "{context}");
             let hidden =

@@ -191,7 +191,7 @@ fn badges_groups_and_lists() {
     bob.until_message("news 1");
     bob.until_message("news 3");
     bob.type_line("/list");
-    alice.until("receipt", |said| said["event"] == "read" && said["seq"] == 3);
+    alice.until("receipt", |said| said["event"] == "read" && said["seq"] == 4);
     bob.type_line("/members");
     bob.until("members", |said| said["text"] == "alice (owner)");
     bob.type_line("/reply 2 an answer");
@@ -199,7 +199,7 @@ fn badges_groups_and_lists() {
 
     // What cannot be done is said, and nothing ends.
     for (line, word) in [
-        ("/edit 1 not mine", "only the sender"),
+        ("/edit 2 not mine", "only the sender"),
         ("/delete 99", "message"),
         ("/open nobody", "nobody"),
         ("/nonsense", "no command"),

@@ -262,7 +262,7 @@ fn every_request_has_these_bytes_and_is_read_back() {
     {"ids":[1],"external_ids":["x"]}
     {"to":2,"text":"hi"}
     {"type":"direct","user_id":2}
-    {"type":"group","name":"g","member_ids":[2,"ext:x"],"client_id":"c"}
+    {"type":"group","name":"g","member_ids":[2,"ext:x"],"client_id":"c","settings":{"slow_mode_s":5}}
     {"name":"g","settings":{}}
     {"content":"hi","type":"text"}
     {"content":"x","if_content_rev":1}

@@ -188,7 +188,7 @@ fn a_schema_looks_like_its_json() {
     Sync: conversations cursor more removed reset user_rev
     MessagePage: first_seq has_more_after has_more_before head_seq history messages rev stale?
     EditInbox: archived? draft? hidden_to? marked_unread? muted_until? pinned?
-    CreateConversation: client_id? member_ids? name? type user_id?
+    CreateConversation: client_id? member_ids? name? settings? type user_id?
     ErrorBody: error
     Error: code details message retry_after_ms
     "#);

@@ -25,6 +25,8 @@ async fn every_call_of_the_table_is_there_and_asks_for_a_token() {
             .replace("{subscription_id}", "1")
             .replace("{shard_id}", "1")
             .replace("{job_id}", "1")
+            .replace("{invite_id}", "1")
+            .replace("{token}", "1")
             .replace("{media_id}", "0123456789abcdef0123456789abcdef")
             .replace("{upload_id}", "0123456789abcdef0123456789abcdef");
         assert!(!path.contains('{'), "{path}");

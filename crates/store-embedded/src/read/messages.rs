@@ -116,7 +116,7 @@ pub(crate) fn annexes(
             let readable = |seq: Seq| seq == 0 || access.covers(seq);
             // Kinds whose second part is the seq are cut beforehand.
             let range = match page.kind {
-                AnnexKind::Edition => page.from..=page.to,
+                AnnexKind::Edition | AnnexKind::Ban | AnnexKind::Invite => page.from..=page.to,
                 _ => page.from.max(access.from)..=page.to.min(access.to),
             };
             let mut rows = snapshot.annexes(noted, of, range, page.descending, limit + 1)?;

@@ -29,7 +29,7 @@ use crate::support::Server;
 
 /// Commands under way on one socket.
 const UNDER_WAY_MAX: usize = 16;
-const EMOJI: [&str; 3] = ["👍", "❤", "🎉"];
+const EMOJI: [&str; 3] = ["👍", "❤\u{fe0f}", "🎉"];
 
 /// What an answer said.
 #[derive(Debug, Default, Clone, Copy)]
