@@ -1,5 +1,5 @@
 //! Who may do what: one table of role, action and kind of conversation, with what a group has set. Not who may read:
-//! that is [`crate::access`].
+//! that is [`crate::access()`].
 
 #[cfg(test)]
 mod tests;
